@@ -1,0 +1,73 @@
+"""Certifuse: expert fusion from splits to certificates, figures and tables. See README.md."""
+
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+ROOT = Path(workflow.current_basedir).resolve()
+sys.path.insert(0, str(ROOT / "lib"))
+
+from certifuse import layout, selection
+from certifuse.errors import UserError
+from certifuse.provenance import source_fingerprint
+from certifuse.study import SINGLE, read_study
+
+if not workflow.overwrite_configfiles:
+
+    configfile: ROOT / "config" / "config.yaml"
+
+
+try:
+    study = read_study(config)
+except UserError as error:
+    raise WorkflowError(str(error)) from None
+
+R = study.results_dir
+SCRIPTS = ROOT / "workflow" / "scripts"
+EXPERTS = range(study.splits.experts)
+
+# glibc would return memory to the system at every training step; cuBLAS must know before CUDA starts
+shell.prefix(
+    f"set -euo pipefail; export PYTHONPATH={ROOT / 'lib'}:${{{{PYTHONPATH:-}}}} CUBLAS_WORKSPACE_CONFIG=:4096:8 "
+    "MALLOC_TRIM_THRESHOLD_=2000000000 MALLOC_MMAP_THRESHOLD_=1000000000; "
+)
+
+
+wildcard_constraints:
+    architecture="[a-z_]+",
+    fusion="[A-Za-z]+",
+    lam=r"[0-9]+(\.[0-9]+)?",
+    seed="[0-9]+",
+    member=rf"expert_[0-9]+|{SINGLE}",
+    figure="[a-z_]+",
+
+
+report: "workflow/report/workflow.rst"
+
+
+include: "rules/data.smk"
+include: "rules/experts.smk"
+include: "rules/fusion.smk"
+include: "rules/evaluation.smk"
+include: "rules/reporting.smk"
+
+
+localrules:
+    all,
+    prepare_images,
+    split_images,
+    gather,
+    compare_cells,
+    draw_figure,
+    write_tables,
+
+
+rule all:
+    default_target: True
+    input:
+        rules.write_tables.output,
+        expand(rules.draw_figure.output, figure=FIGURES),

@@ -1,0 +1,247 @@
+"""Images per second of our fused training step against a plain PyTorch loop, as JSON on the standard output.
+
+    python benchmarks/fusion_training.py --threads 2 > fusion_training.json
+
+Both train the same network (four ResNet-8 experts of width 16, concatenation, 100 classes) on the same 32 x 32 uint8
+images in batches of 64 with the same loss, optimiser, clipping and augmentation (crop and flip). Ours is `EpochTrainer`
+under the library's automatic choices. The plain loop is what one writes first: `Dataset`, `DataLoader` (0 or 2
+workers, whichever is faster), torchvision transforms per image, fp32, `.item()` at every step.
+
+Each side lives in a process of its own, so that no setting of the library helps or hurts the other. They take turns,
+one waiting while the other is timed; the first turn warms up, and medians over the others are compared. Quote the
+ratio: absolute rates depend on what else the machine does. About two minutes on two cores.
+"""
+
+import argparse
+import json
+import multiprocessing
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from typing import Any
+
+BATCH_SIZE, CLASSES, EXPERTS, IMAGES, SIZE = 64, 100, 4, 8192, 32
+LAMBDA, LABEL_SMOOTHING, WEIGHT_DECAY = 1.0, 0.1, 1e-4
+EXPERT_LR, FUSION_LR, EXPERT_CLIP, FUSION_CLIP = 1e-4, 1e-3, 5.0, 1.0
+ENOUGH_RATIO = 2.4
+"""What two CPU cores with bf16 arithmetic should reach."""
+
+Measure = Callable[[int], float]
+"""Train for a number of steps; returns images per second."""
+
+
+def synthetic_images() -> tuple[Any, Any]:
+    """uint8 images (N, C, H, W) and labels (N,): the speed of training does not depend on what they show."""
+    import torch
+
+    generator = torch.Generator().manual_seed(0)
+    images_NCHW = torch.randint(256, (IMAGES, 3, SIZE, SIZE), dtype=torch.uint8, generator=generator)
+    return images_NCHW, torch.randint(CLASSES, (IMAGES,), generator=generator)
+
+
+def fresh_network() -> Any:
+    """Four experts, concatenation and a global head; the same weights on both sides."""
+    import torch
+
+    from certifuse.models.architectures import build_architecture
+    from certifuse.models.fused_network import FusedNetwork
+    from certifuse.models.fusion import build_fusion
+    from certifuse.settings.architectures import ResNetSettings
+    from certifuse.settings.fusion import FusionModuleSettings
+
+    torch.manual_seed(0)
+    experts = [build_architecture("resnet", ResNetSettings(width=16, blocks=(1, 1, 1)), CLASSES) for _ in range(EXPERTS)]
+    fusion = build_fusion("concatenation", EXPERTS, experts[0].feature_dim, FusionModuleSettings())
+    return FusedNetwork(experts, fusion, CLASSES)
+
+
+def prepare_ours(threads: int) -> tuple[Measure, dict[str, Any]]:
+    """The library: images resident on the device, batched augmentation, automatic precision and layout."""
+    import torch
+
+    from certifuse.data.image_set import ImageSet
+    from certifuse.settings.augmentation import AUGMENTATIONS
+    from certifuse.settings.execution import ExecutionSettings
+    from certifuse.settings.fusion import FusionTraining
+    from certifuse.training import runtime as runtimes
+    from certifuse.training.epoch import EpochTrainer, on_device
+    from certifuse.training.joint import dual_path_objective, parameter_groups
+
+    runtime = runtimes.start(ExecutionSettings(threads=threads))
+    training = FusionTraining(
+        epochs=1,
+        batch_size=BATCH_SIZE,
+        expert_lr=EXPERT_LR,
+        fusion_lr=FUSION_LR,
+        dimension_adaptive_lr=False,
+        expert_schedule="constant",
+        fusion_schedule="constant",
+        weight_decay=WEIGHT_DECAY,
+        expert_accumulation_steps=1,
+        expert_clip_norm=EXPERT_CLIP,
+        fusion_clip_norm=FUSION_CLIP,
+        label_smoothing=LABEL_SMOOTHING,
+        distillation_weight=0.0,
+        augmentation=AUGMENTATIONS["standard"],
+    )
+    images_NCHW, labels_N = synthetic_images()
+    images = ImageSet(images_NCHW, labels_N, images_NCHW[:1], labels_N[:1], CLASSES, "synthetic")
+    network = fresh_network()
+    runtime.place(network)
+    trainer = EpochTrainer(
+        network=network,
+        objective=dual_path_objective(LAMBDA, training),
+        groups=parameter_groups(network, training),
+        data=on_device(images, runtime),
+        indices=torch.arange(IMAGES),
+        batch_size=BATCH_SIZE,
+        augmentation=AUGMENTATIONS["standard"],
+        runtime=runtime,
+        seed=0,
+    )
+    epochs = iter(range(sys.maxsize))
+
+    def measure(steps: int) -> float:
+        trainer.indices = torch.arange(min(steps * BATCH_SIZE, IMAGES))
+        began, images_seen = time.perf_counter(), 0
+        while images_seen < steps * BATCH_SIZE:
+            trainer.run(next(epochs))
+            images_seen += len(trainer.indices)
+        return images_seen / (time.perf_counter() - began)
+
+    return measure, runtime.record()
+
+
+def prepare_plain(threads: int, workers: int) -> tuple[Measure, dict[str, Any]]:
+    """The loop that one writes first."""
+    import torch
+    from PIL import Image
+    from torch.nn import functional
+
+    from certifuse.data.torchvision_import import import_torchvision_datasets
+
+    import_torchvision_datasets()
+    from torchvision import transforms
+
+    torch.set_num_threads(threads)
+
+    class ImageDataset(torch.utils.data.Dataset[tuple[Any, int]]):
+        def __init__(self) -> None:
+            images_NCHW, labels_N = synthetic_images()
+            self.images, self.labels = images_NCHW.permute(0, 2, 3, 1).contiguous().numpy(), labels_N.tolist()
+            self.transform = transforms.Compose(
+                [
+                    transforms.RandomCrop(SIZE, padding=4),
+                    transforms.RandomHorizontalFlip(),
+                    transforms.ToTensor(),
+                    transforms.Normalize((0.5, 0.5, 0.5), (0.29, 0.29, 0.29)),
+                ]
+            )
+
+        def __len__(self) -> int:
+            return len(self.images)
+
+        def __getitem__(self, index: int) -> tuple[Any, int]:
+            return self.transform(Image.fromarray(self.images[index])), self.labels[index]
+
+    loader: Any = torch.utils.data.DataLoader(
+        ImageDataset(), BATCH_SIZE, shuffle=True, drop_last=True, num_workers=workers, persistent_workers=workers > 0
+    )
+    network = fresh_network().train()
+    fused_parameters = [*network.fusion.parameters(), *network.global_head.parameters()]
+    expert_optimiser = torch.optim.AdamW(network.experts.parameters(), lr=EXPERT_LR, weight_decay=WEIGHT_DECAY)
+    fusion_optimiser = torch.optim.AdamW(fused_parameters, lr=FUSION_LR, weight_decay=WEIGHT_DECAY)
+
+    def batches() -> Any:
+        while True:
+            yield from loader
+
+    stream = batches()
+
+    def measure(steps: int) -> float:
+        running_loss, correct = 0.0, 0
+        began = time.perf_counter()
+        for _ in range(steps):
+            images, labels = next(stream)
+            expert_optimiser.zero_grad()
+            fusion_optimiser.zero_grad()
+            features, loss = [], 0.0
+            for expert in network.experts:
+                feature, logits = expert(images)
+                features.append(feature)
+                loss = loss + LAMBDA * functional.cross_entropy(logits, labels, label_smoothing=LABEL_SMOOTHING)
+            global_logits = network.global_head(network.fusion(torch.stack(features)))
+            loss = loss + functional.cross_entropy(global_logits, labels, label_smoothing=LABEL_SMOOTHING)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(network.experts.parameters(), EXPERT_CLIP)
+            torch.nn.utils.clip_grad_norm_(fused_parameters, FUSION_CLIP)
+            expert_optimiser.step()
+            fusion_optimiser.step()
+            running_loss += loss.item()
+            correct += (global_logits.argmax(1) == labels).sum().item()
+        return steps * BATCH_SIZE / (time.perf_counter() - began)
+
+    return measure, {"precision": "fp32", "threads": threads, "workers": workers}
+
+
+def serve(side: str, threads: int, pipe: Connection) -> None:
+    """One side in its own process: say what runs, then train whenever told to, until told zero steps."""
+    if side == "ours":
+        measure, about = prepare_ours(threads)
+    else:
+        measure, about = prepare_plain(threads, workers=int(side.removeprefix("plain_")))
+    pipe.send(about)
+    while steps := pipe.recv():
+        pipe.send(measure(steps))
+
+
+def alternate(steps: int, threads: int, repetitions: int) -> dict[str, dict[str, Any]]:
+    """Images per second of every side, one value per repetition, taken in turns."""
+    context = multiprocessing.get_context("spawn")
+    pipes: dict[str, Connection] = {}
+    results: dict[str, dict[str, Any]] = {}
+    for side in ("ours", "plain_0", "plain_2"):
+        pipes[side], end = context.Pipe()
+        context.Process(target=serve, args=(side, threads, end)).start()
+        results[side] = {"settings": pipes[side].recv(), "images_per_second": []}
+    for repetition in range(repetitions + 1):
+        for side, pipe in pipes.items():
+            pipe.send(steps)
+            rate = pipe.recv()
+            if repetition > 0:  # the first turn warms up
+                results[side]["images_per_second"].append(round(rate, 1))
+    for side, pipe in pipes.items():
+        pipe.send(0)
+        results[side]["median_images_per_second"] = statistics.median(results[side]["images_per_second"])
+    return results
+
+
+def main() -> None:
+    """Measure and print one JSON object."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--steps", type=int, default=40, help="steps of each timed turn (40)")
+    parser.add_argument("--threads", type=int, default=2, help="torch threads of each side (2)")
+    parser.add_argument("--repetitions", type=int, default=5, help="timed turns of each side (5)")
+    arguments = parser.parse_args()
+
+    from certifuse.provenance import environment_record
+
+    sides = alternate(arguments.steps, arguments.threads, arguments.repetitions)
+    ours, *plain = (side["median_images_per_second"] for side in sides.values())
+    record = {
+        "ratio": round(ours / max(plain), 2),
+        "expected_ratio_on_two_bf16_cores": ENOUGH_RATIO,
+        "threads": arguments.threads,
+        "batch_size": BATCH_SIZE,
+        "steps": arguments.steps,
+        "sides": sides,
+        "environment": environment_record(),
+    }
+    json.dump(record, sys.stdout, indent=2)
+    print()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Command lines: the `certifuse` program, and what the scripts of the workflow share."""

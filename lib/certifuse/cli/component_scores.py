@@ -1,0 +1,58 @@
+"""Accuracy and loss of a network that was put together from components."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from certifuse.cli.component_assembly import Assembly
+from certifuse.data.image_set import ImageSet, load_image_set
+from certifuse.data.splits import load_splits
+from certifuse.errors import UserError
+from certifuse.models.fused_network import mean_log_probs
+from certifuse.settings.execution import ExecutionSettings
+from certifuse.training import runtime as runtimes
+from certifuse.training.epoch import official_test_on_device, on_device
+from certifuse.training.inference import accuracy_percent, fused_logits_of, nll_nats
+
+
+def scores(assembly: Assembly, images_file: Path, splits_file: Path | None, threads: int) -> list[dict[str, Any]]:
+    """Top-1 in percent and mean NLL in nats of each predictor, in fp32.
+
+    Predictors are the fused network (where there is a fusion module), each expert, and the average of the experts'
+    probabilities; images are the validation images where splits are given, otherwise the official test images.
+
+    Raises:
+        UserError: the images do not have the network's channels or classes.
+    """
+    images = load_image_set(images_file)
+    _check_images(assembly, images, images_file)
+    runtime = runtimes.start(ExecutionSettings(threads=threads, precision="fp32", compile="off"))
+    if splits_file is None:
+        data = official_test_on_device(images, runtime)
+        indices = torch.arange(len(data.labels))
+    else:
+        data, indices = on_device(images, runtime), load_splits(splits_file).validation
+    runtime.place(assembly.network)
+    fused_NK, experts_ENK = fused_logits_of(assembly.network, data, indices, runtime)
+    names = [f"expert_{index}" for index in range(len(experts_ENK))]
+    predictors = dict(zip(names, experts_ENK, strict=True)) | {"probability_average": mean_log_probs(experts_ENK)}
+    if assembly.fusion is not None:
+        predictors = {"fused": fused_NK} | predictors
+    logits_PNK, labels = torch.stack(list(predictors.values())), data.labels.cpu()[indices]
+    top1_P, nll_P = accuracy_percent(logits_PNK, labels), nll_nats(logits_PNK, labels)
+    return [
+        {"predictor": name, "top1_percent": float(top1), "nll_nats": float(nll), "images": len(labels)}
+        for name, top1, nll in zip(predictors, top1_P, nll_P, strict=True)
+    ]
+
+
+def _check_images(assembly: Assembly, images: ImageSet, images_file: Path) -> None:
+    expert = assembly.parts["expert_0"]
+    expected = (expert.spec["in_channels"], expert.spec["num_classes"])
+    found = (images.train_images.shape[1], images.num_classes)
+    if expected != found:
+        raise UserError(
+            f"{images_file}: expected images of (channels, classes) {expected} as in {expert.path}, found {found}: "
+            "name the images that the components were trained on"
+        )

@@ -1,0 +1,69 @@
+"""The `certifuse` program: one subcommand per module of this package that has `add_parser` and `run`."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+from certifuse import __version__
+from certifuse.cli import bound, components, status
+from certifuse.cli.step import USER_ERROR_STATUS
+from certifuse.errors import UserError
+
+INTERRUPTED_STATUS = 130
+COMMANDS = (status, components, bound)
+
+EXAMPLES = """examples:
+  certifuse status --configfile config/cifar100_small.yaml
+  certifuse components list results/fusion_checkpoints
+  certifuse bound --loss zero-one --risk 0.1362 --bits 8490 --examples 50000
+
+The workflow itself is run by snakemake; see README.md.
+"""
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """A parser whose complaints are one line, as all errors of this program are."""
+
+    def error(self, message: str) -> NoReturn:
+        """Turn a wrong command line into a UserError."""
+        raise UserError(f"{self.prog}: {message}: see {self.prog} --help")
+
+
+def program_parser() -> argparse.ArgumentParser:
+    """The parser of the whole program."""
+    parser = OneLineParser(
+        prog="certifuse",
+        description="Look after a study: its progress, its components, its bounds.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"certifuse {__version__}")
+    subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
+    for command in COMMANDS:
+        command.add_parser(subparsers)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the program and return its exit status: 2, after one line on standard error, for a user's mistake."""
+    try:
+        arguments = program_parser().parse_args(argv)
+        run: Callable[[argparse.Namespace], int] = arguments.run
+        code = run(arguments)
+        sys.stdout.flush()
+        return code
+    except UserError as error:
+        for line in str(error).splitlines():
+            print(f"error: {line}", file=sys.stderr)
+        return USER_ERROR_STATUS
+    except BrokenPipeError:
+        # The reader (head, less) has gone: nothing may be written any more, not even at interpreter exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        print(f"error: {error.filename or 'certifuse'}: {error.strerror or error}", file=sys.stderr)
+        return USER_ERROR_STATUS
+    except KeyboardInterrupt:
+        return INTERRUPTED_STATUS

@@ -1,0 +1,52 @@
+"""Plain text for terminals: aligned tables, short durations."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+NUMBER = re.compile(r"[-+0-9.,/]+")
+GAP = "  "
+ABSENT = "-"
+
+
+def table(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -> str:
+    """Rows under headings; a column of numbers is aligned right, an absent value (None) is a dash.
+
+    Args:
+        rows: the values by key; other keys are not shown.
+        columns: heading by key, in the order of the columns.
+    """
+    shown = [[ABSENT if row.get(key) is None else str(row[key]) for key in columns] for row in rows]
+    lines = [list(columns.values()), *shown]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    numeric = [all(NUMBER.fullmatch(cell) for cell in column) for column in zip(*shown, strict=True)]
+    numeric = numeric or [False] * len(columns)
+    lines.insert(1, ["-" * width for width in widths])
+    return "\n".join(_line(line, widths, numeric) for line in lines)
+
+
+def _line(cells: Sequence[str], widths: Sequence[int], numeric: Sequence[bool]) -> str:
+    aligned = (
+        cell.rjust(width) if right else cell.ljust(width)
+        for cell, width, right in zip(cells, widths, numeric, strict=True)
+    )
+    return GAP.join(aligned).rstrip()
+
+
+def count(number: int) -> str:
+    """A count with a comma for every thousand."""
+    return f"{number:,}"
+
+
+def duration(seconds: float) -> str:
+    """A duration in its two largest units: `2h05m`, `3m20s`, `45s`."""
+    whole = round(seconds)
+    if whole >= 3600:
+        return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
+    return f"{whole // 60}m{whole % 60:02d}s" if whole >= 60 else f"{whole}s"
+
+
+def shortened(text: str, length: int) -> str:
+    """The text on one line, cut to at most `length` characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= length else f"{line[: length - 3]}..."

@@ -1,0 +1,50 @@
+"""What every script of the workflow shares: options, logging to standard error, one-line errors."""
+
+import argparse
+import logging
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from certifuse.errors import UserError
+
+USER_ERROR_STATUS = 2
+
+
+def step_parser(description: str, example: str) -> argparse.ArgumentParser:
+    """A parser with `--settings`, which takes the JSON text that the rule computed from the configuration."""
+    parser = argparse.ArgumentParser(
+        description=description,
+        epilog=f"example:\n  {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--settings", required=True, metavar="JSON", help="settings of this step, as the rule gives them")
+    return parser
+
+
+def add_training_options(parser: argparse.ArgumentParser) -> None:
+    """The options that all training steps have."""
+    add_file_options(parser, "images", "splits", "log-file", "manifest")
+    parser.add_argument("--seed", type=int, required=True, help="seed of weights, order and augmentation")
+    parser.add_argument("--resume-dir", type=Path, required=True, help="where the state of an unfinished run is kept")
+    parser.add_argument("--telemetry-dir", type=Path, required=True, help="where CERTIFUSE_TELEMETRY's writers write")
+    parser.add_argument("--source", required=True, help="fingerprint of the source that runs")
+    parser.add_argument("--save-interval-s", type=float, default=120.0, help="seconds between stored states (120)")
+
+
+def add_file_options(parser: argparse.ArgumentParser, *names: str) -> None:
+    """Required options that each take one path."""
+    for name in names:
+        parser.add_argument(f"--{name}", type=Path, required=True, metavar="FILE")
+
+
+def run_step(step: Callable[[], None]) -> None:
+    """Run a step: its log goes to standard error; a user's mistake is one line and exit status 2."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
+    logging.captureWarnings(True)
+    try:
+        step()
+    except UserError as error:
+        for line in str(error).splitlines():
+            logging.error("error: %s", line)
+        sys.exit(USER_ERROR_STATUS)

@@ -1,0 +1,93 @@
+"""The trainings and evaluations of a study, and the files that tell how far each of them is."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from certifuse import layout
+from certifuse.study import SINGLE, Study
+
+TRAIN_FUSION = "train_fusion/{architecture}_{fusion}_lambda_{lam}_seed_{seed}"
+EVALUATE_FUSION = "evaluate_fusion/{architecture}_{fusion}_lambda_{lam}_seed_{seed}"
+PRETRAIN_EXPERT = "pretrain_expert/{architecture}_seed_{seed}_{member}"
+FINETUNE_EXPERTS = "finetune_experts/{architecture}_seed_{seed}"
+EVALUATE_BASELINES = "evaluate_baselines/{architecture}_seed_{seed}"
+"""Rule and wildcards: what logs and resume state are named after."""
+
+GROUPS = ("fusion", "experts", "finetuned", "baselines")
+
+
+@dataclass(frozen=True)
+class Training:
+    """The files of one training job; `manifest` is written last."""
+
+    manifest: Path
+    csv: Path
+    log: Path
+    resume: Path
+    epochs: int | None
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The files of one evaluation job; `metrics` is written last."""
+
+    metrics: Path
+    log: Path
+
+
+@dataclass(frozen=True)
+class Task:
+    """A training, an evaluation, or one after the other. `group` is one of `GROUPS`."""
+
+    group: str
+    step: str
+    labels: dict[str, Any]
+    training: Training | None
+    evaluation: Evaluation | None
+
+
+def study_tasks(study: Study) -> Iterator[Task]:
+    """Every cell of the grid, then what is trained and scored for each (architecture, seed)."""
+    root = Path(study.results_dir)
+    for cell in study.cells:
+        names = cell._asdict()
+        manifest = f"{layout.CELL_DIR}/{layout.MANIFEST_FILE}"
+        epochs = study.fusion.resolved(cell.fusion).epochs
+        training = _training(root, TRAIN_FUSION, manifest, layout.CELL_LOG, names, epochs)
+        evaluation = _evaluation(root, EVALUATE_FUSION, layout.CELL_METRICS, names)
+        yield Task("fusion", "fusion", names, training, evaluation)
+    for architecture, seed in study.families:
+        yield from _family_tasks(study, root, {"architecture": architecture, "seed": seed})
+
+
+def _family_tasks(study: Study, root: Path, family: dict[str, Any]) -> Iterator[Task]:
+    members = [f"expert_{index}" for index in range(study.splits.experts)]
+    members += [SINGLE] if study.has_single(family["seed"]) else []
+    epochs = study.pretraining.resolved(family["architecture"]).epochs
+    for member in members:
+        names = family | {"member": member}
+        training = _training(root, PRETRAIN_EXPERT, layout.MEMBER_MANIFEST, layout.MEMBER_LOG, names, epochs)
+        yield Task("experts", member, family, training, None)
+    if study.baselines.finetuned_average:
+        manifest = f"{layout.FINETUNED_DIR}/{layout.MANIFEST_FILE}"
+        finetuning_epochs = study.fusion.resolved(study.baselines.finetuned_as).epochs
+        training = _training(root, FINETUNE_EXPERTS, manifest, layout.FINETUNED_LOG, family, finetuning_epochs)
+        yield Task("finetuned", "finetuned", family, training, None)
+    evaluation = _evaluation(root, EVALUATE_BASELINES, layout.BASELINE_METRICS, family)
+    yield Task("baselines", "baselines", family, None, evaluation)
+
+
+def _training(root: Path, job: str, manifest: str, csv: str, names: dict[str, Any], epochs: int | None) -> Training:
+    return Training(
+        manifest=root / manifest.format(**names),
+        csv=root / csv.format(**names),
+        log=root / "logs" / f"{job.format(**names)}.log",
+        resume=root / layout.RESUME_DIR / job.format(**names),
+        epochs=epochs,
+    )
+
+
+def _evaluation(root: Path, job: str, metrics: str, names: dict[str, Any]) -> Evaluation:
+    return Evaluation(root / metrics.format(**names) / "metrics.csv", root / "logs" / f"{job.format(**names)}.log")

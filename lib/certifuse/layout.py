@@ -1,0 +1,49 @@
+"""Where everything is: path templates relative to a study's results directory, for rules and tools alike.
+
+The names are those of the guides, with `.safetensors` for `.pth` and a level for the seed.
+"""
+
+IMAGES = "data/images.safetensors"
+SPLITS = "splits/splits.safetensors"
+SPLITS_SUMMARY = "splits/splits.json"
+
+MEMBER = "experts/{architecture}/seed_{seed}/{member}_best.safetensors"
+MEMBER_LOG = "csv_logs/{architecture}_experts/{architecture}_{member}_seed_{seed}_training_log.csv"
+MEMBER_MANIFEST = "experts/{architecture}/seed_{seed}/{member}_manifest.json"
+
+FINETUNED_DIR = "experts_finetuned/{architecture}/seed_{seed}"
+FINETUNED_LOG = "csv_logs/{architecture}_experts/{architecture}_finetuned_seed_{seed}_training_log.csv"
+
+CELL_DIR = "fusion_checkpoints/{architecture}_fusions_lambda_{lam}/{fusion}/seed_{seed}"
+CELL_LOG = "csv_logs/{architecture}_fusions/{architecture}_{fusion}_lambda_{lam}_seed_{seed}_training_log.csv"
+
+EXPERT_FILE = "experts/{architecture}_expert_{index}_lambda_{lam}_best.safetensors"
+FUSION_FILE = "fusion/{architecture}_{fusion}_lambda_{lam}_fusion_best.safetensors"
+HEAD_FILE = "global/{architecture}_{fusion}_lambda_{lam}_global_head_best.safetensors"
+COMPLETE_FILE = "complete_fusion_best.safetensors"
+MANIFEST_FILE = "manifest.json"
+
+CELL_METRICS = "metrics/cells/{architecture}/{fusion}/lambda_{lam}/seed_{seed}"
+BASELINE_METRICS = "metrics/baselines/{architecture}/seed_{seed}"
+
+SUMMARY = "metrics/fusion_performance_summary.csv"
+"""Every score of every predictor, one tidy row each."""
+
+LOGS = "metrics/training_logs.csv"
+CALIBRATION = "metrics/calibration.csv"
+PER_CLASS = "metrics/per_class.csv"
+MISSING = "metrics/missing.csv"
+COMPARISON = "metrics/paired_comparisons.csv"
+
+RESUME_DIR = ".resume"
+"""State of unfinished runs: never declared to Snakemake, which would delete it before a retry."""
+
+
+def cell_expert(index: int) -> str:
+    """The file of expert `index` inside a cell's directory, with the other fields left open."""
+    return EXPERT_FILE.replace("{index}", str(index))
+
+
+def finetuned_expert(index: int) -> str:
+    """The file of expert `index` inside the directory of the fine-tuned experts."""
+    return cell_expert(index).replace("{lam}", "none")

@@ -1,0 +1,1 @@
+"""Networks: four expert architectures, six fusion rules, and the network that joins them. No data, no training."""

@@ -1,0 +1,87 @@
+"""The fused network: experts, a fusion module over their features, and a global head.
+
+Shapes: E experts, N images, C channels, H height, W width, d features of an expert, K classes.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from certifuse.errors import UserError
+from certifuse.models.blocks import ImageClassifier
+from certifuse.models.fusion import Fusion
+
+
+class FusedOutput(NamedTuple):
+    """What a fused network says of a batch of images."""
+
+    global_logits_NK: Tensor
+    expert_logits_ENK: Tensor
+    features_ENd: Tensor
+
+
+class FusedNetwork(nn.Module):
+    """Experts whose features are fused and classified by a global head; each expert keeps its own head.
+
+    Without a fusion module it is the averaging baseline: it has no global head, and the global logits are the
+    logarithm of the experts' mean probability (a deep ensemble, Lakshminarayanan et al. 2017, arXiv 1612.01474).
+
+    Args:
+        experts: networks with the same feature size and number of classes.
+        fusion: the fusion module, or None for the averaging baseline.
+        num_classes: K.
+
+    Raises:
+        UserError: experts, fusion module and number of classes do not fit each other.
+    """
+
+    def __init__(self, experts: Sequence[ImageClassifier], fusion: Fusion | None, num_classes: int) -> None:
+        super().__init__()
+        _check_fit(experts, fusion, num_classes)
+        self.feature_dim, self.num_classes = experts[0].feature_dim, num_classes
+        self.experts = nn.ModuleList(experts)
+        self.fusion = fusion
+        self.global_head = None if fusion is None else nn.Linear(fusion.output_dim, num_classes)
+
+    def forward(self, images_NCHW: Tensor) -> FusedOutput:
+        """Global logits (N, K), expert logits (E, N, K) and expert features (E, N, d)."""
+        features, logits = zip(*(expert(images_NCHW) for expert in self.experts), strict=True)
+        features_ENd, expert_logits_ENK = torch.stack(features), torch.stack(logits)
+        if self.fusion is None or self.global_head is None:
+            global_logits_NK = mean_log_probs(expert_logits_ENK)
+        else:
+            global_logits_NK = self.global_head(self.fusion(features_ENd))
+        return FusedOutput(global_logits_NK, expert_logits_ENK, features_ENd)
+
+    def component_modules(self) -> dict[str, nn.Module]:
+        """The parts that are stored as separate files: `expert_0`, ..., and with fusion `fusion`, `global_head`."""
+        parts: dict[str, nn.Module] = {f"expert_{index}": expert for index, expert in enumerate(self.experts)}
+        if self.fusion is not None and self.global_head is not None:
+            parts |= {"fusion": self.fusion, "global_head": self.global_head}
+        return parts
+
+
+def _check_fit(experts: Sequence[ImageClassifier], fusion: Fusion | None, num_classes: int) -> None:
+    expected = (experts[0].feature_dim, num_classes)
+    for index, expert in enumerate(experts):
+        found = (expert.feature_dim, expert.head.out_features)
+        if found != expected:
+            raise UserError(
+                f"expert {index}: expected (feature size, classes) {expected}, found {found}: "
+                "choose experts of one architecture and width, trained on the same classes"
+            )
+    if fusion is not None and (fusion.experts, fusion.feature_dim) != (len(experts), expected[0]):
+        raise UserError(
+            f"fusion module: expected (experts, feature size) {(len(experts), expected[0])}, "
+            f"found {(fusion.experts, fusion.feature_dim)}: build it for these experts"
+        )
+
+
+def mean_log_probs(expert_logits_ENK: Tensor) -> Tensor:
+    """Logarithm of the experts' mean probability, shape (N, K), in fp32."""
+    log_probs_ENK = functional.log_softmax(expert_logits_ENK.float(), dim=-1)
+    return log_probs_ENK.logsumexp(0) - math.log(expert_logits_ENK.shape[0])

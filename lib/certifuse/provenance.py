@@ -1,0 +1,169 @@
+"""Canonical JSON, digests, source fingerprints, atomic files and manifests. Imports neither torch nor numpy."""
+
+import ast
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+LIBRARY = Path(__file__).resolve().parent
+
+
+def canonical_json(value: Any) -> str:
+    """One text per value: sorted keys, no spaces, no NaN. Two equal settings always give equal strings."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def digest_bytes(data: bytes | memoryview) -> str:
+    """SHA-256 in hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def digest_file(path: Path) -> str:
+    """SHA-256 of a file, read in blocks."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+# ---- source fingerprints -------------------------------------------------------------------------
+
+
+class _WithoutDocstrings(ast.NodeTransformer):
+    def _strip(self, node: Any) -> Any:
+        self.generic_visit(node)
+        first = node.body[0] if node.body else None
+        if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
+            node.body = node.body[1:]
+        return node
+
+    visit_Module = visit_ClassDef = visit_FunctionDef = visit_AsyncFunctionDef = _strip
+
+
+def _imported_modules(tree: ast.Module) -> Iterable[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _module_file(name: str) -> Path | None:
+    if name.split(".")[0] != "certifuse":
+        return None
+    path = LIBRARY.joinpath(*name.split(".")[1:])
+    for candidate in (path.with_suffix(".py"), path / "__init__.py"):
+        if candidate.is_file():
+            return candidate
+    return None
+
+
+@lru_cache(maxsize=None)
+def _read_module(path: Path) -> tuple[str, tuple[Path, ...]]:
+    """Digest of the module's syntax tree, and the library files that it imports (at any depth of nesting)."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    imported = {file for name in _imported_modules(tree) if (file := _module_file(name))}
+    return digest_bytes(ast.dump(_WithoutDocstrings().visit(tree)).encode()), tuple(sorted(imported))
+
+
+def source_fingerprint(script: Path) -> str:
+    """Digest of everything a step's script runs from this library, blind to comments, layout and docstrings.
+
+    The import graph is followed statically from `script`, so that nothing is imported to compute it.
+    """
+    digests: dict[Path, str] = {}
+    waiting = [script.resolve()]
+    while waiting:
+        path = waiting.pop()
+        if path not in digests:
+            digests[path], imported = _read_module(path)
+            waiting.extend(imported)
+    parts = sorted(f"{path.name if path == script.resolve() else path.relative_to(LIBRARY)}:{digest}" for path, digest in digests.items())
+    return digest_bytes("\n".join(parts).encode())[:16]
+
+
+# ---- files ---------------------------------------------------------------------------------------
+
+
+def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+    """Let `write` fill a temporary file beside `path`, then put it in place: readers see all of it or none."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        write(temporary)
+        with temporary.open("rb") as stream:
+            os.fsync(stream.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(path)
+        directory = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file atomically."""
+    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8") and None)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write indented JSON with sorted keys, atomically. NaN is refused: a missing value is `null`."""
+    write_text(path, json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n")
+
+
+# ---- manifests -----------------------------------------------------------------------------------
+
+RECORDED_PACKAGES = ("torch", "torchvision", "numpy", "pandas", "safetensors", "scikit-learn", "scipy", "snakemake")
+
+
+def package_versions() -> dict[str, str | None]:
+    """Installed versions of the packages that can change a number; `null` for one that is not installed."""
+    versions: dict[str, str | None] = {"python": platform.python_version()}
+    for package in RECORDED_PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            versions[package] = None
+    return versions
+
+
+def _git(*arguments: str) -> str | None:
+    try:
+        done = subprocess.run(["git", "-C", str(LIBRARY), *arguments], capture_output=True, text=True, timeout=30)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout if done.returncode == 0 else None
+
+
+def git_state() -> dict[str, Any]:
+    """Commit, whether tracked files differ from it, and the digest of that difference; `null` outside git."""
+    commit, difference = _git("rev-parse", "HEAD"), _git("diff", "HEAD")
+    return {
+        "commit": commit.strip() if commit else None,
+        "dirty": None if difference is None else bool(difference),
+        "diff_sha256": digest_bytes(difference.encode()) if difference else None,
+    }
+
+
+def environment_record() -> dict[str, Any]:
+    """Versions, git state and machine kind, for a manifest."""
+    return {
+        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "git": git_state(),
+        "machine": platform.machine(),
+        "packages": package_versions(),
+        "platform": platform.platform(),
+    }

@@ -1,0 +1,125 @@
+"""Paired comparison of every fused network with the averages of its experts, from the stored predictions.
+
+Two kinds of rows. `seed`: one network against one average on the same test images, with McNemar's exact test,
+Holm-adjusted over all such rows of one baseline. `cell`: the mean over the seeds, with a bootstrap over the
+test images (seeds kept) and, where there are two seeds or more, a t interval over the seeds.
+Shapes: S seeds, N test images.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load_file
+
+from certifuse import layout
+from certifuse.evaluation.statistics import holm, mcnemar_exact, paired_bootstrap, t_interval
+from certifuse.recipes.gather import GatherStep
+from certifuse.rows import write_rows
+from certifuse.settings.evaluation import StatisticsSettings
+from certifuse.settings.grid import Cell
+
+PREDICTORS = ("fused", "fused_plus_experts")
+BASELINES = ("probability_average_finetuned", "probability_average_before")
+COLUMNS = (
+    *("level", "architecture", "fusion", "lambda", "seed", "predictor", "baseline", "n_test", "seeds"),
+    *("difference_points", "low_points", "high_points", "bootstrap_p", "t_low_points", "t_high_points"),
+    *("only_predictor_right", "only_baseline_right", "mcnemar_p", "mcnemar_p_holm", "seeds_significant"),
+)
+
+
+class CompareStep(GatherStep):
+    """The grid and the statistics."""
+
+    statistics: StatisticsSettings
+
+
+def compare_cells(settings: CompareStep, results: Path) -> None:
+    """Write the paired comparisons of all cells that have predictions."""
+    correct = _correct_by_family(settings, results)
+    rows = []
+    for predictor in PREDICTORS:
+        for baseline in BASELINES:
+            seeds = [row for cell in settings.cells() for row in _seed_rows(correct, cell, predictor, baseline)]
+            for row, adjusted in zip(seeds, holm([row["mcnemar_p"] for row in seeds]), strict=True):
+                row["mcnemar_p_holm"] = float(adjusted)
+            rows += seeds + _cell_rows(settings, correct, seeds, predictor, baseline)
+    write_rows(results / layout.COMPARISON, rows, COLUMNS)
+
+
+Correct = dict[Cell | tuple[str, int], dict[str, NDArray[np.bool_]]]
+
+
+def _correct_by_family(settings: CompareStep, results: Path) -> Correct:
+    correct: Correct = {}
+    for cell in settings.cells():
+        family = (cell.architecture, cell.seed)
+        directories = {
+            cell: results / layout.CELL_METRICS.format(**cell._asdict()),
+            family: results / layout.BASELINE_METRICS.format(architecture=cell.architecture, seed=cell.seed),
+        }
+        for key, directory in directories.items():
+            file = directory / "predictions.safetensors"
+            if key not in correct and file.is_file():
+                names = PREDICTORS if isinstance(key, Cell) else BASELINES
+                tensors = load_file(file)
+                correct[key] = {n: tensors[f"{n}/predicted"] == tensors["labels"] for n in names if f"{n}/predicted" in tensors}
+    return correct
+
+
+def _seed_rows(correct: Correct, cell: Cell, predictor: str, baseline: str) -> list[dict[str, Any]]:
+    ours = correct.get(cell, {}).get(predictor)
+    theirs = correct.get((cell.architecture, cell.seed), {}).get(baseline)
+    if ours is None or theirs is None:
+        return []
+    test = mcnemar_exact(ours, theirs)
+    return [
+        {
+            "level": "seed",
+            **_names(cell, predictor, baseline),
+            "seed": cell.seed,
+            "n_test": len(ours),
+            "seeds": 1,
+            "difference_points": 100 * float(ours.mean() - theirs.mean()),
+            "only_predictor_right": test.only_a,
+            "only_baseline_right": test.only_b,
+            "mcnemar_p": test.p_value,
+        }
+    ]
+
+
+def _cell_rows(settings: CompareStep, correct: Correct, seeds: list[dict[str, Any]], predictor: str, baseline: str) -> list[dict[str, Any]]:
+    statistics = settings.statistics
+    by_cell: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
+    for row in seeds:
+        by_cell.setdefault((row["architecture"], row["fusion"], row["lambda"]), []).append(row)
+    rows = []
+    for (architecture, fusion, lam), members in by_cell.items():
+        cells = [Cell(architecture, fusion, lam, row["seed"]) for row in members]
+        ours = np.stack([correct[cell][predictor] for cell in cells])
+        theirs = np.stack([correct[(cell.architecture, cell.seed)][baseline] for cell in cells])
+        boot = paired_bootstrap(ours, theirs, statistics.bootstrap_samples, statistics.confidence, statistics.seed)
+        over_seeds = t_interval([row["difference_points"] for row in members], statistics.confidence)
+        alpha = 1 - statistics.confidence
+        rows.append(
+            {
+                "level": "cell",
+                **_names(cells[0], predictor, baseline),
+                "n_test": ours.shape[1],
+                "seeds": len(cells),
+                "difference_points": 100 * boot.mean,
+                "low_points": 100 * boot.low,
+                "high_points": 100 * boot.high,
+                "bootstrap_p": boot.p_value,
+                "t_low_points": over_seeds.low,
+                "t_high_points": over_seeds.high,
+                "seeds_significant": sum(row["mcnemar_p_holm"] < alpha for row in members),
+            }
+        )
+    return rows
+
+
+def _names(cell: Cell, predictor: str, baseline: str) -> dict[str, Any]:
+    names = {"architecture": cell.architecture, "fusion": cell.fusion, "lambda": cell.lam}
+    return {**names, "predictor": predictor, "baseline": baseline}

@@ -1,0 +1,174 @@
+"""Score predictors on the test images: the part that cells and baselines share.
+
+Temperature is fitted on the validation images, stacking on the fusion images; the test images are only scored.
+Shapes: E experts, N images, K classes.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+from torch.nn import functional
+
+from certifuse.data.image_set import ImageSet
+from certifuse.data.splits import Splits
+from certifuse.evaluation import calibration, combination, diversity, scores
+from certifuse.provenance import write_atomically, write_json
+from certifuse.rows import write_rows
+from certifuse.settings.base import Settings
+from certifuse.settings.evaluation import EvaluationSettings
+from certifuse.settings.execution import ExecutionSettings
+from certifuse.training.epoch import DeviceImages, official_test_on_device, on_device
+from certifuse.training.runtime import Runtime
+
+
+class EvaluationStep(Settings):
+    """The settings of an evaluation step."""
+
+    evaluation: EvaluationSettings
+    execution: ExecutionSettings
+
+
+@dataclass(frozen=True)
+class ImageParts:
+    """The images that an evaluation looks at, each part as images on the device and the indices into them."""
+
+    test: tuple[DeviceImages, Tensor]
+    validation: tuple[DeviceImages, Tensor]
+    fusion: tuple[DeviceImages, Tensor]
+
+    def named(self) -> dict[str, tuple[DeviceImages, Tensor]]:
+        """The parts by name."""
+        return {"test": self.test, "validation": self.validation, "fusion": self.fusion}
+
+    def labels(self) -> "Labels":
+        """Their labels, on the CPU."""
+        return Labels(**{name: data.labels[indices].cpu() for name, (data, indices) in self.named().items()})
+
+
+def image_parts(images: ImageSet, splits: Splits, runtime: Runtime) -> ImageParts:
+    """The official test images, and the validation and fusion images."""
+    training, test = on_device(images, runtime), official_test_on_device(images, runtime)
+    device = runtime.device
+    return ImageParts(
+        test=(test, torch.arange(len(test.labels), device=device)),
+        validation=(training, splits.validation.to(device)),
+        fusion=(training, splits.fusion.to(device)),
+    )
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Labels of the test, validation and fusion images."""
+
+    test: Tensor
+    validation: Tensor
+    fusion: Tensor
+
+
+@dataclass(frozen=True)
+class ExpertLogits:
+    """Logits (E, N, K) of the experts of one stage on the test, validation and fusion images."""
+
+    test: Tensor
+    validation: Tensor
+    fusion: Tensor
+
+
+@dataclass
+class ScoreSheet:
+    """Everything that is written about the predictors of one cell or family."""
+
+    identity: Mapping[str, Any]
+    settings: EvaluationSettings
+    labels: Labels
+    metrics: list[dict[str, Any]] = field(default_factory=list)
+    per_class: list[dict[str, Any]] = field(default_factory=list)
+    calibration: list[dict[str, Any]] = field(default_factory=list)
+    predictions: dict[str, Tensor] = field(default_factory=dict)
+
+    def add(self, predictor: str, metrics: Mapping[str, float]) -> None:
+        """One row per metric."""
+        rows = ({"predictor": predictor, "metric": metric, "value": value} for metric, value in metrics.items())
+        self.metrics.extend({**self.identity, **row} for row in rows)
+
+    def add_hard(self, predictor: str, predicted_N: Tensor) -> None:
+        """A predictor that names a class and gives no probabilities."""
+        correct_N = predicted_N == self.labels.test
+        self.add(predictor, {"top1_percent": 100 * float(correct_N.double().mean())})
+        self.predictions[f"{predictor}/predicted"] = predicted_N.to(torch.int16)
+
+    def add_soft(self, predictor: str, test_NK: Tensor, validation_NK: Tensor) -> None:
+        """A predictor with log-probabilities: scores as they are, and after temperature."""
+        labels_N = self.labels.test
+        temperature = calibration.fit_temperature(validation_NK, self.labels.validation)
+        cooled_NK = calibration.apply_temperature(test_NK, temperature)
+        before, after = (
+            _in_percent(scores.score_table(log_probs_NK, labels_N, self.settings.calibration_bins))
+            for log_probs_NK in (test_NK, cooled_NK)
+        )
+        self.add(predictor, before)
+        self.add(predictor, {"temperature": temperature})
+        self.add(predictor, {f"{name}_calibrated": after[name] for name in ("nll_nats", "brier", "ece")})
+        for calibrated, log_probs_NK in enumerate((test_NK, cooled_NK)):
+            self._add_bins(predictor, calibrated, log_probs_NK)
+        self._add_classes(predictor, test_NK)
+        self.predictions[f"{predictor}/predicted"] = test_NK.argmax(-1).to(torch.int16)
+        true_probs_N = test_NK.gather(1, labels_N[:, None])[:, 0].exp()
+        self.predictions[f"{predictor}/probability_of_label"] = true_probs_N.to(torch.float16)
+
+    def add_experts(self, stage: str, logits: ExpertLogits) -> None:
+        """The experts of one stage: each alone, every way to combine them, and how they differ."""
+        test_ENK, validation_ENK = (functional.log_softmax(part.double(), -1) for part in (logits.test, logits.validation))
+        for index, (test_NK, validation_NK) in enumerate(zip(test_ENK, validation_ENK, strict=True)):
+            self.add_soft(f"expert_{index}_{stage}", test_NK, validation_NK)
+        fusion_ENK = functional.log_softmax(logits.fusion.double(), -1)
+        stacking = combination.fit_stacking(fusion_ENK, self.labels.fusion, self.settings.stacking_l2)
+        self.add(f"stacking_{stage}", {"fit_converged": int(stacking.converged)})
+        for name, combine in (
+            ("probability_average", combination.probability_average),
+            ("logit_average", combination.logit_average),
+            ("stacking", stacking.log_probs),
+        ):
+            self.add_soft(f"{name}_{stage}", combine(test_ENK), combine(validation_ENK))
+        self.add_hard(f"majority_vote_{stage}", combination.majority_vote(test_ENK))
+        oracle_N = combination.oracle_correct(test_ENK, self.labels.test)
+        self.add(f"oracle_{stage}", {"top1_percent": 100 * float(oracle_N.double().mean())})
+        self.add(f"experts_{stage}", _in_percent(diversity.diversity_table(test_ENK, self.labels.test)))
+
+    def write(self, directory: Path, runtime: Runtime) -> None:
+        """Write metrics, per-class scores, calibration bins and per-example predictions."""
+        write_rows(directory / "metrics.csv", self.metrics)
+        write_rows(directory / "per_class.csv", self.per_class)
+        write_rows(directory / "calibration.csv", self.calibration)
+        tensors = {name: tensor.contiguous() for name, tensor in self.predictions.items()}
+        tensors["labels"] = self.labels.test.to(torch.int16)
+        write_atomically(directory / "predictions.safetensors", lambda temporary: save_file(tensors, temporary))
+        write_json(directory / "runtime.json", runtime.record())
+
+    def _add_bins(self, predictor: str, calibrated: int, log_probs_NK: Tensor) -> None:
+        bins = calibration.reliability_bins(log_probs_NK, self.labels.test, self.settings.calibration_bins)
+        for number, count in enumerate(bins.count.tolist()):
+            if count:
+                confidence, accuracy = float(bins.mean_confidence[number]), float(bins.accuracy[number])
+                row = {"bin": number, "count": int(count), "mean_confidence": confidence, "accuracy": accuracy}
+                self.calibration.append({**self.identity, "predictor": predictor, "calibrated": calibrated, **row})
+
+    def _add_classes(self, predictor: str, log_probs_NK: Tensor) -> None:
+        accuracy_K, count_K = scores.per_class_accuracy(log_probs_NK, self.labels.test)
+        for number, count in enumerate(count_K.tolist()):
+            if count:
+                row = {"class": number, "count": int(count), "accuracy": float(accuracy_K[number])}
+                self.per_class.append({**self.identity, "predictor": predictor, **row})
+
+
+def _in_percent(table: Mapping[str, float]) -> dict[str, float]:
+    """Accuracies (`top1...`, `top5`) in percent, and named so; everything else as it is."""
+    return {
+        f"{name}_percent" if name.startswith("top") else name: 100 * value if name.startswith("top") else value
+        for name, value in table.items()
+    }

@@ -1,0 +1,49 @@
+"""Score what fusion is measured against: the experts before and after fine-tuning, combined, and the single model."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch.nn import functional
+
+from certifuse.components import load_network
+from certifuse.data.image_set import load_image_set
+from certifuse.data.splits import load_splits
+from certifuse.recipes.evaluate import EvaluationStep, ExpertLogits, ImageParts, ScoreSheet, image_parts
+from certifuse.training import runtime as runtimes
+from certifuse.training.inference import fused_logits_of
+from certifuse.training.runtime import Runtime
+
+BASELINE = "baseline"
+
+
+def evaluate_baselines(
+    settings: EvaluationStep,
+    family: Mapping[str, Any],
+    components: Mapping[str, Sequence[Path]],
+    images_file: Path,
+    splits_file: Path,
+    output: Path,
+) -> None:
+    """Write the scores of the stages `before` and `finetuned` (expert files each) and of `single` (one file)."""
+    runtime = runtimes.start(settings.execution)
+    parts = image_parts(load_image_set(images_file), load_splits(splits_file), runtime)
+    identity = {"architecture": family["architecture"], "fusion": BASELINE, "lambda": "", "seed": family["seed"]}
+    sheet = ScoreSheet(identity, settings.evaluation, parts.labels())
+    for stage in ("before", "finetuned"):
+        if components[stage]:
+            sheet.add_experts(stage, _expert_logits(settings, components[stage], parts, runtime))
+    if components["single"]:
+        single = _expert_logits(settings, components["single"], parts, runtime)
+        log_probs = [functional.log_softmax(part[0].double(), -1) for part in (single.test, single.validation)]
+        sheet.add_soft("single", *log_probs)
+    sheet.write(output, runtime)
+
+
+def _expert_logits(settings: EvaluationStep, files: Sequence[Path], parts: ImageParts, runtime: Runtime) -> ExpertLogits:
+    network = load_network(files, None, None)
+    runtime.place(network)
+    batch_size = settings.evaluation.batch_size
+    return ExpertLogits(
+        **{name: fused_logits_of(network, *part, runtime, batch_size)[1] for name, part in parts.named().items()}
+    )

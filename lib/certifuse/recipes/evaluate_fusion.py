@@ -1,0 +1,40 @@
+"""Score one cell from its saved components: the fused network, its experts and what they give together."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.nn import functional
+
+from certifuse.components import find_components, load_network
+from certifuse.data.image_set import load_image_set
+from certifuse.data.splits import load_splits
+from certifuse.evaluation import combination
+from certifuse.recipes.evaluate import EvaluationStep, ExpertLogits, ScoreSheet, image_parts
+from certifuse.training import runtime as runtimes
+from certifuse.training.inference import fused_logits_of
+
+
+def evaluate_fusion(
+    settings: EvaluationStep, identity: Mapping[str, Any], components: Path, images_file: Path, splits_file: Path, output: Path
+) -> None:
+    """Write the scores of the cell whose components are in a directory."""
+    runtime = runtimes.start(settings.execution)
+    parts = image_parts(load_image_set(images_file), load_splits(splits_file), runtime)
+    found = find_components(components)
+    network = load_network(found.experts, found.fusion, found.global_head)
+    runtime.place(network)
+
+    batch_size = settings.evaluation.batch_size
+    logits = {name: fused_logits_of(network, *part, runtime, batch_size) for name, part in parts.named().items()}
+    sheet = ScoreSheet(identity, settings.evaluation, parts.labels())
+    fused = {name: functional.log_softmax(pair[0].double(), -1) for name, pair in logits.items()}
+    experts = {name: functional.log_softmax(pair[1].double(), -1) for name, pair in logits.items()}
+    together = {
+        name: combination.probability_average(torch.cat([fused[name][None], experts[name]])) for name in ("test", "validation")
+    }
+    sheet.add_soft("fused", fused["test"], fused["validation"])
+    sheet.add_soft("fused_plus_experts", together["test"], together["validation"])
+    sheet.add_experts("after", ExpertLogits(**{name: pair[1] for name, pair in logits.items()}))
+    sheet.write(output, runtime)

@@ -1,0 +1,62 @@
+"""Gather the files of all cells and families into one table each, and list the cells that have none."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from certifuse import layout
+from certifuse.rows import read_rows, write_rows
+from certifuse.settings.base import Settings
+from certifuse.settings.grid import Block, Cell
+
+KEYS = ("architecture", "fusion", "lambda", "seed")
+COLUMNS = {
+    layout.SUMMARY: (*KEYS, "predictor", "metric", "value"),
+    layout.CALIBRATION: (*KEYS, "predictor", "calibrated", "bin", "count", "mean_confidence", "accuracy"),
+    layout.PER_CLASS: (*KEYS, "predictor", "class", "count", "accuracy"),
+}
+SOURCES = {
+    layout.SUMMARY: "metrics.csv",
+    layout.CALIBRATION: "calibration.csv",
+    layout.PER_CLASS: "per_class.csv",
+}
+
+
+class GatherStep(Settings):
+    """The grid, so that a missing cell is seen."""
+
+    grid: tuple[Block, ...]
+
+    def cells(self) -> list[Cell]:
+        """Every cell once."""
+        return list(dict.fromkeys(cell for block in self.grid for cell in block.cells()))
+
+
+def gather(settings: GatherStep, results: Path) -> None:
+    """Write the gathered tables below `results`."""
+    cells = settings.cells()
+    cell_directories = {cell: results / layout.CELL_METRICS.format(**cell._asdict()) for cell in cells}
+    families = dict.fromkeys((cell.architecture, cell.seed) for cell in cells)
+    directories = [results / layout.BASELINE_METRICS.format(architecture=a, seed=s) for a, s in families]
+    directories += list(cell_directories.values())
+    for target, source in SOURCES.items():
+        write_rows(results / target, _rows(directory / source for directory in directories), COLUMNS[target])
+    logs = [row for cell in cells for row in _log_rows(results, cell)]
+    write_rows(results / layout.LOGS, logs, list(dict.fromkeys(key for row in logs for key in row)) or ["epoch"])
+    missing = [cell for cell, directory in cell_directories.items() if not (directory / "metrics.csv").is_file()]
+    write_rows(results / layout.MISSING, [_missing(results, cell) for cell in missing], (*KEYS, "reason"))
+
+
+def _rows(files: Iterable[Path]) -> list[dict[str, Any]]:
+    return [row for file in files if file.is_file() for row in read_rows(file)]
+
+
+def _log_rows(results: Path, cell: Cell) -> list[dict[str, Any]]:
+    file = results / layout.CELL_LOG.format(**cell._asdict())
+    return [{**row, "seed": cell.seed} for row in _rows([file])]
+
+
+def _missing(results: Path, cell: Cell) -> dict[str, Any]:
+    manifest = results / layout.CELL_DIR.format(**cell._asdict()) / layout.MANIFEST_FILE
+    reason = "trained, not evaluated" if manifest.is_file() else "not trained, or its training failed: see its log"
+    return {"architecture": cell.architecture, "fusion": cell.fusion, "lambda": cell.lam, "seed": cell.seed, "reason": reason}

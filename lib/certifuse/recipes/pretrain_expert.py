@@ -1,0 +1,79 @@
+"""Train one network on its own images: an expert on its share of the pool, or the single model on everything.
+
+The epoch is chosen on the validation images. No test image is looked at.
+"""
+
+from typing import Any
+
+from torch import Tensor
+
+from certifuse.components import build_expert, expert_spec, save_component
+from certifuse.data.image_set import load_image_set
+from certifuse.data.splits import Splits, load_splits
+from certifuse.errors import UserError
+from certifuse.provenance import write_json
+from certifuse.randomness import derive_seed, initialising
+from certifuse.settings.base import Settings
+from certifuse.settings.execution import ExecutionSettings
+from certifuse.settings.pretraining import ExpertTraining
+from certifuse.training import runtime as runtimes
+from certifuse.training.epoch import EpochTrainer, on_device
+from certifuse.training.loop import LoopSettings, train
+from certifuse.training.record import StepFiles, run_record
+from certifuse.training.single import SingleNetwork, single_group, single_objective
+from certifuse.training.telemetry import Telemetry
+
+
+class PretrainStep(Settings):
+    """The settings of this step; `architecture` holds the name and the sizes."""
+
+    architecture: dict[str, Any]
+    training: ExpertTraining
+    execution: ExecutionSettings
+
+
+def member_indices(splits: Splits, member: str) -> Tensor:
+    """The training images of `expert_{i}`, or of `single`: the pool and the fusion images."""
+    if member == "single":
+        return splits.all_for_training()
+    index = int(member.removeprefix("expert_"))
+    if index >= len(splits.experts):
+        raise UserError(f"{member}: the splits hold {len(splits.experts)} experts, numbered from 0")
+    return splits.experts[index]
+
+
+def pretrain_expert(settings: PretrainStep, member: str, seed: int, files: StepFiles) -> None:
+    """Train `member` and write its component, its log and its manifest."""
+    runtime = runtimes.start(settings.execution)
+    images, splits = load_image_set(files.images), load_splits(files.splits)
+    spec = expert_spec(settings.architecture, images.num_classes, images.train_images.shape[1])
+    with initialising(seed, member, "weights"):
+        network = build_expert(spec)
+    runtime.place(network)
+
+    trainer = EpochTrainer(
+        network=network,
+        objective=single_objective(settings.training.label_smoothing),
+        groups=[single_group(network, settings.training)],
+        data=on_device(images, runtime),
+        indices=member_indices(splits, member).to(runtime.device),
+        batch_size=settings.training.batch_size,
+        augmentation=settings.training.augmentation,
+        runtime=runtime,
+        seed=derive_seed(seed, member),
+    )
+    trainee = SingleNetwork(network, trainer, splits.validation.to(runtime.device))
+
+    architecture = settings.architecture["name"]
+    name = f"{architecture}-{member}-seed{seed}"
+    plan = LoopSettings(
+        settings.training.epochs, settings.training.early_stopping_patience, files.save_interval_s, files.log, name
+    )
+    store = files.store(settings, member, seed)
+    outcome = train(trainee, plan, store, Telemetry(files.telemetry, architecture, name))
+
+    about = {"member": member, "seed": seed, "epoch": outcome.best_epoch, "origin": "pre-trained"}
+    save_component(files.output, spec, outcome.best_weights, **about)
+    record = run_record(settings, files, runtime, network, outcome)
+    write_json(files.manifest, record | about | {"training_images": len(trainer.indices)})
+    store.remove()

@@ -1,0 +1,121 @@
+"""Reliability diagrams: accuracy against confidence, of the fused models and of the fine-tuned average."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from certifuse.reporting.frames import BASELINE, Frames, architectures_of, compared_cells, fusions_of, grid
+from certifuse.reporting.notes import compared_note, missing_note
+from certifuse.reporting.runs import estimate, pooled_bins, scores
+from certifuse.reporting.style import (
+    FigureStep,
+    Look,
+    fusion_look,
+    legend_above,
+    new_panels,
+    note_below,
+    say_in,
+)
+
+CONTROL = "probability_average_finetuned"
+STAGES = {0: ("as trained", "ece"), 1: ("after temperature scaling", "ece_calibrated")}
+FEWEST = 10
+"""Bins with fewer predictions, all seeds together, are not drawn: their accuracy is noise."""
+
+Curve = tuple[str, str, str, Look]
+"""Predictor, fusion and lambda in the frames, and the look."""
+
+
+def reliability(frames: Frames, step: FigureStep) -> Figure:
+    """Per architecture a diagram before and one after temperature scaling, each over a strip of counts."""
+    cells = grid(frames.summary, frames.missing)
+    architectures = architectures_of(cells)
+    alone = len(architectures) == 1
+    columns, pairs = (len(STAGES), 1) if alone else (len(architectures), len(STAGES))
+    figure, panels = new_panels(step.style, [1.0] * columns, [1.0, 0.3] * pairs, sharex=True)
+    for column, architecture in enumerate(architectures):
+        curves = list(_curves(cells, architecture, step))
+        of_architecture = frames.calibration[frames.calibration["architecture"] == architecture]
+        panels[0, column].set_title(architecture)
+        for calibrated, (stage, metric) in STAGES.items():
+            diagram, strip = panels[:, calibrated] if alone else panels[2 * calibrated : 2 * calibrated + 2, column]
+            _draw_stage(diagram, strip, of_architecture[of_architecture["calibrated"] == calibrated], curves)
+            _write_errors(diagram, frames.summary, architecture, curves, metric, step)
+            diagram.text(0.03, 0.97, stage, transform=diagram.transAxes, va="top", fontsize="small")
+            diagram.set_ylabel("accuracy")
+            strip.set(xlabel="confidence", ylabel="share of\nimages")
+    legend_above(figure, _handles(frames, cells, step), step.style)
+    note_below(figure, _notes(frames, cells), step.style)
+    return figure
+
+
+def _control_look(step: FigureStep) -> Look:
+    return Look(step.style.baseline_colour, "P", "-")
+
+
+def _curves(cells: pd.DataFrame, architecture: str, step: FigureStep) -> Iterator[Curve]:
+    yield CONTROL, BASELINE, "", _control_look(step)
+    lams = compared_cells(cells, architecture)
+    for fusion in fusions_of(cells):
+        if fusion in lams:
+            yield "fused", fusion, lams[fusion], fusion_look(fusion, step.style)
+
+
+def _draw_stage(diagram: Axes, strip: Axes, calibration: pd.DataFrame, curves: list[Curve]) -> None:
+    diagram.plot([0, 1], [0, 1], color="#999999", lw=0.8, zorder=1)
+    diagram.set_xlim(0, 1)
+    diagram.set_ylim(0, 1)
+    drawn = 0
+    for predictor, fusion, lam, look in curves:
+        chosen = (
+            (calibration["predictor"] == predictor) & (calibration["fusion"] == fusion) & (calibration["lambda"] == lam)
+        )
+        bins = pooled_bins(calibration[chosen])
+        shape: dict[str, Any] = {"color": look.colour, "ls": look.line, "lw": 1.0}
+        shown = bins[bins["count"] >= FEWEST]
+        diagram.plot(
+            shown["mean_confidence"], shown["accuracy"], marker=look.marker, ms=4, mec="white", mew=0.4, **shape
+        )
+        strip.plot(bins["mean_confidence"], bins["count"] / bins["count"].sum(), drawstyle="steps-mid", **shape)
+        drawn += len(bins)
+    strip.set_yscale("log")
+    if not drawn:
+        say_in(diagram, "no result")
+
+
+def _write_errors(
+    axes: Axes, summary: pd.DataFrame, architecture: str, curves: list[Curve], metric: str, step: FigureStep
+) -> None:
+    """The expected calibration errors in percent, mean over seeds, in the colours and the order of the legend."""
+    lines = [("ECE (%)", "black")]
+    for predictor, fusion, lam, look in curves:
+        values = scores(summary, predictor, metric, architecture=architecture, fusion=fusion, lam=lam)["value"]
+        found = estimate(values, step.statistics.confidence)
+        lines.append((f"{100 * found.mean:.1f}" if found else "missing", look.colour))
+    for place, (text, colour) in enumerate(reversed(lines)):
+        where = {"transform": axes.transAxes, "ha": "right", "va": "bottom", "fontsize": "small"}
+        axes.text(0.97, 0.03 + 0.065 * place, text, color=colour, **where)
+
+
+def _handles(frames: Frames, cells: pd.DataFrame, step: FigureStep) -> list[Line2D]:
+    looks = {fusion: fusion_look(fusion, step.style) for fusion in fusions_of(cells)}
+    if (frames.calibration["predictor"] == CONTROL).any():
+        looks = {"average of fine-tuned experts": _control_look(step)} | looks
+    return [
+        Line2D([], [], color=look.colour, ls=look.line, marker=look.marker, ms=4, label=name)
+        for name, look in looks.items()
+    ]
+
+
+def _notes(frames: Frames, cells: pd.DataFrame) -> list[str]:
+    return [
+        compared_note(cells),
+        "Test images of all seeds pooled.",
+        *missing_note(frames),
+        f"Bins with fewer than {FEWEST} predictions are not drawn in the diagrams; the strips have logarithmic scales.",
+        "ECE: mean over seeds. The temperature is fitted on validation images.",
+    ]

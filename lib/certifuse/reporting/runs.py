@@ -1,0 +1,77 @@
+"""What the figures and tables show, computed from the tidy frames: estimates over seeds, best epochs, pooled bins."""
+
+import re
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+
+from certifuse.evaluation.statistics import MeanInterval, convergence_epoch, t_interval
+from certifuse.reporting.frames import CELL
+
+RUN = {"model_architecture": "architecture", "fusion_type": "fusion"}
+
+
+def estimate(values: Iterable[float], confidence: float) -> MeanInterval | None:
+    """Mean over seeds with Student's interval; without values there is no estimate."""
+    finite = [value for value in values if np.isfinite(value)]
+    return t_interval(finite, confidence) if finite else None
+
+
+def scores(summary: pd.DataFrame, predictor: str, metric: str, **cell: str) -> pd.DataFrame:
+    """The rows of one score; `cell` narrows them by column (`lam` stands for the column `lambda`)."""
+    chosen = (summary["predictor"] == predictor) & (summary["metric"] == metric)
+    for column, value in cell.items():
+        chosen &= summary["lambda" if column == "lam" else column] == value
+    return summary[chosen].sort_values(CELL)
+
+
+def of_cell(frame: pd.DataFrame, architecture: str, fusion: str, lam: str) -> pd.DataFrame:
+    """The rows of one cell, all seeds."""
+    return frame[(frame["architecture"] == architecture) & (frame["fusion"] == fusion) & (frame["lambda"] == lam)]
+
+
+def with_cell_columns(logs: pd.DataFrame) -> pd.DataFrame:
+    """The training logs under the column names of `CELL`, with `loss_individual_per_expert` beside the sum."""
+    experts = sum(bool(re.fullmatch(r"expert_\d+_loss", name)) for name in logs.columns)
+    return logs.rename(columns=RUN).assign(loss_individual_per_expert=logs["loss_individual"] / max(experts, 1))
+
+
+def best_epochs(logs: pd.DataFrame, tolerance: float) -> pd.DataFrame:
+    """One row per run: the log row of its best epoch, its `convergence_epoch` and its `loss_ratio`.
+
+    The best epoch is the training loop's: highest validation accuracy, then lowest validation loss, then earliest.
+    `tolerance` is a fraction of accuracy, the log's accuracies are percent. `loss_ratio` is the mean individual loss of
+    an expert over the global loss.
+    """
+    runs = with_cell_columns(logs)
+    ranked = runs.sort_values(["val_accuracy", "val_loss", "epoch"], ascending=[False, True, True])
+    best = ranked.drop_duplicates(CELL).assign(
+        loss_ratio=lambda rows: rows["loss_individual_per_expert"] / rows["loss_global"]
+    )
+    by_run = runs.sort_values("epoch").groupby(CELL)["val_accuracy"]
+    converged = {key: convergence_epoch(accuracy.to_numpy() / 100, tolerance) for key, accuracy in by_run}
+    keys = best[CELL].itertuples(index=False, name=None)
+    return best.assign(convergence_epoch=[converged[key] for key in keys]).sort_values(CELL)
+
+
+def pooled_bins(calibration: pd.DataFrame) -> pd.DataFrame:
+    """Reliability bins of all seeds taken together: count, mean confidence and accuracy per non-empty bin.
+
+    Each test image of each seed counts once, so the means are weighted by the counts.
+    """
+    filled = calibration[calibration["count"] > 0]
+    weighted = filled.assign(
+        mean_confidence=filled["mean_confidence"] * filled["count"], accuracy=filled["accuracy"] * filled["count"]
+    )
+    sums = weighted.groupby("bin", as_index=False)[["count", "mean_confidence", "accuracy"]].sum()
+    return sums.assign(
+        mean_confidence=sums["mean_confidence"] / sums["count"], accuracy=sums["accuracy"] / sums["count"]
+    )
+
+
+def mean_by_epoch(runs: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Mean over seeds per epoch, only where every seed has that epoch: columns `epoch` and `column`."""
+    seeds = runs["seed"].nunique()
+    by_epoch = runs.groupby("epoch")[column].agg(["mean", "count"]).reset_index()
+    return by_epoch[by_epoch["count"] == seeds][["epoch", "mean"]].rename(columns={"mean": column})

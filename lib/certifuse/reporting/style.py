@@ -1,0 +1,165 @@
+"""How figures look and how they are saved: one settings slice in, equal bytes for equal inputs out."""
+
+import math
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib.style
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from certifuse.provenance import write_atomically
+from certifuse.reporting.frames import Frames
+from certifuse.settings.base import Settings
+from certifuse.settings.evaluation import StatisticsSettings
+from certifuse.settings.figures import FigureSettings
+from certifuse.settings.fusion import FUSIONS
+
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+LINES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (5, 1.5, 1.2, 1.5)), (0, (8, 2)), (0, (3, 1, 3, 3)))
+GRID_COLOUR = "#d9d9d9"
+NOTE_SCALE = 0.85
+"""Size of notes, ticks and legends relative to the base font."""
+
+
+class FigureStep(Settings):
+    """The settings of one figure: the study's name, the figure's own style, and the statistics."""
+
+    study: str
+    style: FigureSettings
+    statistics: StatisticsSettings
+
+
+@dataclass(frozen=True)
+class Look:
+    """Colour, marker and line of one fusion rule: any one of them tells it apart."""
+
+    colour: str
+    marker: str
+    line: Any
+
+
+def fusion_look(fusion: str, style: FigureSettings) -> Look:
+    """The look of a rule is that of its place in the library's list, so it is the same in every figure."""
+    place = FUSIONS.index(fusion) if fusion in FUSIONS else len(FUSIONS)
+    return Look(style.palette[place % len(style.palette)], MARKERS[place % len(MARKERS)], LINES[place % len(LINES)])
+
+
+@contextmanager
+def styled(style: FigureSettings) -> Iterator[None]:
+    """Matplotlib's own defaults with this style on top, whatever the user's matplotlibrc says."""
+    small = NOTE_SCALE * style.font_size_pt
+    settings = {
+        "font.size": style.font_size_pt,
+        "axes.titlesize": style.font_size_pt,
+        "axes.labelsize": style.font_size_pt,
+        "xtick.labelsize": small,
+        "ytick.labelsize": small,
+        "legend.fontsize": small,
+        "legend.frameon": False,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.grid": True,
+        "axes.axisbelow": True,
+        "grid.color": GRID_COLOUR,
+        "grid.linewidth": 0.5,
+        "lines.linewidth": 1.2,
+        "pdf.fonttype": 42,
+    }
+    with matplotlib.style.context(["default", settings]):
+        yield
+
+
+def new_panels(
+    style: FigureSettings, widths: Sequence[float], heights: Sequence[float], labels_in: float = 0.0, **subplots: Any
+) -> tuple[Figure, Any]:
+    """A figure and its 2-d array of axes.
+
+    Widths and heights are in units of the style's panel; `labels_in` inches are added for long row labels.
+    """
+    size = (style.panel_width_in * sum(widths) + labels_in, style.panel_height_in * sum(heights))
+    figure = Figure(figsize=size, layout="constrained", dpi=style.dpi)
+    FigureCanvasAgg(figure)
+    ratios = {"width_ratios": list(widths), "height_ratios": list(heights)}
+    return figure, figure.subplots(len(heights), len(widths), squeeze=False, gridspec_kw=ratios, **subplots)
+
+
+def architecture_columns(
+    style: FigureSettings, widths: Sequence[float], rows: int, height: float
+) -> tuple[Figure, Any]:
+    """Panels indexed by [row, architecture]; the rows of a single architecture stand side by side in pairs."""
+    if len(widths) > 1 or rows % 2:
+        return new_panels(style, widths, [height] * rows)
+    figure, panels = new_panels(style, [1.0, 1.0], [height] * (rows // 2))
+    return figure, panels.reshape(rows, 1)
+
+
+def label_rows(figure: Figure, panels: Any, labels: Sequence[str]) -> None:
+    """The label of each row of panels, on the y axis of its first panel."""
+    for axes, label in zip(panels[:, 0], labels, strict=True):
+        axes.set_ylabel(label)
+    figure.align_ylabels()
+
+
+def legend_above(figure: Figure, handles: Sequence[Line2D], style: FigureSettings) -> None:
+    """One legend over all panels, in as many columns as fit, which grows the figure by its height."""
+    entry_in = (max(len(handle.get_label()) for handle in handles) * 0.52 + 5.5) * _small_in(style)
+    rows = math.ceil(len(handles) / max(1, int(figure.get_figwidth() / entry_in)))
+    figure.set_figheight(figure.get_figheight() + (1.5 * rows + 1) * _small_in(style))
+    columns = math.ceil(len(handles) / rows)
+    figure.legend(handles=list(handles), loc="outside upper center", ncols=columns, handlelength=3.2)
+
+
+def note_below(figure: Figure, sentences: Sequence[str], style: FigureSettings) -> None:
+    """What the reader must know to read the figure, under all panels, which grows the figure by its height."""
+    characters = int(figure.get_figwidth() / (0.53 * _small_in(style)))
+    lines = textwrap.wrap(" ".join(sentences), max(characters, 30))
+    figure.set_figheight(figure.get_figheight() + (1.2 * len(lines) + 1) * _small_in(style))
+    figure.supxlabel("\n".join(lines), x=0.01, ha="left", fontsize=NOTE_SCALE * style.font_size_pt, color="#333333")
+
+
+def _small_in(style: FigureSettings) -> float:
+    """Size of the small font, inches."""
+    return NOTE_SCALE * style.font_size_pt / 72
+
+
+def seed_points(colour: str) -> dict[str, Any]:
+    """The look of single seeds: small dots with a white rim, which show on top of means and bars."""
+    return {"ls": "", "marker": "o", "ms": 2.8, "mfc": colour, "mec": "white", "mew": 0.5, "zorder": 4}
+
+
+def view_of(values: Iterable[float], margin: float = 0.12) -> tuple[float, float]:
+    """Limits of an axis that shows these values with a margin, so that a wide interval does not squeeze them."""
+    finite = [value for value in values if math.isfinite(value)] or [0.0, 1.0]
+    low, high = min(finite), max(finite)
+    pad = margin * (high - low) or 0.05 * abs(high) or 0.05
+    return low - pad, high + pad
+
+
+def say_in(axes: Axes, text: str) -> None:
+    """Write into an empty panel why it is empty."""
+    axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", wrap=True, color="#333333")
+
+
+def nothing_finished(frames: Frames, step: FigureStep) -> Figure:
+    """The figure of a study without any finished cell: it says so, with the first reasons."""
+    figure, axes = new_panels(step.style, [2], [1])
+    lines = [f"{step.study}: no cell of the grid has a result yet."]
+    reasons = frames.missing["reason"].value_counts()
+    lines += [f"{count} missing: {textwrap.shorten(reason, 60)}" for reason, count in reasons.head(3).items()]
+    axes[0, 0].set_axis_off()
+    say_in(axes[0, 0], "\n".join(lines))
+    return figure
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write PNG or PDF by the suffix, atomically and without the hour or the version that made it."""
+    kind = path.suffix.removeprefix(".")
+    metadata = {"png": {"Software": None}, "pdf": {"CreationDate": None, "Creator": None, "Producer": None}}[kind]
+    write_atomically(path, lambda temporary: figure.savefig(temporary, format=kind, metadata=metadata))

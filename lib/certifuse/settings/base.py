@@ -1,0 +1,62 @@
+"""The base of every settings model, the field types they share, and partial overrides."""
+
+import json
+from typing import Annotated, Any, Self, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
+
+
+class Settings(BaseModel):
+    """Frozen; unknown keys are refused; nothing is converted silently (validation runs in strict JSON mode)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Read the settings string that a rule hands to its script."""
+        return cls.model_validate_json(text)
+
+    def plain(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        return json.loads(self.model_dump_json())
+
+
+SettingsType = TypeVar("SettingsType", bound=Settings)
+
+
+def _number_from_yaml(value: Any) -> Any:
+    """YAML 1.1 reads `1e-4` (no dot) as a string; a string that is such a number means that number."""
+    if isinstance(value, str) and value[:1].isdigit() and "e" in value.lower():
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return value
+
+
+Real = Annotated[float, BeforeValidator(_number_from_yaml)]
+Positive = Annotated[Real, Field(gt=0)]
+NonNegative = Annotated[Real, Field(ge=0)]
+Fraction = Annotated[Real, Field(ge=0, le=1)]
+OpenFraction = Annotated[Real, Field(gt=0, lt=1)]
+Probability = Annotated[Real, Field(ge=0, lt=1)]
+Count = Annotated[int, Field(ge=1)]
+Index = Annotated[int, Field(ge=0)]
+
+
+def overrides_of(model: type[Settings], without: tuple[str, ...] = ()) -> type[Settings]:
+    """A model with the fields of `model`, all optional: a partial override of it."""
+    fields: dict[str, Any] = {
+        name: (field.rebuild_annotation(), Field(default=None, description=field.description))
+        for name, field in model.model_fields.items()
+        if name not in without
+    }
+    return create_model(
+        f"{model.__name__}Overrides", __base__=Settings, __doc__=f"Any keys of {model.__name__}.", **fields
+    )
+
+
+def overridden(base: SettingsType, override: Settings | None, **dropped: Any) -> SettingsType:
+    """`base` with the keys that `override` sets explicitly, validated again; `dropped` resets base keys."""
+    changes = override.model_dump(mode="json", exclude_unset=True) if override else {}
+    return type(base).model_validate_json(json.dumps({**base.plain(), **changes, **dropped}))

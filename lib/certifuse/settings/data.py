@@ -1,0 +1,70 @@
+"""Where the images come from and how they are divided."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from certifuse.settings.base import Count, Fraction, Index, OpenFraction, Settings
+
+
+class DigitsData(Settings):
+    """scikit-learn's 1,797 handwritten digits (8 x 8, 10 classes), embedded in that package."""
+
+    source: Literal["digits"]
+    test_fraction: OpenFraction = Field(default=0.3, description="Share of the images kept as test set, stratified.")
+    seed: Index = Field(default=0, description="Seed of the draw of the test set.")
+
+
+class CifarData(Settings):
+    """CIFAR-10 or CIFAR-100 by torchvision, with the official split."""
+
+    source: Literal["cifar10", "cifar100"]
+    root: str = Field(default="data", description="Directory that holds the extracted official archive.")
+    download: bool = Field(default=False, description="Fetch the archive when it is absent. The only network access.")
+
+
+class NpzData(Settings):
+    """Any images: uint8 arrays `train_images` (N, H, W, C), `train_labels` (N,), `test_images`, `test_labels`."""
+
+    source: Literal["npz"]
+    path: str = Field(description="The .npz file, relative to the working directory or absolute.")
+
+
+DataSettings = Annotated[DigitsData | CifarData | NpzData, Field(discriminator="source")]
+
+
+class SplitSettings(Settings):
+    """Expert pool and fusion holdout; the experts' shares of the pool; what the holdout keeps aside."""
+
+    seed: Index = Field(default=42, description="Seed of every draw.")
+    experts: Count = Field(default=4, description="Number of experts E.")
+    scheme: Literal["iid", "disjoint", "by_class"] = Field(
+        default="iid",
+        description="`iid`: each expert sees the shared part of the pool plus its own unique part; "
+        "`disjoint`: 1/E of the pool each; `by_class`: 1/E of the classes each.",
+    )
+    shared_fraction: Fraction = Field(default=0.4, description="`iid`: part of the pool that all experts see.")
+    unique_fraction: Fraction = Field(default=0.15, description="`iid`: part of the pool that one expert alone sees.")
+    fusion_fraction: OpenFraction = Field(default=0.2, description="Share of the training images held out for fusion.")
+    validation_fraction: OpenFraction = Field(
+        default=0.1, description="Share of the holdout for selection, early stopping and temperature."
+    )
+    certificate_fraction: Fraction = Field(
+        default=0.0, description="Share of the holdout that nothing is trained or selected on."
+    )
+
+    @model_validator(mode="after")
+    def _shares_fit(self) -> Self:
+        if self.scheme == "iid" and self.shared_fraction + self.experts * self.unique_fraction > 1 + 1e-9:
+            total = self.shared_fraction + self.experts * self.unique_fraction
+            raise ValueError(
+                f"shared_fraction + experts x unique_fraction must be at most 1, found {total:g}: lower one of them"
+            )
+        if self.scheme == "iid" and self.shared_fraction + self.unique_fraction == 0:
+            raise ValueError("shared_fraction and unique_fraction are both 0: the experts would see no image")
+        if self.validation_fraction + self.certificate_fraction >= 1:
+            raise ValueError(
+                "validation_fraction + certificate_fraction must be below 1, "
+                f"found {self.validation_fraction + self.certificate_fraction:g}: nothing is left to train the fusion on"
+            )
+        return self

@@ -1,0 +1,24 @@
+"""How finished models are scored and compared."""
+
+from pydantic import Field
+
+from certifuse.settings.base import Count, Index, NonNegative, OpenFraction, Settings
+
+
+class EvaluationSettings(Settings):
+    """Scores of one cell, and the paired statistics between cells."""
+
+    batch_size: Count = Field(default=512, description="Images per forward pass.")
+    calibration_bins: Count = Field(default=15, description="Equal-width confidence bins of ECE and diagrams.")
+    stacking_l2: NonNegative = Field(default=1e-3, description="L2 penalty of the stacked linear classifier.")
+
+
+class StatisticsSettings(Settings):
+    """Intervals and tests."""
+
+    confidence: OpenFraction = Field(default=0.95, description="Confidence of every interval.")
+    bootstrap_samples: Count = Field(default=2000, description="Resamples of the test images.")
+    seed: Index = Field(default=0, description="Seed of the bootstrap.")
+    convergence_tolerance: NonNegative = Field(
+        default=0.005, description="Converged: first epoch whose validation accuracy is this close to the best."
+    )

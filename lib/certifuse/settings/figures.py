@@ -1,0 +1,37 @@
+"""How each figure looks."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from certifuse.settings.base import Count, Positive, Settings
+
+Colour = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
+
+
+class FigureSettings(Settings):
+    """Style of one figure."""
+
+    palette: tuple[Colour, ...] = Field(
+        default=("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00"),
+        min_length=6,
+        description="Colours in order (Okabe and Ito's, safe for the colour-blind); markers differ too.",
+    )
+    baseline_colour: Colour = Field(default="#444444", description="Lines of the averaging baselines.")
+    panel_width_in: Positive = Field(default=3.2, description="Width of a panel, inches.")
+    panel_height_in: Positive = Field(default=2.6, description="Height of a panel, inches.")
+    font_size_pt: Positive = Field(default=9.0, description="Base font size, points.")
+    dpi: Count = Field(default=200, description="Resolution of the PNG.")
+
+
+class FiguresSettings(Settings):
+    """One section per figure, so that a change redraws that figure alone."""
+
+    lambda_ablation: FigureSettings = FigureSettings()
+    fusion_comparison: FigureSettings = FigureSettings()
+    reliability: FigureSettings = FigureSettings()
+    training_curves: FigureSettings = FigureSettings()
+    diversity: FigureSettings = FigureSettings()
+
+
+FIGURES = tuple(FiguresSettings.model_fields)

@@ -1,0 +1,106 @@
+"""The fusion rules and how the fused network is trained."""
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from certifuse.settings.augmentation import Augmentation
+from certifuse.settings.base import (
+    Count,
+    Fraction,
+    NonNegative,
+    Positive,
+    Probability,
+    Settings,
+    overridden,
+    overrides_of,
+)
+
+FUSIONS = (
+    "multiplicative",
+    "multiplicativeAddition",
+    "TransformerBase",
+    "concatenation",
+    "simpleAddition",
+    "multiplicativeShifted",
+)
+
+GUIDE_DEFAULTS: dict[str, dict[str, Any]] = {
+    "multiplicative": {"epochs": 80, "expert_lr": 1e-4, "fusion_lr": 5e-4, "augmentation": "balanced"},
+    "multiplicativeAddition": {"epochs": 100, "expert_lr": 1e-4, "fusion_lr": 1e-3, "augmentation": "strong"},
+    "TransformerBase": {"epochs": 120, "expert_lr": 5e-5, "fusion_lr": 2e-4, "augmentation": "strong"},
+    "concatenation": {"epochs": 100, "expert_lr": 1e-4, "fusion_lr": 1e-3, "augmentation": "strong"},
+    "simpleAddition": {"epochs": 100, "expert_lr": 1e-4, "fusion_lr": 1e-3, "augmentation": "strong"},
+    "multiplicativeShifted": {"epochs": 80, "expert_lr": 1e-4, "fusion_lr": 5e-4, "augmentation": "balanced"},
+}
+"""What the guides give for each rule; the value of a key that the configuration leaves at null."""
+
+Schedule = Literal["constant", "cosine", "cosine_warm_restarts"]
+
+
+class FusionModuleSettings(Settings):
+    """The shape of the fusion module."""
+
+    input_dim: Count | None = Field(
+        default=None, description="Project each expert's feature to this size first; null: use the feature as it is."
+    )
+    hidden_dim: Count | None = Field(default=None, description="Hidden size of the module; null: its input size.")
+    dropout: Probability = Field(default=0.2, description="Dropout inside the fusion module.")
+    attention_heads: Count = Field(
+        default=8, description="Heads of TransformerBase; the largest divisor of the feature size up to this is used."
+    )
+    cross_expert_attention: bool = Field(
+        default=True, description="TransformerBase: tokens attend to other experts; off: each to itself only."
+    )
+
+
+class FusionTraining(FusionModuleSettings):
+    """Joint training of experts, fusion module and global head. A null takes the guides' value for the rule."""
+
+    epochs: Count | None = Field(default=None, description="Passes over the fusion images; null: the rule's own.")
+    batch_size: Count = Field(default=128, description="Images per step.")
+    expert_lr: Positive | None = Field(default=None, description="Base rate of the experts; null: the rule's own.")
+    fusion_lr: Positive | None = Field(
+        default=None, description="Base rate of fusion module and global head; null: the rule's own."
+    )
+    dimension_adaptive_lr: bool = Field(
+        default=True, description="Feature size < 100: rates x 1.3 (experts) and x 1.2; > 1000: x 0.7 and x 0.8."
+    )
+    optimizer: Literal["adamw", "sgd"] = Field(default="adamw", description="sgd: Nesterov, momentum 0.9.")
+    weight_decay: NonNegative = Field(default=1e-4, description="Weight decay of every group.")
+    expert_schedule: Schedule = Field(default="cosine_warm_restarts", description="Rate of the experts.")
+    fusion_schedule: Schedule = Field(default="cosine", description="Rate of fusion module and global head.")
+    min_lr_fraction: Fraction = Field(default=0.1, description="Lowest rate of a schedule, as part of its base.")
+    expert_accumulation_steps: Count = Field(default=2, description="Batches per optimiser step of the experts.")
+    expert_clip_norm: Positive | None = Field(default=5.0, description="Gradient norm limit, all experts together.")
+    fusion_clip_norm: Positive | None = Field(default=1.0, description="Gradient norm limit, fusion and global head.")
+    distillation_weight: NonNegative = Field(default=0.1, description="Weight of distillation between experts.")
+    distillation_temperature: Positive = Field(default=2.0, description="Softmax temperature of the distillation.")
+    label_smoothing: Probability = Field(default=0.1, description="Mass moved from the label to all classes.")
+    augmentation: Augmentation | None = Field(
+        default=None, description="Name of a recipe, or its keys; null: the rule's own."
+    )
+    early_stopping_patience: Count | None = Field(
+        default=None, description="Stop after this many epochs without a better validation accuracy; null: never."
+    )
+    save_every: Count = Field(default=10, description="Epochs between stored sets of components.")
+    initial_components: str | None = Field(
+        default=None,
+        description="Continue from the components in this directory (placeholders {architecture}, {fusion}, {lambda}, "
+        "{seed}); null: start from the pre-trained experts.",
+    )
+
+
+class FusionSettings(FusionTraining):
+    """Fusion training, with overrides per fusion rule."""
+
+    per_fusion: dict[Literal[FUSIONS], overrides_of(FusionTraining)] = Field(  # type: ignore[valid-type]
+        default={}, description="Keys that differ for one fusion rule."
+    )
+
+    def resolved(self, fusion: str) -> FusionTraining:
+        """The training of one rule: `per_fusion` wins over the section's keys, which win over the guides' values."""
+        base = FusionTraining.model_validate_json(self.model_dump_json(exclude={"per_fusion"}))
+        chosen = overridden(base, self.per_fusion.get(fusion))
+        missing = {key: value for key, value in GUIDE_DEFAULTS[fusion].items() if getattr(chosen, key) is None}
+        return overridden(chosen, None, **missing)

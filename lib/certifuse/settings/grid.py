@@ -1,0 +1,73 @@
+"""Which cells are run: a list of blocks, each a full product."""
+
+from collections.abc import Iterator
+from typing import Annotated, Literal, NamedTuple
+
+from pydantic import AfterValidator, Field
+
+from certifuse.settings.architectures import ARCHITECTURE_SETTINGS
+from certifuse.settings.base import Index, Settings
+from certifuse.settings.fusion import FUSIONS
+
+LAMBDA_PATTERN = r"(0|[1-9][0-9]*)(\.[0-9]+)?"
+
+
+def _distinct(values: tuple[object, ...]) -> tuple[object, ...]:
+    repeated = sorted({str(value) for value in values if values.count(value) > 1})
+    if repeated:
+        raise ValueError(f"each value once, found {', '.join(repeated)} more than once")
+    return values
+
+
+Lambda = Annotated[str, Field(pattern=f"^{LAMBDA_PATTERN}$")]
+Architectures = Annotated[
+    tuple[Literal[tuple(ARCHITECTURE_SETTINGS)], ...],  # type: ignore[valid-type]
+    Field(min_length=1),
+    AfterValidator(_distinct),
+]
+Fusions = Annotated[tuple[Literal[FUSIONS], ...], Field(min_length=1), AfterValidator(_distinct)]
+Lambdas = Annotated[tuple[Lambda, ...], Field(min_length=1), AfterValidator(_distinct)]
+Seeds = Annotated[tuple[Index, ...], Field(min_length=1), AfterValidator(_distinct)]
+
+
+class Cell(NamedTuple):
+    """One training of the fused network."""
+
+    architecture: str
+    fusion: str
+    lam: str
+    seed: int
+
+
+class Block(Settings):
+    """A full product of its four lists."""
+
+    architectures: Architectures = Field(description="Expert architectures.")
+    fusions: Fusions = Field(description="Fusion rules.")
+    lambdas: Lambdas = Field(
+        description='Weights of the individual losses, as quoted decimals ("0.5"): they name files, so no rounding.'
+    )
+    seeds: Seeds = Field(description="Seeds of experts and fusion training; the split has its own.")
+
+    def cells(self) -> Iterator[Cell]:
+        """Every cell of the block."""
+        for architecture in self.architectures:
+            for fusion in self.fusions:
+                for lam in self.lambdas:
+                    for seed in self.seeds:
+                        yield Cell(architecture, fusion, lam, seed)
+
+
+class BaselineSettings(Settings):
+    """Controls beside the grid, trained per architecture."""
+
+    single_model_seeds: tuple[Index, ...] = Field(
+        default=(0,), description="Seeds (of the grid) for which one model is trained on all training images."
+    )
+    finetuned_average: bool = Field(
+        default=True,
+        description="Fine-tune the experts on the fusion images without fusion, then average: the key control.",
+    )
+    finetuned_as: Literal[FUSIONS] = Field(
+        default="concatenation", description="The rule whose epochs, expert rates and augmentation the control uses."
+    )

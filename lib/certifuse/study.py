@@ -1,0 +1,166 @@
+"""The whole configuration of a study, and the slice of it that each rule needs."""
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any, Self
+
+from pydantic import Field, create_model, model_validator
+
+from certifuse.provenance import canonical_json
+from certifuse.settings.architectures import ARCHITECTURE_SETTINGS
+from certifuse.settings.base import Settings
+from certifuse.settings.data import DataSettings, NpzData, SplitSettings
+from certifuse.settings.evaluation import EvaluationSettings, StatisticsSettings
+from certifuse.settings.execution import ExecutionSettings
+from certifuse.settings.figures import FiguresSettings
+from certifuse.settings.fusion import FusionSettings
+from certifuse.settings.grid import BaselineSettings, Block, Cell
+from certifuse.settings.pretraining import PretrainingSettings
+from certifuse.settings.problems import read_settings
+
+SINGLE = "single"
+"""The member of an (architecture, seed) that is trained on all training images."""
+
+ArchitecturesSettings: Any = create_model(
+    "ArchitecturesSettings",
+    __base__=Settings,
+    __doc__="The size of each architecture; the defaults are the published full-size networks.",
+    **{name: (settings, settings()) for name, settings in ARCHITECTURE_SETTINGS.items()},
+)
+
+
+class Study(Settings):
+    """One study: everything that its results depend on."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9_-]+$", description="Shown in captions and in the report.")
+    results_dir: str = Field(
+        default="results", pattern=r"^[A-Za-z0-9_./-]+$", description="Where everything is written; one per study."
+    )
+    data: DataSettings = Field(description="The images.")
+    splits: SplitSettings = Field(default=SplitSettings(), description="How the images are divided.")
+    architectures: ArchitecturesSettings = Field(
+        default=ArchitecturesSettings(), description="The size of each architecture."
+    )
+    pretraining: PretrainingSettings = Field(
+        default=PretrainingSettings(), description="Training of experts and of the single model."
+    )
+    fusion: FusionSettings = Field(default=FusionSettings(), description="Joint training of the fused network.")
+    grid: tuple[Block, ...] = Field(min_length=1, description="The cells to run: a list of blocks.")
+    baselines: BaselineSettings = Field(default=BaselineSettings(), description="Controls beside the grid.")
+    execution: ExecutionSettings = Field(default=ExecutionSettings(), description="How the steps compute.")
+    evaluation: EvaluationSettings = Field(default=EvaluationSettings(), description="How models are scored.")
+    statistics: StatisticsSettings = Field(default=StatisticsSettings(), description="Intervals and tests.")
+    figures: FiguresSettings = Field(default=FiguresSettings(), description="Style of each figure.")
+    only_finished: bool = Field(
+        default=False, description="Gather the cells that are finished and show the others as missing; run none."
+    )
+
+    @model_validator(mode="after")
+    def _one_spelling_per_lambda(self) -> Self:
+        spelling: dict[float, str] = {}
+        for number, block in enumerate(self.grid):
+            for lam in block.lambdas:
+                first = spelling.setdefault(float(lam), lam)
+                if first != lam:
+                    raise ValueError(f'grid.{number}.lambdas: "{lam}" and "{first}" are one value: spell it one way')
+        return self
+
+    @model_validator(mode="after")
+    def _single_seeds_in_grid(self) -> Self:
+        known = {seed for block in self.grid for seed in block.seeds}
+        unknown = [seed for seed in self.baselines.single_model_seeds if seed not in known]
+        if unknown:
+            raise ValueError(
+                f"baselines.single_model_seeds: expected seeds of the grid ({', '.join(map(str, sorted(known)))}), "
+                f"found {', '.join(map(str, unknown))}"
+            )
+        return self
+
+    # ---- the grid ----
+
+    @cached_property
+    def cells(self) -> tuple[Cell, ...]:
+        """Every cell once, in the order of the blocks."""
+        return tuple(dict.fromkeys(cell for block in self.grid for cell in block.cells()))
+
+    @cached_property
+    def families(self) -> tuple[tuple[str, int], ...]:
+        """Every (architecture, seed) of the grid: the cells of one family share their experts and baselines."""
+        return tuple(dict.fromkeys((cell.architecture, cell.seed) for cell in self.cells))
+
+    def has_single(self, seed: int) -> bool:
+        """Whether the single-model baseline is trained for this seed."""
+        return seed in self.baselines.single_model_seeds
+
+    @property
+    def image_file(self) -> str | None:
+        """The user's own image file, which the workflow watches; none for other sources."""
+        return self.data.path if isinstance(self.data, NpzData) else None
+
+    # ---- one canonical settings string per rule ----
+
+    def for_images(self) -> str:
+        """Settings of `prepare_images`."""
+        return canonical_json({"data": self.data.plain()})
+
+    def for_splits(self) -> str:
+        """Settings of `split_images`."""
+        return canonical_json(self.splits.plain())
+
+    def for_pretraining(self, architecture: str) -> str:
+        """Settings of `pretrain_expert`."""
+        return canonical_json(
+            {
+                "architecture": self._architecture(architecture),
+                "training": self.pretraining.resolved(architecture).plain(),
+                "execution": self.execution.plain(),
+            }
+        )
+
+    def for_fusion(self, architecture: str, fusion: str) -> str:
+        """Settings of `train_fusion`."""
+        return canonical_json(
+            {
+                "architecture": self._architecture(architecture),
+                "training": self.fusion.resolved(fusion).plain(),
+                "execution": self.execution.plain(),
+            }
+        )
+
+    def for_finetuning(self, architecture: str) -> str:
+        """Settings of `finetune_experts`: the training of one rule, without the rule."""
+        return self.for_fusion(architecture, self.baselines.finetuned_as)
+
+    def for_evaluation(self) -> str:
+        """Settings of `evaluate_fusion` and `evaluate_baselines`."""
+        return canonical_json({"evaluation": self.evaluation.plain(), "execution": self.execution.plain()})
+
+    def for_gathering(self) -> str:
+        """Settings of `gather`: the cells that are expected, so that a missing one is seen."""
+        return canonical_json({"grid": [block.plain() for block in self.grid]})
+
+    def for_comparison(self) -> str:
+        """Settings of `compare_cells`."""
+        grid = [block.plain() for block in self.grid]
+        return canonical_json({"statistics": self.statistics.plain(), "grid": grid})
+
+    def for_figure(self, figure: str) -> str:
+        """Settings of the figure rules."""
+        style = getattr(self.figures, figure).plain()
+        return canonical_json({"study": self.name, "style": style, "statistics": self.statistics.plain()})
+
+    def for_tables(self) -> str:
+        """Settings of `tables`."""
+        return canonical_json({"study": self.name, "statistics": self.statistics.plain()})
+
+    def _architecture(self, name: str) -> dict[str, Any]:
+        return {"name": name, **getattr(self.architectures, name).plain()}
+
+
+def read_study(config: Mapping[str, Any]) -> Study:
+    """The study in a parsed configuration file.
+
+    Raises:
+        UserError: one line per problem, each with path, value, what is allowed and the nearest spelling.
+    """
+    return read_settings(Study, config, "config")

@@ -1,0 +1,1 @@
+"""Random subspaces of parameter space: projectors and networks that live in them."""

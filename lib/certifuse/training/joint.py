@@ -1,0 +1,154 @@
+"""Joint training of experts, fusion module and global head.
+
+Shapes: E experts, N images, K classes.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from certifuse.models.fused_network import FusedNetwork, FusedOutput
+from certifuse.settings.fusion import FusionTraining
+from certifuse.training.epoch import EpochTrainer
+from certifuse.training.inference import accuracy_percent, fused_logits_of, nll_nats
+from certifuse.training.losses import cross_entropy, expert_cross_entropies, mutual_distillation
+from certifuse.training.optimisation import (
+    ParameterGroup,
+    make_optimiser,
+    optimiser_tensors,
+    restore_optimiser,
+)
+from certifuse.training.schedules import adapted_to_dimension
+
+CLIPPED_AS = {"experts": "expert_clip_norm", "fusion": "fusion_clip_norm", "global_head": "fusion_clip_norm"}
+
+
+def dual_path_objective(lam: float, training: FusionTraining) -> Callable[[FusedOutput, Tensor], dict[str, Tensor]]:
+    """`total = global + lam * individual + weight * distillation`, with `individual` the sum over experts."""
+
+    def objective(output: FusedOutput, targets_NK: Tensor) -> dict[str, Tensor]:
+        return _terms(output, targets_NK, training, lam, global_weight=1.0)
+
+    return objective
+
+
+def individual_objective(training: FusionTraining) -> Callable[[FusedOutput, Tensor], dict[str, Tensor]]:
+    """`total = individual + weight * distillation`: experts that are trained beside each other, not fused."""
+
+    def objective(output: FusedOutput, targets_NK: Tensor) -> dict[str, Tensor]:
+        return _terms(output, targets_NK, training, lam=1.0, global_weight=0.0)
+
+    return objective
+
+
+def _terms(output: FusedOutput, targets_NK: Tensor, training: FusionTraining, lam: float, global_weight: float) -> dict[str, Tensor]:
+    experts_E = expert_cross_entropies(output.expert_logits_ENK, targets_NK, training.label_smoothing)
+    global_loss = cross_entropy(output.global_logits_NK, targets_NK, training.label_smoothing)
+    total = lam * experts_E.sum() + global_weight * global_loss
+    distillation = torch.zeros_like(total)
+    if training.distillation_weight:
+        distillation = mutual_distillation(output.expert_logits_ENK, training.distillation_temperature)
+        total = total + training.distillation_weight * distillation
+    terms = {"total": total, "global": global_loss, "individual": experts_E.sum(), "distillation": distillation}
+    return terms | {f"expert_{index}": loss for index, loss in enumerate(experts_E)}
+
+
+def parameter_groups(network: FusedNetwork, training: FusionTraining) -> list[ParameterGroup]:
+    """Experts, fusion module and global head, each with its own rate, schedule, clipping and accumulation."""
+    if training.epochs is None or training.expert_lr is None or training.fusion_lr is None:
+        raise ValueError("training: expected resolved settings (FusionSettings.resolved), found a null")
+    expert_lr, fusion_lr = training.expert_lr, training.fusion_lr
+    if training.dimension_adaptive_lr:
+        expert_lr, fusion_lr = adapted_to_dimension(expert_lr, fusion_lr, int(network.experts[0].feature_dim))
+    modules: dict[str, nn.Module] = {"experts": network.experts}
+    if network.fusion is not None:
+        modules |= {"fusion": network.fusion, "global_head": network.component_modules()["global_head"]}
+    groups = []
+    for name, module in modules.items():
+        parameters, lr = list(module.parameters()), expert_lr if name == "experts" else fusion_lr
+        groups.append(
+            ParameterGroup(
+                name=name,
+                parameters=parameters,
+                optimiser=make_optimiser(training.optimizer, parameters, training.weight_decay),
+                base_lr=lr,
+                schedule=training.expert_schedule if name == "experts" else training.fusion_schedule,
+                min_lr=training.min_lr_fraction * lr,
+                epochs=training.epochs,
+                clip_norm=getattr(training, CLIPPED_AS[name]),
+                accumulation_steps=training.expert_accumulation_steps if name == "experts" else 1,
+            )
+        )
+    return groups
+
+
+class JointNetwork:
+    """A fused network (or experts side by side) in training; `labels` are columns that name the run."""
+
+    def __init__(self, network: FusedNetwork, trainer: EpochTrainer, validation: Tensor, labels: dict[str, Any]):
+        self.network, self.trainer, self.validation, self.labels = network, trainer, validation, labels
+
+    def train(self, epoch: int) -> dict[str, Any]:
+        """One epoch. Losses are means over the epoch, and `loss_individual` is the sum of the experts' losses."""
+        began = time.perf_counter()
+        means = self.trainer.run(epoch)
+        seconds = time.perf_counter() - began
+        experts = range(len(self.network.experts))
+        row = {
+            "train_loss": means["total"],
+            "loss_global": means["global"],
+            "loss_individual": means["individual"],
+            "loss_distillation": means["distillation"],
+            "loss_total": means["total"],
+        }
+        row |= {f"{group.name}_lr": group.lr(epoch) for group in self.trainer.groups}
+        row |= {f"{group.name}_gradient_norm": means[f"{group.name}_gradient_norm"] for group in self.trainer.groups}
+        row |= {f"expert_{index}_loss": means[f"expert_{index}"] for index in experts}
+        return row | self.labels | {"seconds": seconds, "images_per_second": len(self.trainer.indices) / seconds}
+
+    def validate(self) -> dict[str, float]:
+        """Loss (without lambda, so that it compares across lambdas) and accuracies on the validation images."""
+        trainer = self.trainer
+        fused, experts = fused_logits_of(self.network, trainer.data, self.validation, trainer.runtime)
+        labels = trainer.data.labels[self.validation].cpu()
+        row = {
+            "val_loss": float(nll_nats(fused[None], labels)[0]),
+            "val_accuracy": float(accuracy_percent(fused[None], labels)[0]),
+        }
+        return row | {f"expert_{i}_accuracy": float(a) for i, a in enumerate(accuracy_percent(experts, labels))}
+
+    def component_states(self, weights: dict[str, Tensor] | None = None) -> dict[str, dict[str, Tensor]]:
+        """The tensors of each component, of the live network or of a copy of its weights."""
+        weights = self.weights() if weights is None else weights
+        parts: dict[str, dict[str, Tensor]] = {part: {} for part in self.network.component_modules()}
+        for key, tensor in weights.items():
+            part, name = key.split("/", 1)
+            parts[part][name] = tensor
+        return parts
+
+    def weights(self) -> dict[str, Tensor]:
+        """Parameters and buffers, by component."""
+        modules = self.network.component_modules()
+        return {f"{part}/{name}": tensor for part, module in modules.items() for name, tensor in module.state_dict().items()}
+
+    def state(self) -> dict[str, Tensor]:
+        """Weights and the state of every optimiser."""
+        tensors = {f"network/{name}": tensor for name, tensor in self.weights().items()}
+        for group in self.trainer.groups:
+            tensors |= {f"{group.name}/{name}": value for name, value in optimiser_tensors(group.optimiser).items()}
+        return tensors
+
+    def restore(self, tensors: dict[str, Tensor]) -> None:
+        """Put back what `state` gave."""
+        parts: dict[str, dict[str, Tensor]] = {}
+        for key, tensor in tensors.items():
+            part, name = key.split("/", 1)
+            parts.setdefault(part, {})[name] = tensor
+        states = self.component_states(parts["network"])
+        for part, module in self.network.component_modules().items():
+            module.load_state_dict(states[part])
+        for group in self.trainer.groups:
+            restore_optimiser(group.optimiser, parts.get(group.name, {}))

@@ -1,0 +1,81 @@
+"""Parameter groups that each have their own rate, schedule, clipping and accumulation."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
+from torch.optim import Optimizer
+
+from certifuse.training.schedules import learning_rate, with_warmup
+
+
+@dataclass
+class ParameterGroup:
+    """Parameters that step together.
+
+    With `accumulation_steps` = k the group steps after every k-th batch, and after the last one of an
+    epoch, on the mean of the gradients gathered since its last step.
+    """
+
+    name: str
+    parameters: Sequence[nn.Parameter]
+    optimiser: Optimizer
+    base_lr: float
+    schedule: str
+    min_lr: float
+    epochs: int
+    warmup_epochs: float = 0.0
+    clip_norm: float | None = None
+    accumulation_steps: int = 1
+    _gathered: int = field(default=0, init=False)
+
+    def lr(self, epoch: float) -> float:
+        """The rate at a (real-valued) epoch."""
+        lr = learning_rate(self.schedule, self.base_lr, self.min_lr, epoch, self.epochs)
+        return with_warmup(lr, epoch, self.warmup_epochs)
+
+    def after_backward(self, epoch: float, last: bool) -> Tensor | None:
+        """Step if it is time to. Returns the gradient norm before clipping, or None when no step was due."""
+        self._gathered += 1
+        if self._gathered < self.accumulation_steps and not last:
+            return None
+        gradients = [parameter.grad for parameter in self.parameters if parameter.grad is not None]
+        if self._gathered > 1:
+            torch._foreach_div_(gradients, float(self._gathered))
+        norm = get_total_norm(gradients, foreach=True)
+        if self.clip_norm is not None:
+            clip_grads_with_norm_(self.parameters, self.clip_norm, norm, foreach=True)
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.lr(epoch)
+        self.optimiser.step()
+        self.optimiser.zero_grad(set_to_none=True)
+        self._gathered = 0
+        return norm
+
+
+def make_optimiser(kind: str, parameters: Sequence[nn.Parameter], weight_decay: float, momentum: float = 0.9) -> Optimizer:
+    """`sgd` (Nesterov) or `adamw`, fused. The rate is set before every step, so the one given here is inert."""
+    if kind == "sgd":
+        return torch.optim.SGD(
+            parameters, lr=0.0, momentum=momentum, nesterov=momentum > 0, weight_decay=weight_decay, fused=True
+        )
+    if kind == "adamw":
+        return torch.optim.AdamW(parameters, lr=0.0, weight_decay=weight_decay, fused=True)
+    raise ValueError(f"optimizer: expected sgd or adamw, found {kind!r}")
+
+
+def optimiser_tensors(optimiser: Optimizer) -> dict[str, Tensor]:
+    """The optimiser's state as named tensors: `{parameter number}/{buffer}`."""
+    state = optimiser.state_dict()["state"]
+    return {f"{number}/{name}": value for number, buffers in state.items() for name, value in buffers.items()}
+
+
+def restore_optimiser(optimiser: Optimizer, tensors: dict[str, Tensor]) -> None:
+    """Put back what `optimiser_tensors` gave."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        number, name = key.split("/", 1)
+        state.setdefault(int(number), {})[name] = value
+    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})

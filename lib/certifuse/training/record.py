@@ -1,0 +1,92 @@
+"""The files of a training step, the identity of its run, and what its manifest says."""
+
+import resource
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from certifuse.provenance import canonical_json, digest_bytes, digest_file, environment_record
+from certifuse.settings.base import Settings
+from certifuse.training.loop import Outcome
+from certifuse.training.resume import ResumeStore
+from certifuse.training.runtime import Runtime
+
+
+@dataclass(frozen=True)
+class StepFiles:
+    """Where a training step reads and writes. `experts` are the components that it starts from."""
+
+    images: Path
+    splits: Path
+    output: Path
+    log: Path
+    manifest: Path
+    resume: Path
+    telemetry: Path
+    source: str
+    save_interval_s: float
+    experts: Sequence[Path] = ()
+
+    def input_digests(self) -> dict[str, str]:
+        """SHA-256 of every input file."""
+        named = {"images": self.images, "splits": self.splits}
+        named |= {f"expert_{index}": path for index, path in enumerate(self.experts)}
+        return {name: digest_file(path) for name, path in named.items()}
+
+    def store(self, settings: Settings, *identity: str | int) -> ResumeStore:
+        """The resume state of exactly this run: its settings, source, inputs and identity."""
+        run = {
+            "settings": settings.plain(),
+            "source": self.source,
+            "inputs": self.input_digests(),
+            "identity": list(identity),
+        }
+        return ResumeStore(self.resume, digest_bytes(canonical_json(run).encode())[:24])
+
+
+def run_record(
+    settings: Settings, files: StepFiles, runtime: Runtime, network: nn.Module, outcome: Outcome
+) -> dict[str, Any]:
+    """The manifest of a training run: settings, source, inputs, versions, device, cost."""
+    return {
+        "settings": settings.plain(),
+        "source_fingerprint": files.source,
+        "inputs_sha256": files.input_digests(),
+        "environment": environment_record(),
+        "runtime": runtime.record(),
+        "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "epochs_run": len(outcome.rows),
+        "best_row": outcome.best_row,
+        "resumed_after_epochs": list(outcome.resumed_epochs),
+        "training_wall_s": sum(row["seconds"] for row in outcome.rows),
+        "peak_memory_bytes": peak_memory_bytes(runtime),
+    }
+
+
+def peak_memory_bytes(runtime: Runtime) -> int:
+    """Peak memory of this process: on the GPU where one is used, otherwise resident in main memory."""
+    if runtime.device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(runtime.device))
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def step_files(arguments: Any) -> StepFiles:
+    """The files named on a training script's command line."""
+    return StepFiles(
+        images=arguments.images,
+        splits=arguments.splits,
+        output=getattr(arguments, "output", arguments.manifest),
+        log=arguments.log_file,
+        manifest=arguments.manifest,
+        resume=arguments.resume_dir,
+        telemetry=arguments.telemetry_dir,
+        source=arguments.source,
+        save_interval_s=arguments.save_interval_s,
+        experts=tuple(getattr(arguments, "experts", ())),
+    )

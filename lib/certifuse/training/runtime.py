@@ -1,0 +1,87 @@
+"""Device, precision and memory layout: what `auto` means here, decided without timing anything."""
+
+import contextlib
+from dataclasses import dataclass
+from typing import Any, ContextManager
+
+import torch
+from torch import Tensor, nn
+
+from certifuse.errors import UserError
+from certifuse.randomness import make_deterministic
+from certifuse.settings.execution import ExecutionSettings
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """The choices of `ExecutionSettings` with every `auto` decided."""
+
+    device: torch.device
+    bf16: bool
+    channels_last: bool
+    compile: bool
+    deterministic: bool
+    threads: int
+
+    def autocast(self) -> ContextManager[Any]:
+        """The precision of a forward pass."""
+        if not self.bf16:
+            return contextlib.nullcontext()
+        return torch.autocast(self.device.type, dtype=torch.bfloat16)
+
+    def place(self, network: nn.Module) -> nn.Module:
+        """Move a network to the device in the chosen layout, compiled in place where that is chosen."""
+        layout: Any = torch.channels_last if self.channels_last else torch.preserve_format
+        network = network.to(self.device, memory_format=layout)
+        if self.compile:
+            network.compile()
+        return network
+
+    def arrange(self, images_NCHW: Tensor) -> Tensor:
+        """A batch in the chosen layout."""
+        return images_NCHW.contiguous(memory_format=torch.channels_last) if self.channels_last else images_NCHW
+
+    def record(self) -> dict[str, Any]:
+        """What ran, for the manifest."""
+        cuda = self.device.type == "cuda"
+        return {
+            "device": torch.cuda.get_device_name(self.device) if cuda else "cpu",
+            "precision": "bf16" if self.bf16 else "fp32",
+            "channels_last": self.channels_last,
+            "compile": self.compile,
+            "deterministic": self.deterministic,
+            "threads": self.threads,
+            "tf32": bool(cuda and torch.backends.cuda.matmul.allow_tf32),
+        }
+
+
+def computes_in_bf16(device: torch.device) -> bool:
+    """Whether the device has bf16 arithmetic of its own (a CPU that emulates it is slower than fp32)."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
+def start(settings: ExecutionSettings) -> Runtime:
+    """Decide every `auto` and set threads and determinism for this process.
+
+    Raises:
+        UserError: CUDA was asked for and there is none.
+    """
+    if settings.device == "cuda" and not torch.cuda.is_available():
+        raise UserError("execution.device: expected a CUDA device, found none: use auto or cpu, or a GPU node")
+    use_cuda = settings.device != "cpu" and torch.cuda.is_available()
+    device = torch.device("cuda" if use_cuda else "cpu")
+    if settings.deterministic:
+        make_deterministic(settings.threads)
+    else:
+        torch.set_num_threads(settings.threads)
+    automatic = {"auto": computes_in_bf16(device), "bf16": True, "fp32": False}
+    return Runtime(
+        device=device,
+        bf16=automatic[settings.precision],
+        channels_last=settings.channels_last != "off",
+        compile=settings.compile == "on" or (settings.compile == "auto" and use_cuda),
+        deterministic=settings.deterministic,
+        threads=settings.threads,
+    )

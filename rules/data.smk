@@ -1,0 +1,32 @@
+rule prepare_images:
+    input:
+        study.image_file or [],
+    output:
+        images=f"{R}/{layout.IMAGES}",
+    log:
+        f"{R}/logs/prepare_images.log",
+    params:
+        settings=study.for_images(),
+        source=source_fingerprint(SCRIPTS / "prepare_images.py"),
+    conda:
+        "../envs/training.yaml"
+    shell:
+        "python {SCRIPTS}/prepare_images.py --settings {params.settings:q} --output {output.images} 2> {log}"
+
+
+rule split_images:
+    input:
+        images=rules.prepare_images.output.images,
+    output:
+        splits=f"{R}/{layout.SPLITS}",
+        summary=f"{R}/{layout.SPLITS_SUMMARY}",
+    log:
+        f"{R}/logs/split_images.log",
+    params:
+        settings=study.for_splits(),
+        source=source_fingerprint(SCRIPTS / "split_images.py"),
+    conda:
+        "../envs/training.yaml"
+    shell:
+        "python {SCRIPTS}/split_images.py --settings {params.settings:q} --images {input.images} "
+        "--output {output.splits} --summary {output.summary} 2> {log}"

@@ -1,0 +1,55 @@
+FIGURES = list(study.figures.plain())
+TABLES = ["results", "baselines", "comparison"]
+
+
+rule draw_figure:
+    input:
+        summary=rules.gather.output.summary,
+        logs=rules.gather.output.logs,
+        calibration=rules.gather.output.calibration,
+        missing=rules.gather.output.missing,
+        comparison=rules.compare_cells.output.comparison,
+    output:
+        png=report(
+            f"{R}/figures/{{figure}}.png",
+            caption="../workflow/report/{figure}.rst",
+            category="Figures",
+            labels={"figure": "{figure}", "format": "PNG"},
+        ),
+        pdf=f"{R}/figures/{{figure}}.pdf",
+    log:
+        f"{R}/logs/draw_figure/{{figure}}.log",
+    params:
+        settings=lambda wildcards: study.for_figure(wildcards.figure),
+        source=source_fingerprint(SCRIPTS / "draw_figure.py"),
+    conda:
+        "../envs/reporting.yaml"
+    shell:
+        "python {SCRIPTS}/draw_figure.py --settings {params.settings:q} --figure {wildcards.figure} "
+        "--summary {input.summary} --logs {input.logs} --calibration {input.calibration} --missing {input.missing} "
+        "--comparison {input.comparison} --png {output.png} --pdf {output.pdf} 2> {log}"
+
+
+rule write_tables:
+    input:
+        summary=rules.gather.output.summary,
+        missing=rules.gather.output.missing,
+        comparison=rules.compare_cells.output.comparison,
+    output:
+        csv=report(
+            expand(f"{R}/tables/{{table}}.csv", table=TABLES),
+            caption="../workflow/report/tables.rst",
+            category="Tables",
+            labels={"table": "per cell", "format": "CSV"},
+        ),
+        tex=expand(f"{R}/tables/{{table}}.tex", table=[*TABLES, "tables"]),
+    log:
+        f"{R}/logs/write_tables.log",
+    params:
+        settings=study.for_tables(),
+        source=source_fingerprint(SCRIPTS / "write_tables.py"),
+    conda:
+        "../envs/reporting.yaml"
+    shell:
+        "python {SCRIPTS}/write_tables.py --settings {params.settings:q} --summary {input.summary} "
+        "--missing {input.missing} --comparison {input.comparison} --output-dir {R}/tables 2> {log}"

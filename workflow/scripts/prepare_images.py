@@ -1,0 +1,22 @@
+"""Read the images of a source and write them as one file of uint8 tensors."""
+
+from certifuse.cli.step import add_file_options, run_step, step_parser
+
+EXAMPLE = """python workflow/scripts/prepare_images.py --settings '{"data": {"source": "digits"}}' --output images.safetensors"""
+
+
+def main() -> None:
+    parser = step_parser(__doc__, EXAMPLE)
+    add_file_options(parser, "output")
+    arguments = parser.parse_args()
+
+    def step() -> None:
+        from certifuse.recipes.prepare_images import PrepareStep, prepare_images
+
+        prepare_images(PrepareStep.from_json(arguments.settings), arguments.output)
+
+    run_step(step)
+
+
+if __name__ == "__main__":
+    main()
