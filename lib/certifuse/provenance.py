@@ -126,7 +126,7 @@ def write_json(path: Path, value: Any) -> None:
 
 # ---- manifests -----------------------------------------------------------------------------------
 
-RECORDED_PACKAGES = ("torch", "torchvision", "numpy", "pandas", "safetensors", "scikit-learn", "scipy", "snakemake")
+RECORDED_PACKAGES = ("torch", "torchvision", "numpy", "pandas", "safetensors", "scikit-learn", "scipy", "constriction", "snakemake")
 
 
 def package_versions() -> dict[str, str | None]:

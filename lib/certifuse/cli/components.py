@@ -14,32 +14,25 @@ if TYPE_CHECKING:
 
 SPLITS = ("test", "validation")
 
-LIST_COLUMNS = {
-    "path": "file",
-    "kind": "kind",
-    "architecture": "architecture",
-    "fusion": "fusion",
-    "feature_dim": "features",
-    "classes": "classes",
-    "parameters": "parameters",
-    "epoch": "epoch",
-    "lambda": "lambda",
-    "seed": "seed",
-    "origin": "origin",
-}
-PART_COLUMNS = {"part": "part", "name": "name", "epoch": "epoch", "run": "run", "path": "file"}
-SCORE_COLUMNS = {"predictor": "predictor", "top1_percent": "top-1 / %", "nll_nats": "NLL / nats"}
+WHAT = ("kind", "architecture", "fusion", "feature_dim", "classes", "parameters")
+WHENCE = ("epoch", "lambda", "seed", "origin", "path")
+PART_COLUMNS = ("part", "name", "epoch", "run", "path")
+SCORE_COLUMNS = ("predictor", "top-1 / %", "NLL / nats")
 
-LIST_EXAMPLE = "certifuse components list results/fusion_checkpoints"
-RECONSTRUCT_EXAMPLE = """certifuse components reconstruct results/fusion_checkpoints --fusion-type multiplicative
+LIST_EXAMPLE = """
+  certifuse components list results/fusion_checkpoints"""
+RECONSTRUCT_EXAMPLE = """
+  certifuse components reconstruct results/fusion_checkpoints --fusion-type multiplicative --seed 0
   certifuse components reconstruct RUN --num-experts 1
   certifuse components reconstruct RUN --fusion OTHER/fusion/*.safetensors --global-head OTHER/global/*.safetensors \\
       --output mixed.safetensors
 
 Named files replace those of the directory. With fewer experts than its fusion module expects, module and head are
 left out and the network averages the experts; a fusion module that is named with --fusion is never left out."""
-LOAD_EXAMPLE = "certifuse components load-complete results/fusion_checkpoints --fusion-type TransformerBase --seed 0"
-EVALUATE_EXAMPLE = """certifuse components evaluate RUN --images results/data/images.safetensors
+LOAD_EXAMPLE = """
+  certifuse components load-complete results/fusion_checkpoints --fusion-type TransformerBase --seed 0"""
+EVALUATE_EXAMPLE = """
+  certifuse components evaluate RUN --images results/data/images.safetensors
   certifuse components evaluate mixed.safetensors --images results/data/images.safetensors \\
       --split validation --splits results/splits/splits.safetensors"""
 
@@ -79,7 +72,7 @@ def _action(actions: Any, name: str, summary: str, example: str) -> argparse.Arg
         name,
         help=summary,
         description=f"{summary[0].upper()}{summary[1:]}.",
-        epilog=f"example:\n  {example}",
+        epilog=f"examples:{example}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
@@ -105,10 +98,9 @@ def _add_parts(parser: argparse.ArgumentParser) -> None:
 
 
 def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"expected at least 1, found {value}")
-    return value
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, found {text}")
+    return int(text)
 
 
 # ---- actions -------------------------------------------------------------------------------------
@@ -123,7 +115,8 @@ def run_list(arguments: argparse.Namespace) -> int:
         _print_json({"components": found.components, "damaged": found.damaged, "other_files": found.others})
         return int(bool(found.damaged))
     if found.components:
-        print(table([{**row, "parameters": count(row["parameters"])} for row in found.components], LIST_COLUMNS))
+        shown = [row | {"parameters": count(row["parameters"])} for row in found.components]
+        print(table(shown, (*WHAT, *WHENCE)))
     print(f"{len(found.components)} components below {arguments.directory}; {found.others} other .safetensors files")
     for row in found.damaged:
         print(f"damaged: {row['reason']}")
@@ -164,7 +157,7 @@ def run_evaluate(arguments: argparse.Namespace) -> int:
         _report(assembly, notes, as_json=True, split=arguments.split, scores=rows)
         return 0
     _report(assembly, notes, as_json=False)
-    shown = [row | {"top1_percent": f"{row['top1_percent']:.2f}", "nll_nats": f"{row['nll_nats']:.4f}"} for row in rows]
+    shown = [row | {"top-1 / %": f"{row['top1_percent']:.2f}", "NLL / nats": f"{row['nll_nats']:.4f}"} for row in rows]
     print(f"\n{rows[0]['images']} {arguments.split} images\n{table(shown, SCORE_COLUMNS)}")
     return 0
 
@@ -179,11 +172,14 @@ def _assembled(arguments: argparse.Namespace) -> "tuple[Assembly, list[str]]":
 
 def _complete(arguments: argparse.Namespace) -> "Assembly":
     from certifuse.cli.component_assembly import load_whole
-    from certifuse.cli.component_selection import run_of
+    from certifuse.cli.component_selection import CHOICES, run_of
 
-    if arguments.source.is_file():
-        return load_whole(arguments.source)
-    return load_whole(run_of(arguments) / layout.COMPLETE_FILE)
+    if not arguments.source.is_file():
+        return load_whole(run_of(arguments) / layout.COMPLETE_FILE)
+    given = [option for name, option in CHOICES.items() if getattr(arguments, name, None) is not None]
+    if given:
+        raise UserError(f"{arguments.source}: a complete file is taken whole: expected no {', '.join(given)}")
+    return load_whole(arguments.source)
 
 
 def _report(assembly: "Assembly", notes: list[str], as_json: bool, **more: Any) -> None:
@@ -191,10 +187,10 @@ def _report(assembly: "Assembly", notes: list[str], as_json: bool, **more: Any) 
     if as_json:
         _print_json(record | {"notes": notes, "warnings": warnings} | more)
         return
-    what = "average of the experts" if record["fusion"] is None else f"fusion {record['fusion']}"
+    experts = f"{record['experts']} expert{'s' if record['experts'] > 1 else ''}"
     print(
-        f"{record['experts']} experts, {what}: {count(record['parameters'])} parameters, "
-        f"features {record['feature_dim']}, classes {record['classes']}"
+        f"{experts}, {f'fusion {record["fusion"]}' if record['fusion'] else 'probabilities averaged'}: "
+        f"{count(record['parameters'])} parameters, features {record['feature_dim']}, classes {record['classes']}"
     )
     print(table(record["parts"], PART_COLUMNS))
     for note in notes:

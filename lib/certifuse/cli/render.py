@@ -9,15 +9,15 @@ GAP = "  "
 ABSENT = "-"
 
 
-def table(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -> str:
+def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
     """Rows under headings; a column of numbers is aligned right, an absent value (None) is a dash.
 
     Args:
-        rows: the values by key; other keys are not shown.
-        columns: heading by key, in the order of the columns.
+        rows: the values by column; other keys are not shown.
+        columns: the headings, in order.
     """
-    shown = [[ABSENT if row.get(key) is None else str(row[key]) for key in columns] for row in rows]
-    lines = [list(columns.values()), *shown]
+    shown = [[ABSENT if row.get(column) is None else str(row[column]) for column in columns] for row in rows]
+    lines = [list(columns), *shown]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     numeric = [all(NUMBER.fullmatch(cell) for cell in column) for column in zip(*shown, strict=True)]
     numeric = numeric or [False] * len(columns)

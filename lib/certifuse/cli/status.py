@@ -22,18 +22,7 @@ EXAMPLE = """example:
 
 Time left is the median time of an epoch's training times the epochs to come: validation and early stopping aside.
 """
-COLUMNS = {
-    "step": "step",
-    "architecture": "architecture",
-    "fusion": "fusion",
-    "lambda": "lambda",
-    "seed": "seed",
-    "state": "state",
-    "epochs": "epoch",
-    "val_accuracy": "val. acc. / %",
-    "left": "left",
-    "detail": "detail",
-}
+COLUMNS = ("step", "architecture", "fusion", "lambda", "seed", "state", "epoch", "val. acc. / %", "left", "detail")
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -66,8 +55,9 @@ def run(arguments: argparse.Namespace) -> int:
     others = [(task, progress) for task, progress in urgent if task.group != "fusion"]
     print(table([_cells(task, progress) for task, progress in [*grid, *others]], COLUMNS))
     print()
-    headings = {"step": study.name} | {name: name for name in (*STATES, "total")}
-    print(table([{"step": group, **counts} for group, counts in totals(rows).items()], headings))
+    print(
+        table([{study.name: group, **counts} for group, counts in totals(rows).items()], (study.name, *STATES, "total"))
+    )
     return 0
 
 
@@ -109,8 +99,8 @@ def _cells(task: Task, progress: Progress) -> dict[str, Any]:
     counted = progress.epochs is not None and (progress.epoch is not None or progress.state == "running")
     epochs = f"{progress.epoch or 0}/{progress.epochs}" if counted else None
     return task_record(task, progress) | {
-        "epochs": epochs,
-        "val_accuracy": None if accuracy is None else f"{accuracy:.2f}",
+        "epoch": epochs,
+        "val. acc. / %": None if accuracy is None else f"{accuracy:.2f}",
         "left": None if left is None else duration(left),
         "detail": shortened(progress.detail, DETAIL_WIDTH),
     }

@@ -1,6 +1,8 @@
 """Score predictors on the test images: the part that cells and baselines share.
 
-Temperature is fitted on the validation images, stacking on the fusion images; the test images are only scored.
+Temperature is fitted on the validation images; the test images are only scored. Stacking is fitted on the fusion
+images, and only for experts that have not trained on them: what they say of their own training images is
+overconfident, and a stacking fitted on it would be a straw man.
 Shapes: E experts, N images, K classes.
 """
 
@@ -41,13 +43,14 @@ class ImageParts:
     validation: tuple[DeviceImages, Tensor]
     fusion: tuple[DeviceImages, Tensor]
 
-    def named(self) -> dict[str, tuple[DeviceImages, Tensor]]:
-        """The parts by name."""
-        return {"test": self.test, "validation": self.validation, "fusion": self.fusion}
+    def scored(self) -> dict[str, tuple[DeviceImages, Tensor]]:
+        """The parts on which every predictor is run, by name."""
+        return {"test": self.test, "validation": self.validation}
 
     def labels(self) -> "Labels":
-        """Their labels, on the CPU."""
-        return Labels(**{name: data.labels[indices].cpu() for name, (data, indices) in self.named().items()})
+        """The labels of all parts, on the CPU."""
+        parts = self.scored() | {"fusion": self.fusion}
+        return Labels(**{name: data.labels[indices].cpu() for name, (data, indices) in parts.items()})
 
 
 def image_parts(images: ImageSet, splits: Splits, runtime: Runtime) -> ImageParts:
@@ -72,11 +75,14 @@ class Labels:
 
 @dataclass(frozen=True)
 class ExpertLogits:
-    """Logits (E, N, K) of the experts of one stage on the test, validation and fusion images."""
+    """Logits (E, N, K) of the experts of one stage on the test and validation images.
+
+    `fusion`, the logits on the fusion images, is given for experts that have not trained on them.
+    """
 
     test: Tensor
     validation: Tensor
-    fusion: Tensor
+    fusion: Tensor | None = None
 
 
 @dataclass
@@ -126,15 +132,14 @@ class ScoreSheet:
         test_ENK, validation_ENK = (functional.log_softmax(part.double(), -1) for part in (logits.test, logits.validation))
         for index, (test_NK, validation_NK) in enumerate(zip(test_ENK, validation_ENK, strict=True)):
             self.add_soft(f"expert_{index}_{stage}", test_NK, validation_NK)
-        fusion_ENK = functional.log_softmax(logits.fusion.double(), -1)
-        stacking = combination.fit_stacking(fusion_ENK, self.labels.fusion, self.settings.stacking_l2)
-        self.add(f"stacking_{stage}", {"fit_converged": int(stacking.converged)})
-        for name, combine in (
-            ("probability_average", combination.probability_average),
-            ("logit_average", combination.logit_average),
-            ("stacking", stacking.log_probs),
-        ):
+        averages = {
+            "probability_average": combination.probability_average,
+            "logit_average": combination.logit_average,
+        }
+        for name, combine in averages.items():
             self.add_soft(f"{name}_{stage}", combine(test_ENK), combine(validation_ENK))
+        if logits.fusion is not None:
+            self._add_stacking(stage, test_ENK, validation_ENK, logits.fusion)
         self.add_hard(f"majority_vote_{stage}", combination.majority_vote(test_ENK))
         oracle_N = combination.oracle_correct(test_ENK, self.labels.test)
         self.add(f"oracle_{stage}", {"top1_percent": 100 * float(oracle_N.double().mean())})
@@ -149,6 +154,12 @@ class ScoreSheet:
         tensors["labels"] = self.labels.test.to(torch.int16)
         write_atomically(directory / "predictions.safetensors", lambda temporary: save_file(tensors, temporary))
         write_json(directory / "runtime.json", runtime.record())
+
+    def _add_stacking(self, stage: str, test_ENK: Tensor, validation_ENK: Tensor, fusion_ENK: Tensor) -> None:
+        log_probs_ENK = functional.log_softmax(fusion_ENK.double(), -1)
+        stacking = combination.fit_stacking(log_probs_ENK, self.labels.fusion, self.settings.stacking_l2)
+        self.add(f"stacking_{stage}", {"fit_converged": int(stacking.converged)})
+        self.add_soft(f"stacking_{stage}", stacking.log_probs(test_ENK), stacking.log_probs(validation_ENK))
 
     def _add_bins(self, predictor: str, calibrated: int, log_probs_NK: Tensor) -> None:
         bins = calibration.reliability_bins(log_probs_NK, self.labels.test, self.settings.calibration_bins)

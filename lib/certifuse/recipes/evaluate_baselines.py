@@ -4,13 +4,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
 from torch.nn import functional
 
 from certifuse.components import load_network
 from certifuse.data.image_set import load_image_set
 from certifuse.data.splits import load_splits
-from certifuse.recipes.evaluate import EvaluationStep, ExpertLogits, ImageParts, ScoreSheet, image_parts
+from certifuse.recipes.evaluate import EvaluationStep, ExpertLogits, ScoreSheet, image_parts
 from certifuse.training import runtime as runtimes
+from certifuse.training.epoch import DeviceImages
 from certifuse.training.inference import fused_logits_of
 from certifuse.training.runtime import Runtime
 
@@ -32,18 +34,21 @@ def evaluate_baselines(
     sheet = ScoreSheet(identity, settings.evaluation, parts.labels())
     for stage in ("before", "finetuned"):
         if components[stage]:
-            sheet.add_experts(stage, _expert_logits(settings, components[stage], parts, runtime))
+            unseen = {"fusion": parts.fusion} if stage == "before" else {}
+            sheet.add_experts(stage, _expert_logits(settings, components[stage], parts.scored() | unseen, runtime))
     if components["single"]:
-        single = _expert_logits(settings, components["single"], parts, runtime)
+        single = _expert_logits(settings, components["single"], parts.scored(), runtime)
         log_probs = [functional.log_softmax(part[0].double(), -1) for part in (single.test, single.validation)]
         sheet.add_soft("single", *log_probs)
     sheet.write(output, runtime)
 
 
-def _expert_logits(settings: EvaluationStep, files: Sequence[Path], parts: ImageParts, runtime: Runtime) -> ExpertLogits:
+def _expert_logits(
+    settings: EvaluationStep, files: Sequence[Path], parts: Mapping[str, tuple[DeviceImages, Tensor]], runtime: Runtime
+) -> ExpertLogits:
     network = load_network(files, None, None)
     runtime.place(network)
     batch_size = settings.evaluation.batch_size
     return ExpertLogits(
-        **{name: fused_logits_of(network, *part, runtime, batch_size)[1] for name, part in parts.named().items()}
+        **{name: fused_logits_of(network, *part, runtime, batch_size)[1] for name, part in parts.items()}
     )

@@ -27,7 +27,7 @@ def evaluate_fusion(
     runtime.place(network)
 
     batch_size = settings.evaluation.batch_size
-    logits = {name: fused_logits_of(network, *part, runtime, batch_size) for name, part in parts.named().items()}
+    logits = {name: fused_logits_of(network, *part, runtime, batch_size) for name, part in parts.scored().items()}
     sheet = ScoreSheet(identity, settings.evaluation, parts.labels())
     fused = {name: functional.log_softmax(pair[0].double(), -1) for name, pair in logits.items()}
     experts = {name: functional.log_softmax(pair[1].double(), -1) for name, pair in logits.items()}

@@ -1,16 +1,17 @@
 """The lambda ablation: accuracy, convergence, and the two losses against the weight of the individual losses."""
 
-from collections.abc import Sequence
+import math
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from certifuse.reporting.frames import (
     BASELINE,
-    CELL,
     Frames,
     architectures_of,
     fusions_of,
@@ -19,10 +20,11 @@ from certifuse.reporting.frames import (
     missing_cells,
 )
 from certifuse.reporting.notes import interval_note, missing_note, standard_error_note
-from certifuse.reporting.runs import best_epochs, estimate, scores
+from certifuse.reporting.runs import cell_results, estimate, scores
 from certifuse.reporting.style import (
     FigureStep,
     architecture_columns,
+    fusion_handles,
     fusion_look,
     label_rows,
     legend_above,
@@ -34,6 +36,9 @@ from certifuse.settings.figures import FigureSettings
 
 FEW = 4
 """Up to this many architectures are all shown; of more, those with several lambdas."""
+
+NARROWEST = 0.6
+"""Least width of a column, in panels; an architecture with fewer lambdas than another gets a narrower one."""
 
 SPREAD = 0.64
 """Share of the distance between two lambdas over which the fusion rules are set side by side."""
@@ -53,6 +58,7 @@ class Row:
     filled: str
     hollow: str | None = None
     with_baselines: bool = False
+    whole_numbers: bool = False
 
     @property
     def columns(self) -> list[str]:
@@ -60,12 +66,24 @@ class Row:
         return [self.filled] if self.hollow is None else [self.filled, self.hollow]
 
 
+@dataclass(frozen=True)
+class Places:
+    """Where the cells of one architecture stand on the x axis: lambdas equidistant, fusion rules side by side."""
+
+    lambdas: list[str]
+    fusions: list[str]
+
+    def of(self, fusion: str, lam: str) -> float:
+        """The place of one rule at one lambda; the tick of a lambda is at its index."""
+        return self.lambdas.index(lam) + SPREAD * ((self.fusions.index(fusion) + 0.5) / len(self.fusions) - 0.5)
+
+
 def rows(step: FigureStep) -> tuple[Row, ...]:
     """From top to bottom."""
     points = 100 * step.statistics.convergence_tolerance
     return (
         Row("test top-1 accuracy (%)", "top1_percent", with_baselines=True),
-        Row(f"convergence epoch\n(within {points:g} points of best)", "convergence_epoch"),
+        Row(f"convergence epoch\n(within {points:g} points of best)", "convergence_epoch", whole_numbers=True),
         Row("training loss at best epoch\n(nats)", "loss_global", "loss_individual_per_expert"),
         Row("individual loss per expert /\nglobal loss", "loss_ratio"),
     )
@@ -75,20 +93,19 @@ def lambda_ablation(frames: Frames, step: FigureStep) -> Figure:
     """One column of panels per architecture; every seed a point, the mean a line, its interval a bar."""
     cells = grid(frames.summary, frames.missing)
     shown = shown_architectures(cells)
-    results = cell_results(frames, step)
-    lambdas = {architecture: lambdas_of(cells[cells["architecture"] == architecture]) for architecture in shown}
-    most = max(map(len, lambdas.values()))
-    widths = [max(len(lambdas[architecture]) / most, 0.6) for architecture in shown]
+    results = cell_results(frames.summary, frames.logs, step.statistics.convergence_tolerance)
+    places = {name: Places(lambdas_of(cells[cells["architecture"] == name]), fusions_of(cells)) for name in shown}
+    most = max(len(places[name].lambdas) for name in shown)
+    widths = [max(len(places[name].lambdas) / most, NARROWEST) for name in shown]
     figure, panels = architecture_columns(step.style, widths, len(rows(step)), height=1.0)
     for column, architecture in enumerate(shown):
         of_architecture = results[results["architecture"] == architecture]
         panels[0, column].set_title(architecture)
         for axes, row in zip(panels[:, column], rows(step), strict=True):
-            _draw_cells(axes, of_architecture, row, lambdas[architecture], fusions_of(cells), step)
+            _draw_cells(axes, of_architecture, row, places[architecture], step)
             lines = _draw_baselines(axes, frames.summary, architecture, step) if row.with_baselines else []
+            _mark_missing(axes, frames.missing, architecture, places[architecture], step.style)
             axes.set_ylim(view_of([*of_architecture[row.columns].to_numpy().ravel(), *lines]))
-            axes.set_xlabel("loss weight λ")
-        _mark_missing(panels[:, column], frames, architecture, lambdas[architecture], fusions_of(cells), step.style)
     label_rows(figure, panels, [row.label for row in rows(step)])
     legend_above(figure, _handles(frames, cells, step.style), step.style)
     note_below(figure, _notes(frames, step), step.style)
@@ -102,48 +119,35 @@ def shown_architectures(cells: pd.DataFrame) -> list[str]:
     return names if len(names) <= FEW or not several else several
 
 
-def cell_results(frames: Frames, step: FigureStep) -> pd.DataFrame:
-    """One row per finished cell: its test accuracy and what its training log says."""
-    accuracy = scores(frames.summary, "fused", "top1_percent").rename(columns={"value": "top1_percent"})
-    training = best_epochs(frames.logs, step.statistics.convergence_tolerance)
-    return accuracy[[*CELL, "top1_percent"]].merge(training, on=CELL, how="left", validate="one_to_one")
-
-
-def _offset(fusion: str, fusions: list[str]) -> float:
-    """Where a rule stands beside the tick of its lambda."""
-    return SPREAD * ((fusions.index(fusion) + 0.5) / len(fusions) - 0.5)
-
-
-def _draw_cells(
-    axes: Axes, results: pd.DataFrame, row: Row, lambdas: list[str], fusions: list[str], step: FigureStep
-) -> None:
-    for fusion in fusions:
-        of_fusion = results[results["fusion"] == fusion]
-        if of_fusion.empty:
-            continue
+def _draw_cells(axes: Axes, results: pd.DataFrame, row: Row, places: Places, step: FigureStep) -> None:
+    for fusion in fusions_of(results):
         for column in row.columns:
-            _draw_series(axes, of_fusion, column, lambdas, _offset(fusion, fusions), column == row.hollow, step)
-    axes.set_xticks(range(len(lambdas)), lambdas)
-    axes.set_xlim(-0.5, len(lambdas) - 0.5)
+            _draw_series(axes, results[results["fusion"] == fusion], column, places, column == row.hollow, step)
+    axes.set_xlabel("loss weight λ")
+    axes.set_xticks(range(len(places.lambdas)), places.lambdas)
+    axes.set_xlim(-0.5, len(places.lambdas) - 0.5)
     axes.grid(axis="x", visible=False)
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=6, integer=row.whole_numbers))
 
 
 def _draw_series(
-    axes: Axes, results: pd.DataFrame, column: str, lambdas: list[str], offset: float, hollow: bool, step: FigureStep
+    axes: Axes, results: pd.DataFrame, column: str, places: Places, hollow: bool, step: FigureStep
 ) -> None:
-    look = fusion_look(str(results["fusion"].iloc[0]), step.style)
-    places, means, lows, highs = [], [], [], []
-    for place, lam in enumerate(lambdas):
-        values = results.loc[results["lambda"] == lam, column]
-        found = estimate(values, step.statistics.confidence)
-        places.append(place + offset)
-        means.append(found.mean if found else float("nan"))
-        lows.append(0.0 if found is None or found.low is None else found.mean - found.low)
-        highs.append(0.0 if found is None or found.high is None else found.high - found.mean)
-    seeds = results["lambda"].map(lambdas.index) + offset
+    """Seeds, mean and interval of one column of one rule; the line breaks where a lambda has no result."""
+    fusion = str(results["fusion"].iloc[0])
+    look = fusion_look(fusion, step.style)
+    x, means, errors = [], [], []
+    for lam in places.lambdas:
+        found = estimate(results.loc[results["lambda"] == lam, column], step.statistics.confidence)
+        x.append(places.of(fusion, lam))
+        means.append(found.mean if found else math.nan)
+        errors.append(math.nan if found is None or found.high is None else found.high - found.mean)
     face = "white" if hollow else look.colour
-    shape = {"color": look.colour, "ls": look.line, "marker": look.marker, "ms": 5.5, "mfc": face, "mew": 0.8}
-    axes.errorbar(places, means, yerr=[lows, highs], elinewidth=0.8, capsize=1.8, zorder=2, **shape)
+    bars: dict[str, Any] = {"elinewidth": 0.8, "capsize": 1.8, "zorder": 2}
+    axes.errorbar(
+        x, means, errors, color=look.colour, ls=look.line, marker=look.marker, ms=5.5, mfc=face, mew=0.8, **bars
+    )
+    seeds = [places.of(fusion, lam) for lam in results["lambda"]]
     axes.plot(seeds, results[column], **seed_points(look.colour))
 
 
@@ -157,35 +161,21 @@ def _draw_baselines(axes: Axes, summary: pd.DataFrame, architecture: str, step: 
             continue
         heights.append(found.mean)
         axes.axhline(found.mean, color=step.style.baseline_colour, ls=line, lw=1.0, zorder=1)
-        if found.low is not None and predictor == "probability_average_finetuned":
+        if found.low is not None and found.high is not None and predictor == "probability_average_finetuned":
             axes.axhspan(found.low, found.high, color=step.style.baseline_colour, alpha=0.12, lw=0, zorder=0)
     return heights
 
 
-def _mark_missing(
-    panels: Sequence[Axes],
-    frames: Frames,
-    architecture: str,
-    lambdas: list[str],
-    fusions: list[str],
-    style: FigureSettings,
-) -> None:
-    """A cross on the rail at the foot of every panel for each (fusion, lambda) that lacks a seed."""
-    missing = missing_cells(frames.missing)
-    gaps = missing.loc[missing["architecture"] == architecture, ["fusion", "lambda"]].drop_duplicates()
-    for fusion, lam in gaps.itertuples(index=False):
-        place = lambdas.index(lam) + _offset(fusion, fusions)
-        for axes in panels:
-            mark = {"marker": "x", "ms": 4.5, "mew": 1.1, "color": fusion_look(fusion, style).colour}
-            axes.plot([place], [0.03], ls="", clip_on=False, transform=axes.get_xaxis_transform(), **mark)
+def _mark_missing(axes: Axes, missing: pd.DataFrame, architecture: str, places: Places, style: FigureSettings) -> None:
+    """A cross at the foot of the panel for each (fusion, lambda) that lacks a seed."""
+    of_architecture = missing_cells(missing)[lambda cells: cells["architecture"] == architecture]
+    mark: dict[str, Any] = {"marker": "x", "ms": 4.5, "mew": 1.1, "transform": axes.get_xaxis_transform()}
+    for fusion, lam in of_architecture[["fusion", "lambda"]].drop_duplicates().itertuples(index=False):
+        axes.plot([places.of(fusion, lam)], [0.03], ls="", color=fusion_look(fusion, style).colour, **mark)
 
 
 def _handles(frames: Frames, cells: pd.DataFrame, style: FigureSettings) -> list[Line2D]:
-    looks = {fusion: fusion_look(fusion, style) for fusion in fusions_of(cells)}
-    handles = [
-        Line2D([], [], color=look.colour, marker=look.marker, ls=look.line, ms=5, label=fusion)
-        for fusion, look in looks.items()
-    ]
+    handles = fusion_handles(fusions_of(cells), style)
     present = set(frames.summary["predictor"])
     handles += [
         Line2D([], [], color=style.baseline_colour, ls=line, lw=1.0, label=label)

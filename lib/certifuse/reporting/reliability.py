@@ -14,6 +14,7 @@ from certifuse.reporting.runs import estimate, pooled_bins, scores
 from certifuse.reporting.style import (
     FigureStep,
     Look,
+    fusion_handles,
     fusion_look,
     legend_above,
     new_panels,
@@ -97,18 +98,17 @@ def _write_errors(
         found = estimate(values, step.statistics.confidence)
         lines.append((f"{100 * found.mean:.1f}" if found else "missing", look.colour))
     for place, (text, colour) in enumerate(reversed(lines)):
-        where = {"transform": axes.transAxes, "ha": "right", "va": "bottom", "fontsize": "small"}
+        where: dict[str, Any] = {"transform": axes.transAxes, "ha": "right", "va": "bottom", "fontsize": "small"}
         axes.text(0.97, 0.03 + 0.065 * place, text, color=colour, **where)
 
 
 def _handles(frames: Frames, cells: pd.DataFrame, step: FigureStep) -> list[Line2D]:
-    looks = {fusion: fusion_look(fusion, step.style) for fusion in fusions_of(cells)}
+    handles = fusion_handles(fusions_of(cells), step.style)
     if (frames.calibration["predictor"] == CONTROL).any():
-        looks = {"average of fine-tuned experts": _control_look(step)} | looks
-    return [
-        Line2D([], [], color=look.colour, ls=look.line, marker=look.marker, ms=4, label=name)
-        for name, look in looks.items()
-    ]
+        look = _control_look(step)
+        shape: dict[str, Any] = {"color": look.colour, "marker": look.marker, "ls": look.line}
+        handles.insert(0, Line2D([], [], **shape, label="average of fine-tuned experts"))
+    return handles
 
 
 def _notes(frames: Frames, cells: pd.DataFrame) -> list[str]:

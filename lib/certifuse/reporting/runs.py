@@ -55,6 +55,13 @@ def best_epochs(logs: pd.DataFrame, tolerance: float) -> pd.DataFrame:
     return best.assign(convergence_epoch=[converged[key] for key in keys]).sort_values(CELL)
 
 
+def cell_results(summary: pd.DataFrame, logs: pd.DataFrame, tolerance: float) -> pd.DataFrame:
+    """One row per finished cell: its test accuracy `top1_percent` beside the columns of `best_epochs`."""
+    accuracy = scores(summary, "fused", "top1_percent").rename(columns={"value": "top1_percent"})
+    training = best_epochs(logs, tolerance)
+    return accuracy[[*CELL, "top1_percent"]].merge(training, on=CELL, how="left", validate="one_to_one")
+
+
 def pooled_bins(calibration: pd.DataFrame) -> pd.DataFrame:
     """Reliability bins of all seeds taken together: count, mean confidence and accuracy per non-empty bin.
 
@@ -68,10 +75,3 @@ def pooled_bins(calibration: pd.DataFrame) -> pd.DataFrame:
     return sums.assign(
         mean_confidence=sums["mean_confidence"] / sums["count"], accuracy=sums["accuracy"] / sums["count"]
     )
-
-
-def mean_by_epoch(runs: pd.DataFrame, column: str) -> pd.DataFrame:
-    """Mean over seeds per epoch, only where every seed has that epoch: columns `epoch` and `column`."""
-    seeds = runs["seed"].nunique()
-    by_epoch = runs.groupby("epoch")[column].agg(["mean", "count"]).reset_index()
-    return by_epoch[by_epoch["count"] == seeds][["epoch", "mean"]].rename(columns={"mean": column})

@@ -51,6 +51,15 @@ def fusion_look(fusion: str, style: FigureSettings) -> Look:
     return Look(style.palette[place % len(style.palette)], MARKERS[place % len(MARKERS)], LINES[place % len(LINES)])
 
 
+def fusion_handles(fusions: Sequence[str], style: FigureSettings, **change: Any) -> list[Line2D]:
+    """The legend entries of the rules; `change` replaces properties of the lines."""
+    looks = {fusion: fusion_look(fusion, style) for fusion in fusions}
+    return [
+        Line2D([], [], **({"color": look.colour, "marker": look.marker, "ls": look.line, "ms": 5} | change), label=fusion)
+        for fusion, look in looks.items()
+    ]
+
+
 @contextmanager
 def styled(style: FigureSettings) -> Iterator[None]:
     """Matplotlib's own defaults with this style on top, whatever the user's matplotlibrc says."""
@@ -109,7 +118,7 @@ def label_rows(figure: Figure, panels: Any, labels: Sequence[str]) -> None:
 
 def legend_above(figure: Figure, handles: Sequence[Line2D], style: FigureSettings) -> None:
     """One legend over all panels, in as many columns as fit, which grows the figure by its height."""
-    entry_in = (max(len(handle.get_label()) for handle in handles) * 0.52 + 5.5) * _small_in(style)
+    entry_in = (max(len(str(handle.get_label())) for handle in handles) * 0.52 + 5.5) * _small_in(style)
     rows = math.ceil(len(handles) / max(1, int(figure.get_figwidth() / entry_in)))
     figure.set_figheight(figure.get_figheight() + (1.5 * rows + 1) * _small_in(style))
     columns = math.ceil(len(handles) / rows)

@@ -3,7 +3,6 @@
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from certifuse.reporting.frames import Frames, architectures_of, compared_cells, fusions_of, grid
@@ -12,6 +11,7 @@ from certifuse.reporting.runs import of_cell, with_cell_columns
 from certifuse.reporting.style import (
     FigureStep,
     architecture_columns,
+    fusion_handles,
     fusion_look,
     label_rows,
     legend_above,
@@ -46,7 +46,7 @@ def training_curves(frames: Frames, step: FigureStep) -> Figure:
             axes.set(xlabel="epoch", ylabel="")
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     label_rows(figure, panels, list(ROWS.values()))
-    legend_above(figure, [_handle(fusion, step.style) for fusion in fusions], step.style)
+    legend_above(figure, fusion_handles(fusions, step.style, marker="", lw=1.5), step.style)
     note_below(
         figure,
         [
@@ -95,8 +95,3 @@ def _draw(axes: Axes, runs: pd.DataFrame, measure: str, style: FigureSettings) -
     }
     seaborn.lineplot(runs, units="seed", estimator=None, linewidth=0.6, alpha=0.5, **encoding)
     seaborn.lineplot(completed_by_all(runs), estimator="mean", errorbar=None, linewidth=1.5, **encoding)
-
-
-def _handle(fusion: str, style: FigureSettings) -> Line2D:
-    look = fusion_look(fusion, style)
-    return Line2D([], [], color=look.colour, ls=look.line, lw=1.5, label=fusion)

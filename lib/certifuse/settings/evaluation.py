@@ -10,7 +10,9 @@ class EvaluationSettings(Settings):
 
     batch_size: Count = Field(default=512, description="Images per forward pass.")
     calibration_bins: Count = Field(default=15, description="Equal-width confidence bins of ECE and diagrams.")
-    stacking_l2: NonNegative = Field(default=1e-3, description="L2 penalty of the stacked linear classifier.")
+    stacking_l2: NonNegative = Field(
+        default=1.0, description="Penalty that draws the stacked linear classifier towards the average of the experts."
+    )
 
 
 class StatisticsSettings(Settings):

@@ -1,0 +1,167 @@
+"""Which training image serves which purpose: seeded, disjoint where they must be, checked whenever they are read.
+
+    training images N = pool + holdout,    holdout = certificate + validation + fusion
+
+CIFAR-100 with the default settings: pool 40,000 and holdout 10,000, of which 1,000 validation and 9,000 fusion;
+four `iid` experts of 16,000 shared + 6,000 unique = 22,000 pool images each. The test part is no business of this
+module. Shape suffixes: N images, K classes.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from certifuse.data.sealed_tensors import digest_tensor, read_sealed, write_sealed
+from certifuse.data.stratification import Indices, stratified_draw
+from certifuse.errors import UserError
+from certifuse.randomness import numpy_stream
+from certifuse.settings.data import SplitSettings
+
+KIND = "index splits"
+
+
+@dataclass(frozen=True, eq=False)
+class Splits:
+    """Ascending int64 indices into the training images. Pool, fusion, validation and certificate are disjoint.
+
+    Experts are subsets of the pool; `iid` experts share a part of it. The certificate set is empty unless asked for.
+    """
+
+    experts: tuple[Tensor, ...]
+    pool: Tensor
+    fusion: Tensor
+    validation: Tensor
+    certificate: Tensor
+
+    def __post_init__(self) -> None:
+        named = self.named()
+        check_disjoint({name: named[name] for name in ("pool", "fusion", "validation", "certificate")})
+
+    def named(self) -> dict[str, Tensor]:
+        """Every set by its name; experts are `expert_0`, `expert_1`, ..."""
+        experts = {f"expert_{index}": indices for index, indices in enumerate(self.experts)}
+        kept = {"fusion": self.fusion, "validation": self.validation, "certificate": self.certificate}
+        return {**experts, "pool": self.pool, **kept}
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """SHA-256 of each set by its name."""
+        return {name: digest_tensor(indices) for name, indices in self.named().items()}
+
+    def all_for_training(self) -> Tensor:
+        """Pool and fusion together: all that one model may train on, without validation and certificate."""
+        return torch.cat([self.pool, self.fusion]).sort().values
+
+
+def check_disjoint(sets: Mapping[str, Tensor]) -> None:
+    """UserError that names the first two sets with a common index, how many they share and the lowest."""
+    for (first, indices), (second, others) in combinations(sets.items(), 2):
+        common = np.intersect1d(indices.numpy(), others.numpy())
+        if len(common):
+            raise UserError(
+                f"splits: expected {first!r} and {second!r} to be disjoint, found {len(common)} common indices "
+                f"(first: {common[0]}); make the splits again"
+            )
+
+
+def make_splits(labels_N: Tensor, num_classes: int, settings: SplitSettings) -> Splits:
+    """Divide the training images with labels int64 (N,). Every draw has its own stream of `settings.seed`.
+
+    The certificate set comes first, as a simple random draw that looks at no label, and every other set depends on
+    the remaining images only. So for i.i.d. training images the certificate images are i.i.d. and independent of
+    whatever is trained or selected on the other sets, as the bounds require; a stratified draw would not be. The other
+    sets are stratified by class.
+
+    Raises:
+        UserError: a set is empty, or a class has no image in the pool or in the fusion set.
+    """
+    labels = labels_N.numpy()
+    holdout_size = round(settings.fusion_fraction * len(labels))
+    certificate_size = round(settings.certificate_fraction * holdout_size)
+    validation_size = round(settings.validation_fraction * holdout_size)
+
+    shuffled = numpy_stream(settings.seed, "splits", "certificate").permutation(len(labels))
+    certificate, rest = np.sort(shuffled[:certificate_size]), np.sort(shuffled[certificate_size:])
+    stream = numpy_stream(settings.seed, "splits", "pool")
+    pool, rest = stratified_draw(rest, labels[rest], len(labels) - holdout_size, stream)
+    stream = numpy_stream(settings.seed, "splits", "validation")
+    validation, fusion = stratified_draw(rest, labels[rest], validation_size, stream)
+    _check_classes({"pool": labels[pool], "fusion": labels[fusion]}, labels, num_classes)
+
+    if settings.scheme == "by_class":
+        experts = _experts_by_class(pool, labels, num_classes, settings)
+    else:
+        experts = _experts_by_share(pool, labels, settings)
+    splits = Splits(
+        tuple(torch.from_numpy(indices) for indices in experts),
+        *(torch.from_numpy(indices) for indices in (pool, fusion, validation, certificate)),
+    )
+    _check_filled(splits, settings)
+    return splits
+
+
+def _experts_by_share(pool: Indices, labels: Indices, settings: SplitSettings) -> list[Indices]:
+    """Each expert: the shared part of the pool and a unique part; sizes by cumulative rounding, equal within one."""
+    iid = settings.scheme == "iid"
+    shared_fraction = settings.shared_fraction if iid else 0.0
+    unique_fraction = settings.unique_fraction if iid else 1 / settings.experts
+    ends = [round(len(pool) * (shared_fraction + index * unique_fraction)) for index in range(settings.experts + 1)]
+    stream = numpy_stream(settings.seed, "splits", "experts")
+    parts, rest = [], pool
+    for size in np.diff(ends, prepend=0):
+        part, rest = stratified_draw(rest, labels[rest], int(size), stream)
+        parts.append(part)
+    shared, *unique = parts
+    check_disjoint({f"unique part of expert {i}": torch.from_numpy(part) for i, part in enumerate(unique)})
+    return [np.sort(np.concatenate([shared, part])) for part in unique]
+
+
+def _experts_by_class(pool: Indices, labels: Indices, num_classes: int, settings: SplitSettings) -> list[Indices]:
+    """Each expert: all pool images of its own classes; the numbers of classes are equal within one."""
+    if settings.experts > num_classes:
+        raise UserError(
+            f"splits: scheme by_class: expected at most {num_classes} experts, one per class, "
+            f"found {settings.experts}; lower splits.experts"
+        )
+    classes = numpy_stream(settings.seed, "splits", "classes").permutation(num_classes)
+    return [pool[np.isin(labels[pool], own)] for own in np.array_split(classes, settings.experts)]
+
+
+def _check_classes(labels_of: Mapping[str, Indices], labels: Indices, num_classes: int) -> None:
+    images_K = np.bincount(labels, minlength=num_classes)
+    for name, own in labels_of.items():
+        counts_K = np.bincount(own, minlength=num_classes)
+        if not counts_K.all():
+            missing = int(counts_K.argmin())
+            raise UserError(
+                f"splits: expected every class in the {name} set, found none of class {missing}, which has "
+                f"{images_K[missing]} training images; add some, or change splits.fusion_fraction"
+            )
+
+
+def _check_filled(splits: Splits, settings: SplitSettings) -> None:
+    fraction_of = {
+        "validation": "validation_fraction",
+        "certificate": "certificate_fraction",
+        **{f"expert_{index}": "experts, shared_fraction or unique_fraction" for index in range(settings.experts)},
+    }
+    for name, indices in splits.named().items():
+        if len(indices) == 0 and not (name == "certificate" and settings.certificate_fraction == 0):
+            raise UserError(f"splits: the {name} set is empty; add images, or change splits.{fraction_of[name]}")
+
+
+def save_splits(splits: Splits, path: Path) -> None:
+    """Write one sealed safetensors file, atomically; its record holds the SHA-256 of each set."""
+    write_sealed(path, KIND, splits.named(), {"experts": len(splits.experts)})
+
+
+def load_splits(path: Path) -> Splits:
+    """Read it back. UserError when it is absent, foreign or changed, or when sets overlap."""
+    sets, facts = read_sealed(path, KIND)
+    experts = tuple(sets.pop(f"expert_{index}") for index in range(facts["experts"]))
+    return Splits(experts, **sets)

@@ -1,0 +1,14 @@
+"""Draw one figure from the gathered results."""
+
+from pathlib import Path
+
+from certifuse.reporting.figures import draw
+from certifuse.reporting.frames import Frames
+from certifuse.reporting.style import FigureStep, save
+
+
+def draw_figure(settings: FigureStep, figure: str, frames: Frames, png: Path, pdf: Path) -> None:
+    """Write the figure called `figure` as PNG and PDF; equal inputs give equal bytes."""
+    drawn = draw(figure, frames, settings)
+    for path in (png, pdf):
+        save(drawn, path, settings.style)
