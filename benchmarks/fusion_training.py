@@ -52,7 +52,9 @@ def fresh_network() -> Any:
     from certifuse.settings.fusion import FusionModuleSettings
 
     torch.manual_seed(0)
-    experts = [build_architecture("resnet", ResNetSettings(width=16, blocks=(1, 1, 1)), CLASSES) for _ in range(EXPERTS)]
+    experts = [
+        build_architecture("resnet", ResNetSettings(width=16, blocks=(1, 1, 1)), CLASSES) for _ in range(EXPERTS)
+    ]
     fusion = build_fusion("concatenation", EXPERTS, experts[0].feature_dim, FusionModuleSettings())
     return FusedNetwork(experts, fusion, CLASSES)
 
@@ -147,7 +149,13 @@ def prepare_plain(threads: int, workers: int) -> tuple[Measure, dict[str, Any]]:
             return self.transform(Image.fromarray(self.images[index])), self.labels[index]
 
     loader: Any = torch.utils.data.DataLoader(
-        ImageDataset(), BATCH_SIZE, shuffle=True, drop_last=True, num_workers=workers, persistent_workers=workers > 0
+        ImageDataset(),
+        BATCH_SIZE,
+        shuffle=True,
+        drop_last=True,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        multiprocessing_context="fork" if workers else None,
     )
     network = fresh_network().train()
     fused_parameters = [*network.fusion.parameters(), *network.global_head.parameters()]
@@ -205,9 +213,11 @@ def alternate(steps: int, threads: int, repetitions: int) -> dict[str, dict[str,
     for side in ("ours", "plain_0", "plain_2"):
         pipes[side], end = context.Pipe()
         context.Process(target=serve, args=(side, threads, end)).start()
+        end.close()  # a side that fails then ends the benchmark instead of leaving it waiting
         results[side] = {"settings": pipes[side].recv(), "images_per_second": []}
     for repetition in range(repetitions + 1):
         for side, pipe in pipes.items():
+            time.sleep(0.5)  # until the other side's workers have filled their queues
             pipe.send(steps)
             rate = pipe.recv()
             if repetition > 0:  # the first turn warms up

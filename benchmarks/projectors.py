@@ -42,7 +42,7 @@ def measure(kind: str, ambient_dim: int, subspace_dim: int) -> dict[str, float |
     projector = PROJECTORS[kind](subspace_dim, ambient_dim, seed=0)
     build_s = time.perf_counter() - start
     w_d = torch.ones(subspace_dim)
-    theta_D = projector.apply(w_d)  # noqa: N806
+    theta_D = projector.apply(w_d)
     apply_s = seconds(lambda: projector.apply(w_d))
     projector.adjoint(theta_D)
     return {

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +66,7 @@ def _module_file(name: str) -> Path | None:
     return None
 
 
-@lru_cache(maxsize=None)
+@cache
 def _read_module(path: Path) -> tuple[str, tuple[Path, ...]]:
     """Digest of the module's syntax tree, and the library files that it imports (at any depth of nesting)."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -86,7 +86,10 @@ def source_fingerprint(script: Path) -> str:
         if path not in digests:
             digests[path], imported = _read_module(path)
             waiting.extend(imported)
-    parts = sorted(f"{path.name if path == script.resolve() else path.relative_to(LIBRARY)}:{digest}" for path, digest in digests.items())
+    parts = sorted(
+        f"{path.name if path == script.resolve() else path.relative_to(LIBRARY)}:{digest}"
+        for path, digest in digests.items()
+    )
     return digest_bytes("\n".join(parts).encode())[:16]
 
 
@@ -116,7 +119,11 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file atomically."""
-    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8") and None)
+
+    def write(temporary: Path) -> None:
+        temporary.write_text(text, encoding="utf-8")
+
+    write_atomically(path, write)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -126,7 +133,17 @@ def write_json(path: Path, value: Any) -> None:
 
 # ---- manifests -----------------------------------------------------------------------------------
 
-RECORDED_PACKAGES = ("torch", "torchvision", "numpy", "pandas", "safetensors", "scikit-learn", "scipy", "constriction", "snakemake")
+RECORDED_PACKAGES = (
+    "torch",
+    "torchvision",
+    "numpy",
+    "pandas",
+    "safetensors",
+    "scikit-learn",
+    "scipy",
+    "constriction",
+    "snakemake",
+)
 
 
 def package_versions() -> dict[str, str | None]:

@@ -70,7 +70,14 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
 
 def _table(model: type[BaseModel], heading: str) -> str:
     summary = (model.__doc__ or "").strip().splitlines()[0]
-    lines = [f"## {_title(model, heading)}", "", summary, "", "| key | value | default | meaning |", "|---|---|---|---|"]
+    lines = [
+        f"## {_title(model, heading)}",
+        "",
+        summary,
+        "",
+        "| key | value | default | meaning |",
+        "|---|---|---|---|",
+    ]
     schema = model.model_json_schema()
     for name, field in model.model_fields.items():
         kind = _kind(schema["properties"][name], schema.get("$defs", {}))
@@ -95,7 +102,9 @@ def _kind(schema: dict[str, Any], definitions: dict[str, Any]) -> str:
         return ", ".join(f"`{value}`" for value in schema["enum"])
     if "const" in schema:
         return f"`{schema['const']}`"
-    kind = {"integer": "whole number", "boolean": "true or false", "null": "null", "object": "section"}.get(schema.get("type", ""), schema.get("type", "section"))
+    kind = {"integer": "whole number", "boolean": "true or false", "null": "null", "object": "section"}.get(
+        schema.get("type", ""), schema.get("type", "section")
+    )
     if kind == "array":
         return f"list of {_kind(schema.get('items', {}), definitions)}"
     bounds = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
@@ -115,9 +124,12 @@ def _guide_table() -> str:
     lines = ["## What a null in `fusion` stands for", "", "The guides' values for each rule.", ""]
     lines += ["| rule | epochs | expert_lr | fusion_lr | augmentation |", "|---|---|---|---|---|"]
     for rule, values in GUIDE_DEFAULTS.items():
-        lines.append(f"| `{rule}` | {values['epochs']} | {values['expert_lr']:g} | {values['fusion_lr']:g} | {values['augmentation']} |")
-    unset = [name for name, field in FusionTraining.model_fields.items() if field.default is None]
-    return "\n".join([*lines, "", f"Other keys that may be null mean *none*: {', '.join(f'`{n}`' for n in unset if n not in GUIDE_DEFAULTS['multiplicative'])}."]) + "\n"
+        cells = [f"`{rule}`", *(values[key] for key in ("epochs", "expert_lr", "fusion_lr", "augmentation"))]
+        lines.append(f"| {' | '.join(map(str, cells))} |")
+    guided = GUIDE_DEFAULTS["multiplicative"]
+    unset = [f"`{name}`" for name, field in FusionTraining.model_fields.items() if field.default is None]
+    others = [name for name in unset if name.strip("`") not in guided]
+    return "\n".join([*lines, "", f"Other keys that may be null mean *none*: {', '.join(others)}."]) + "\n"
 
 
 def _recipe_table() -> str:

@@ -25,7 +25,7 @@ ArchitecturesSettings: Any = create_model(
     "ArchitecturesSettings",
     __base__=Settings,
     __doc__="The size of each architecture; the defaults are the published full-size networks.",
-    **{name: (settings, settings()) for name, settings in ARCHITECTURE_SETTINGS.items()},
+    **{name: (settings, settings()) for name, settings in ARCHITECTURE_SETTINGS.items()},  # type: ignore[call-overload]
 )
 
 

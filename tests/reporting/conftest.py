@@ -32,7 +32,7 @@ def _diversity(stage: str, base: float, generator: np.random.Generator) -> dict[
         "q_statistic": 0.8 - shift,
         "error_correlation": 0.5 - shift,
     }
-    scores |= {f"drop_expert_{index}_top1_percent": base + 2.6 - 0.2 * index for index in range(EXPERTS)}
+    scores |= {f"top1_without_{index}_percent": base + 2.6 - 0.2 * index for index in range(EXPERTS)}
     return {name: value + generator.normal(0, 0.01) for name, value in scores.items()}
 
 

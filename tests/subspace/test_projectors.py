@@ -13,7 +13,7 @@ def columns(projector):
 
 @pytest.mark.parametrize("kind", PROJECTORS)
 @pytest.mark.parametrize(("d", "D"), SIZES)
-def test_columns_are_orthonormal_and_the_adjoint_is_the_transpose(kind, d, D):  # noqa: N803
+def test_columns_are_orthonormal_and_the_adjoint_is_the_transpose(kind, d, D):
     projector = PROJECTORS[kind](d, D, seed=3)
     p = columns(projector)
     assert p.shape == (D, d)
@@ -69,7 +69,7 @@ def test_global_generators_are_left_alone():
 
 
 @pytest.mark.parametrize(("d", "D"), [(1, 1), (4, 4), (7, 7), (5, 6), (100, 10_007), (999, 1000), (50_000, 40_000_000)])
-def test_kronecker_shapes_fit(d, D):  # noqa: N803
+def test_kronecker_shapes_fit(d, D):
     rows, inner_rows, cols, inner_cols = kronecker_shape(d, D)
     assert inner_rows * inner_cols >= d
     assert rows >= inner_rows

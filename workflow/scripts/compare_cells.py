@@ -2,7 +2,9 @@
 
 from certifuse.cli.step import add_file_options, run_step, step_parser
 
-EXAMPLE = "python workflow/scripts/compare_cells.py --settings '{\"grid\": [...], \"statistics\": {}}' --results-dir results"
+EXAMPLE = (
+    'python workflow/scripts/compare_cells.py --settings \'{"grid": [...], "statistics": {}}\' --results-dir results'
+)
 
 
 def main() -> None:

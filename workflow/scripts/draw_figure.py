@@ -28,9 +28,7 @@ def main() -> None:
             comparison=arguments.comparison,
             missing=arguments.missing,
         )
-        draw_figure(
-            FigureStep.from_json(arguments.settings), arguments.figure, frames, arguments.png, arguments.pdf
-        )
+        draw_figure(FigureStep.from_json(arguments.settings), arguments.figure, frames, arguments.png, arguments.pdf)
 
     run_step(step)
 

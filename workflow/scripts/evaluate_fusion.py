@@ -26,7 +26,12 @@ def main() -> None:
 
         evaluate_fusion(
             EvaluationStep.from_json(arguments.settings),
-            {"architecture": arguments.architecture, "fusion": arguments.fusion, "lambda": arguments.lam, "seed": arguments.seed},
+            {
+                "architecture": arguments.architecture,
+                "fusion": arguments.fusion,
+                "lambda": arguments.lam,
+                "seed": arguments.seed,
+            },
             arguments.components,
             arguments.images,
             arguments.splits,

@@ -2,7 +2,7 @@
 
 from certifuse.cli.step import add_file_options, run_step, step_parser
 
-EXAMPLE = """python workflow/scripts/prepare_images.py --settings '{"data": {"source": "digits"}}' --output images.safetensors"""
+EXAMPLE = """python workflow/scripts/prepare_images.py --settings '{"data": {"source": "digits"}}' --output images.st"""
 
 
 def main() -> None:

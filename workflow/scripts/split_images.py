@@ -3,7 +3,7 @@
 from certifuse.cli.step import add_file_options, run_step, step_parser
 
 EXAMPLE = (
-    "python workflow/scripts/split_images.py --settings '{\"scheme\": \"iid\"}' "
+    'python workflow/scripts/split_images.py --settings \'{"scheme": "iid"}\' '
     "--images images.safetensors --output splits.safetensors --summary splits.json"
 )
 

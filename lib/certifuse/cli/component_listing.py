@@ -33,18 +33,20 @@ def list_components(directory: Path) -> Inventory:
     """
     if not directory.is_dir():
         raise UserError(f"{directory}: expected a directory of components, found none: check the path")
-    inventory, others = Inventory([], [], 0), 0
+    components: list[dict[str, Any]] = []
+    damaged: list[dict[str, str]] = []
+    others = 0
     for path in sorted(directory.rglob("*.safetensors")):
         relative = path.relative_to(directory)
         if any(part.startswith(".") for part in relative.parts):
             continue
         try:
-            inventory.components.append({"path": str(relative), **summary(path)})
+            components.append({"path": str(relative), **summary(path)})
         except NotAComponentError:
             others += 1
         except UserError as error:
-            inventory.damaged.append({"path": str(relative), "reason": str(error)})
-    return Inventory(inventory.components, inventory.damaged, others)
+            damaged.append({"path": str(relative), "reason": str(error)})
+    return Inventory(components, damaged, others)
 
 
 def summary(path: Path) -> dict[str, Any]:

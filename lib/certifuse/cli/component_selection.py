@@ -15,6 +15,15 @@ SELECTORS = {"architecture": "--architecture", "fusion": "--fusion-type", "lam":
 PART_DIRECTORIES = ("experts", "fusion", "global")
 SHOWN_CANDIDATES = 8
 
+RUN_OPTIONS = ("architecture", "fusion_type", "lam", "seed", "epoch")
+PART_OPTIONS = ("experts", "fusion", "global_head", "num_experts")
+
+
+def given(arguments: argparse.Namespace, options: Iterable[str]) -> str:
+    """Those of the options that the command line holds, as they are written there."""
+    names = [name for name in options if getattr(arguments, name, None) is not None]
+    return ", ".join("--lambda" if name == "lam" else f"--{name.replace('_', '-')}" for name in names)
+
 
 # ---- which run -----------------------------------------------------------------------------------
 
@@ -38,7 +47,8 @@ def choose_run(directory: Path, wanted: Mapping[str, Any]) -> Path:
         UserError: no run fits, or several do; the message lists what there is to choose from.
     """
     if not directory.is_dir():
-        raise UserError(f"{directory}: expected a directory of components, found none: check the path")
+        found = "a file" if directory.is_file() else "nothing"
+        raise UserError(f"{directory}: expected a directory of components, found {found}: check the path")
     runs = {run: _about_of_run(run) for run in run_directories(directory)}
     if not runs:
         raise UserError(f"{directory}: expected components below experts/, fusion/ and global/, found none")
@@ -114,6 +124,8 @@ def choose_components(arguments: argparse.Namespace) -> tuple[Found, list[str]]:
     module expects, module and head are left out, and the network is the average of these experts. A fusion module
     or head that is named is demanded: then the misfit is for `assemble` to refuse.
     """
+    if arguments.source is None and (options := given(arguments, RUN_OPTIONS)):
+        raise UserError(f"{options}: expected a directory to choose a run from, found none: name it")
     found = Found([], None, None) if arguments.source is None else find_components(run_of(arguments))
     experts = list(arguments.experts or found.experts)
     fusion, head = arguments.fusion or found.fusion, arguments.global_head or found.global_head

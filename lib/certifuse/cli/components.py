@@ -112,7 +112,8 @@ def run_list(arguments: argparse.Namespace) -> int:
 
     found = list_components(arguments.directory)
     if arguments.json:
-        _print_json({"components": found.components, "damaged": found.damaged, "other_files": found.others})
+        listed = {"components": found.components, "damaged": found.damaged, "other_files": found.others}
+        print(json.dumps(listed, indent=2))
         return int(bool(found.damaged))
     if found.components:
         shown = [row | {"parameters": count(row["parameters"])} for row in found.components]
@@ -172,24 +173,23 @@ def _assembled(arguments: argparse.Namespace) -> "tuple[Assembly, list[str]]":
 
 def _complete(arguments: argparse.Namespace) -> "Assembly":
     from certifuse.cli.component_assembly import load_whole
-    from certifuse.cli.component_selection import CHOICES, run_of
+    from certifuse.cli.component_selection import PART_OPTIONS, RUN_OPTIONS, given, run_of
 
     if not arguments.source.is_file():
         return load_whole(run_of(arguments) / layout.COMPLETE_FILE)
-    given = [option for name, option in CHOICES.items() if getattr(arguments, name, None) is not None]
-    if given:
-        raise UserError(f"{arguments.source}: a complete file is taken whole: expected no {', '.join(given)}")
+    if options := given(arguments, (*RUN_OPTIONS, *PART_OPTIONS)):
+        raise UserError(f"{arguments.source}: a complete file is taken whole: expected no {options}")
     return load_whole(arguments.source)
 
 
 def _report(assembly: "Assembly", notes: list[str], as_json: bool, **more: Any) -> None:
     record, warnings = assembly.record(), assembly.warnings()
     if as_json:
-        _print_json(record | {"notes": notes, "warnings": warnings} | more)
+        print(json.dumps(record | {"notes": notes, "warnings": warnings} | more, indent=2))
         return
-    experts = f"{record['experts']} expert{'s' if record['experts'] > 1 else ''}"
+    fusion = "no fusion" if record["fusion"] is None else f"fusion {record['fusion']}"
     print(
-        f"{experts}, {f'fusion {record["fusion"]}' if record['fusion'] else 'probabilities averaged'}: "
+        f"{record['experts']} expert{'s' if record['experts'] > 1 else ''}, {fusion}: "
         f"{count(record['parameters'])} parameters, features {record['feature_dim']}, classes {record['classes']}"
     )
     print(table(record["parts"], PART_COLUMNS))
@@ -197,7 +197,3 @@ def _report(assembly: "Assembly", notes: list[str], as_json: bool, **more: Any) 
         print(note)
     for warning in warnings:
         print(f"warning: {warning}")
-
-
-def _print_json(value: Any) -> None:
-    print(json.dumps(value, indent=2))

@@ -18,7 +18,9 @@ def step_parser(description: str, example: str) -> argparse.ArgumentParser:
         epilog=f"example:\n  {example}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--settings", required=True, metavar="JSON", help="settings of this step, as the rule gives them")
+    parser.add_argument(
+        "--settings", required=True, metavar="JSON", help="settings of this step, as the rule gives them"
+    )
     return parser
 
 

@@ -1,7 +1,7 @@
 """Paired comparison of every fused network with the averages of its experts, from the stored predictions.
 
 Two kinds of rows. `seed`: one network against one average on the same test images, with McNemar's exact test,
-Holm-adjusted over all such rows of one baseline. `cell`: the mean over the seeds, with a bootstrap over the
+Holm-adjusted over all such rows of one predictor and baseline. `cell`: the mean over the seeds, with a bootstrap over the
 test images (seeds kept) and, where there are two seeds or more, a t interval over the seeds.
 Shapes: S seeds, N test images.
 """
@@ -54,17 +54,19 @@ Correct = dict[Cell | tuple[str, int], dict[str, NDArray[np.bool_]]]
 def _correct_by_family(settings: CompareStep, results: Path) -> Correct:
     correct: Correct = {}
     for cell in settings.cells():
-        family = (cell.architecture, cell.seed)
-        directories = {
+        directories: dict[Cell | tuple[str, int], Path] = {
             cell: results / layout.CELL_METRICS.format(**cell._asdict()),
-            family: results / layout.BASELINE_METRICS.format(architecture=cell.architecture, seed=cell.seed),
+            (cell.architecture, cell.seed): results
+            / layout.BASELINE_METRICS.format(architecture=cell.architecture, seed=cell.seed),
         }
         for key, directory in directories.items():
             file = directory / "predictions.safetensors"
             if key not in correct and file.is_file():
                 names = PREDICTORS if isinstance(key, Cell) else BASELINES
                 tensors = load_file(file)
-                correct[key] = {n: tensors[f"{n}/predicted"] == tensors["labels"] for n in names if f"{n}/predicted" in tensors}
+                correct[key] = {
+                    n: tensors[f"{n}/predicted"] == tensors["labels"] for n in names if f"{n}/predicted" in tensors
+                }
     return correct
 
 
@@ -89,7 +91,9 @@ def _seed_rows(correct: Correct, cell: Cell, predictor: str, baseline: str) -> l
     ]
 
 
-def _cell_rows(settings: CompareStep, correct: Correct, seeds: list[dict[str, Any]], predictor: str, baseline: str) -> list[dict[str, Any]]:
+def _cell_rows(
+    settings: CompareStep, correct: Correct, seeds: list[dict[str, Any]], predictor: str, baseline: str
+) -> list[dict[str, Any]]:
     statistics = settings.statistics
     by_cell: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
     for row in seeds:

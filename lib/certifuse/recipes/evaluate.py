@@ -129,7 +129,9 @@ class ScoreSheet:
 
     def add_experts(self, stage: str, logits: ExpertLogits) -> None:
         """The experts of one stage: each alone, every way to combine them, and how they differ."""
-        test_ENK, validation_ENK = (functional.log_softmax(part.double(), -1) for part in (logits.test, logits.validation))
+        test_ENK, validation_ENK = (
+            functional.log_softmax(part.double(), -1) for part in (logits.test, logits.validation)
+        )
         for index, (test_NK, validation_NK) in enumerate(zip(test_ENK, validation_ENK, strict=True)):
             self.add_soft(f"expert_{index}_{stage}", test_NK, validation_NK)
         averages = {

@@ -17,7 +17,12 @@ from certifuse.training.inference import fused_logits_of
 
 
 def evaluate_fusion(
-    settings: EvaluationStep, identity: Mapping[str, Any], components: Path, images_file: Path, splits_file: Path, output: Path
+    settings: EvaluationStep,
+    identity: Mapping[str, Any],
+    components: Path,
+    images_file: Path,
+    splits_file: Path,
+    output: Path,
 ) -> None:
     """Write the scores of the cell whose components are in a directory."""
     runtime = runtimes.start(settings.execution)
@@ -32,7 +37,8 @@ def evaluate_fusion(
     fused = {name: functional.log_softmax(pair[0].double(), -1) for name, pair in logits.items()}
     experts = {name: functional.log_softmax(pair[1].double(), -1) for name, pair in logits.items()}
     together = {
-        name: combination.probability_average(torch.cat([fused[name][None], experts[name]])) for name in ("test", "validation")
+        name: combination.probability_average(torch.cat([fused[name][None], experts[name]]))
+        for name in ("test", "validation")
     }
     sheet.add_soft("fused", fused["test"], fused["validation"])
     sheet.add_soft("fused_plus_experts", together["test"], together["validation"])

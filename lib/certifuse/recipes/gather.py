@@ -59,4 +59,10 @@ def _log_rows(results: Path, cell: Cell) -> list[dict[str, Any]]:
 def _missing(results: Path, cell: Cell) -> dict[str, Any]:
     manifest = results / layout.CELL_DIR.format(**cell._asdict()) / layout.MANIFEST_FILE
     reason = "trained, not evaluated" if manifest.is_file() else "not trained, or its training failed: see its log"
-    return {"architecture": cell.architecture, "fusion": cell.fusion, "lambda": cell.lam, "seed": cell.seed, "reason": reason}
+    return {
+        "architecture": cell.architecture,
+        "fusion": cell.fusion,
+        "lambda": cell.lam,
+        "seed": cell.seed,
+        "reason": reason,
+    }

@@ -60,7 +60,12 @@ class CellName:
 
     def fields(self) -> dict[str, Any]:
         """For path templates and labels."""
-        return {"architecture": self.architecture, "fusion": self.fusion or FINETUNED, "lam": self.lam, "seed": self.seed}
+        return {
+            "architecture": self.architecture,
+            "fusion": self.fusion or FINETUNED,
+            "lam": self.lam,
+            "seed": self.seed,
+        }
 
 
 def train_fusion(settings: FusionStep, cell: CellName, files: StepFiles) -> None:

@@ -66,7 +66,7 @@ def diversity(frames: Frames, step: FigureStep) -> Figure:
 def drop_losses(summary: pd.DataFrame, stage: Stage) -> pd.DataFrame:
     """What the average loses without one expert: columns `seed`, `metric` (which expert), `value` (points)."""
     full = stage.scores(summary, "probability_average", "top1_percent").set_index("seed")["value"]
-    dropped = summary[summary["metric"].str.fullmatch(r"drop_expert_\d+_top1_percent")]
+    dropped = summary[summary["metric"].str.fullmatch(r"top1_without_\d+_percent")]
     chosen = (dropped["predictor"] == f"experts_{stage.suffix}") & (dropped["fusion"] == stage.fusion)
     without = dropped[chosen & (dropped["lambda"] == stage.lam)]
     return without.assign(value=without["seed"].map(full) - without["value"])

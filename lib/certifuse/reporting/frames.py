@@ -71,20 +71,29 @@ class Frames:
     @property
     def n_test(self) -> int | None:
         """Number of test images, or None while no pair has been compared."""
-        return None if self.comparison.empty else int(self.comparison["n_test"].max())
+        return count_test_images(self.comparison)
+
+
+def count_test_images(comparison: pd.DataFrame) -> int | None:
+    """Number of test images, or None while no pair has been compared."""
+    return None if comparison.empty else int(comparison["n_test"].max())
 
 
 def read_frame(path: Path, columns: Mapping[str, str]) -> pd.DataFrame:
     """Read a CSV file with at least the given columns; an empty text field is "", an empty number is NaN.
+
+    A file without rows gives an empty frame, whatever its header.
 
     Raises:
         UserError: a column is absent, or a value does not have the column's type.
     """
     try:
         frame = pd.read_csv(path, dtype=dict(columns), keep_default_na=False, na_values=[""])
-    except (ValueError, pd.errors.ParserError) as error:
+    except (OSError, ValueError) as error:
         raise UserError(f"{path}: {error}") from None
     absent = [name for name in columns if name not in frame.columns]
+    if frame.empty:
+        return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in columns.items()})
     if absent:
         raise UserError(f"{path}: expected the columns {', '.join(columns)}, found none called {', '.join(absent)}")
     texts = [name for name, kind in columns.items() if kind == "str"]

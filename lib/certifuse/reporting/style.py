@@ -55,7 +55,9 @@ def fusion_handles(fusions: Sequence[str], style: FigureSettings, **change: Any)
     """The legend entries of the rules; `change` replaces properties of the lines."""
     looks = {fusion: fusion_look(fusion, style) for fusion in fusions}
     return [
-        Line2D([], [], **({"color": look.colour, "marker": look.marker, "ls": look.line, "ms": 5} | change), label=fusion)
+        Line2D(
+            [], [], **({"color": look.colour, "marker": look.marker, "ls": look.line, "ms": 5} | change), label=fusion
+        )
         for fusion, look in looks.items()
     ]
 
@@ -167,8 +169,9 @@ def nothing_finished(frames: Frames, step: FigureStep) -> Figure:
     return figure
 
 
-def save(figure: Figure, path: Path) -> None:
+def save(figure: Figure, path: Path, style: FigureSettings) -> None:
     """Write PNG or PDF by the suffix, atomically and without the hour or the version that made it."""
     kind = path.suffix.removeprefix(".")
     metadata = {"png": {"Software": None}, "pdf": {"CreationDate": None, "Creator": None, "Producer": None}}[kind]
-    write_atomically(path, lambda temporary: figure.savefig(temporary, format=kind, metadata=metadata))
+    with styled(style):
+        write_atomically(path, lambda temporary: figure.savefig(temporary, format=kind, metadata=metadata))

@@ -1,6 +1,6 @@
 """The expert architectures and their sizes. The networks are in `certifuse.models`, under the same names."""
 
-from typing import Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -59,3 +59,9 @@ ARCHITECTURE_SETTINGS: dict[str, type[Settings]] = {
     "improved_wide_resnet": ImprovedWideResNetSettings,
     "resnext": ResNeXtSettings,
 }
+
+if TYPE_CHECKING:
+    ArchitectureName = str
+else:
+    ArchitectureName = Literal[tuple(ARCHITECTURE_SETTINGS)]
+"""The name of an architecture; anything else is refused when settings are read."""

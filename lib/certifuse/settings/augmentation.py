@@ -43,6 +43,8 @@ def _by_name(value: Any) -> Any:
 Augmentation = Annotated[
     AugmentationSettings,
     BeforeValidator(_by_name),
-    WithJsonSchema({"anyOf": [{"enum": list(AUGMENTATIONS), "type": "string"}, AugmentationSettings.model_json_schema()]}),
+    WithJsonSchema(
+        {"anyOf": [{"enum": list(AUGMENTATIONS), "type": "string"}, AugmentationSettings.model_json_schema()]}
+    ),
 ]
 """The name of a recipe, which stands for its keys, or the keys themselves."""

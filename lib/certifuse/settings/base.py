@@ -18,7 +18,8 @@ class Settings(BaseModel):
 
     def plain(self) -> dict[str, Any]:
         """As plain JSON values."""
-        return json.loads(self.model_dump_json())
+        values: dict[str, Any] = json.loads(self.model_dump_json())
+        return values
 
 
 SettingsType = TypeVar("SettingsType", bound=Settings)
@@ -34,12 +35,14 @@ def _number_from_yaml(value: Any) -> Any:
     return value
 
 
-Real = Annotated[float, BeforeValidator(_number_from_yaml)]
-Positive = Annotated[Real, Field(gt=0)]
-NonNegative = Annotated[Real, Field(ge=0)]
-Fraction = Annotated[Real, Field(ge=0, le=1)]
-OpenFraction = Annotated[Real, Field(gt=0, lt=1)]
-Probability = Annotated[Real, Field(ge=0, lt=1)]
+_YAML = BeforeValidator(_number_from_yaml)
+
+Real = Annotated[float, _YAML]
+Positive = Annotated[float, Field(gt=0), _YAML]
+NonNegative = Annotated[float, Field(ge=0), _YAML]
+Fraction = Annotated[float, Field(ge=0, le=1), _YAML]
+OpenFraction = Annotated[float, Field(gt=0, lt=1), _YAML]
+Probability = Annotated[float, Field(ge=0, lt=1), _YAML]
 Count = Annotated[int, Field(ge=1)]
 Index = Annotated[int, Field(ge=0)]
 

@@ -65,6 +65,6 @@ class SplitSettings(Settings):
         if self.validation_fraction + self.certificate_fraction >= 1:
             raise ValueError(
                 "validation_fraction + certificate_fraction must be below 1, "
-                f"found {self.validation_fraction + self.certificate_fraction:g}: nothing is left to train the fusion on"
+                f"found {self.validation_fraction + self.certificate_fraction:g}: nothing is left to train fusion on"
             )
         return self

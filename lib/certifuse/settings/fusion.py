@@ -1,6 +1,6 @@
 """The fusion rules and how the fused network is trained."""
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
@@ -24,6 +24,12 @@ FUSIONS = (
     "simpleAddition",
     "multiplicativeShifted",
 )
+
+if TYPE_CHECKING:
+    FusionName = str
+else:
+    FusionName = Literal[FUSIONS]
+"""The name of a fusion rule; anything else is refused when settings are read."""
 
 GUIDE_DEFAULTS: dict[str, dict[str, Any]] = {
     "multiplicative": {"epochs": 80, "expert_lr": 1e-4, "fusion_lr": 5e-4, "augmentation": "balanced"},
@@ -91,10 +97,16 @@ class FusionTraining(FusionModuleSettings):
     )
 
 
+if TYPE_CHECKING:
+    FusionOverrides = Settings
+else:
+    FusionOverrides = overrides_of(FusionTraining)
+
+
 class FusionSettings(FusionTraining):
     """Fusion training, with overrides per fusion rule."""
 
-    per_fusion: dict[Literal[FUSIONS], overrides_of(FusionTraining)] = Field(  # type: ignore[valid-type]
+    per_fusion: dict[FusionName, FusionOverrides] = Field(
         default={}, description="Keys that differ for one fusion rule."
     )
 

@@ -1,13 +1,13 @@
 """Which cells are run: a list of blocks, each a full product."""
 
 from collections.abc import Iterator
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, NamedTuple
 
 from pydantic import AfterValidator, Field
 
-from certifuse.settings.architectures import ARCHITECTURE_SETTINGS
+from certifuse.settings.architectures import ArchitectureName
 from certifuse.settings.base import Index, Settings
-from certifuse.settings.fusion import FUSIONS
+from certifuse.settings.fusion import FusionName
 
 LAMBDA_PATTERN = r"(0|[1-9][0-9]*)(\.[0-9]+)?"
 
@@ -20,12 +20,8 @@ def _distinct(values: tuple[object, ...]) -> tuple[object, ...]:
 
 
 Lambda = Annotated[str, Field(pattern=f"^{LAMBDA_PATTERN}$")]
-Architectures = Annotated[
-    tuple[Literal[tuple(ARCHITECTURE_SETTINGS)], ...],  # type: ignore[valid-type]
-    Field(min_length=1),
-    AfterValidator(_distinct),
-]
-Fusions = Annotated[tuple[Literal[FUSIONS], ...], Field(min_length=1), AfterValidator(_distinct)]
+Architectures = Annotated[tuple[ArchitectureName, ...], Field(min_length=1), AfterValidator(_distinct)]
+Fusions = Annotated[tuple[FusionName, ...], Field(min_length=1), AfterValidator(_distinct)]
 Lambdas = Annotated[tuple[Lambda, ...], Field(min_length=1), AfterValidator(_distinct)]
 Seeds = Annotated[tuple[Index, ...], Field(min_length=1), AfterValidator(_distinct)]
 
@@ -68,6 +64,6 @@ class BaselineSettings(Settings):
         default=True,
         description="Fine-tune the experts on the fusion images without fusion, then average: the key control.",
     )
-    finetuned_as: Literal[FUSIONS] = Field(
+    finetuned_as: FusionName = Field(
         default="concatenation", description="The rule whose epochs, expert rates and augmentation the control uses."
     )

@@ -1,10 +1,10 @@
 """How one network is trained on its own images: an expert, or the single model on all images."""
 
-from typing import Literal
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from certifuse.settings.architectures import ARCHITECTURE_SETTINGS
+from certifuse.settings.architectures import ArchitectureName
 from certifuse.settings.augmentation import AUGMENTATIONS, Augmentation
 from certifuse.settings.base import (
     Count,
@@ -28,7 +28,8 @@ class ExpertTraining(Settings):
     weight_decay: NonNegative = Field(default=1e-4, description="L2 penalty.")
     label_smoothing: Probability = Field(default=0.1, description="Mass moved from the label to all classes.")
     augmentation: Augmentation = Field(
-        default=AUGMENTATIONS["cutmix"], description="Name of a recipe (none, standard, balanced, cutmix, strong), or its keys."
+        default=AUGMENTATIONS["cutmix"],
+        description="Name of a recipe (none, standard, balanced, cutmix, strong), or its keys.",
     )
     clip_norm: Positive | None = Field(default=None, description="Gradient norm limit; null: none.")
     early_stopping_patience: Count | None = Field(
@@ -36,10 +37,16 @@ class ExpertTraining(Settings):
     )
 
 
+if TYPE_CHECKING:
+    ExpertOverrides = Settings
+else:
+    ExpertOverrides = overrides_of(ExpertTraining)
+
+
 class PretrainingSettings(ExpertTraining):
     """Expert training, with overrides per architecture."""
 
-    per_architecture: dict[Literal[tuple(ARCHITECTURE_SETTINGS)], overrides_of(ExpertTraining)] = Field(  # type: ignore[valid-type]
+    per_architecture: dict[ArchitectureName, ExpertOverrides] = Field(
         default={}, description="Keys that differ for one architecture."
     )
 

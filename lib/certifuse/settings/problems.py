@@ -45,7 +45,9 @@ def _causes(problems: list[Any]) -> list[Any]:
         problem
         for problem in problems
         if problem["type"] != "too_short"
-        or not any(len(place) > len(problem["loc"]) and place[: len(problem["loc"])] == problem["loc"] for place in places)
+        or not any(
+            len(place) > len(problem["loc"]) and place[: len(problem["loc"])] == problem["loc"] for place in places
+        )
     ]
 
 
@@ -96,7 +98,9 @@ def _keys_at(model: Any, path: list[Any]) -> list[str]:
 def _models_in(annotation: Any) -> list[Any]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
-    return [annotation] if _mapping_keys(annotation) else [m for inner in get_args(annotation) for m in _models_in(inner)]
+    return (
+        [annotation] if _mapping_keys(annotation) else [m for inner in get_args(annotation) for m in _models_in(inner)]
+    )
 
 
 def _mapping_keys(annotation: Any) -> list[str]:
@@ -107,10 +111,11 @@ def _mapping_keys(annotation: Any) -> list[str]:
 def _step(candidate: Any, part: Any) -> list[Any]:
     if isinstance(part, int):
         return [candidate]
-    if isinstance(candidate, type) and part in candidate.model_fields:
-        return _models_in(candidate.model_fields[part].annotation)
+    fields = getattr(candidate, "model_fields", {})
+    if part in fields:
+        return _models_in(fields[part].annotation)
     return _models_in(get_args(candidate)[1]) if get_args(candidate) else []
 
 
 def _keys(candidate: Any) -> list[str]:
-    return list(candidate.model_fields) if isinstance(candidate, type) else _mapping_keys(candidate)
+    return list(getattr(candidate, "model_fields", {})) or _mapping_keys(candidate)

@@ -36,14 +36,14 @@ class Projector(ABC):
     def _forward(self, w_d: Tensor) -> Tensor: ...
 
     @abstractmethod
-    def _adjoint(self, theta_D: Tensor) -> Tensor: ...  # noqa: N803
+    def _adjoint(self, theta_D: Tensor) -> Tensor: ...
 
     def apply(self, w_d: Tensor) -> Tensor:
         """P w: float32 (d,) to (D,), differentiable. ValueError for another shape or device."""
         self._check(w_d, self.subspace_dim)
         return _Product.apply(w_d, self, False)  # type: ignore[no-any-return,no-untyped-call]
 
-    def adjoint(self, theta_D: Tensor) -> Tensor:  # noqa: N803
+    def adjoint(self, theta_D: Tensor) -> Tensor:
         """P^T theta: float32 (D,) to (d,), differentiable. ValueError for another shape or device."""
         self._check(theta_D, self.ambient_dim)
         return _Product.apply(theta_D, self, True)  # type: ignore[no-any-return,no-untyped-call]
@@ -97,7 +97,7 @@ class DenseProjector(Projector):
     def _forward(self, w_d: Tensor) -> Tensor:
         return self._q @ w_d
 
-    def _adjoint(self, theta_D: Tensor) -> Tensor:  # noqa: N803
+    def _adjoint(self, theta_D: Tensor) -> Tensor:
         return self._q.T @ theta_D
 
 
@@ -142,7 +142,7 @@ class KroneckerProjector(Projector):
         z = _padded(w_d, self._q1.shape[1] * self._q2.shape[1]).view(self._q1.shape[1], self._q2.shape[1])
         return _padded((self._q1 @ z @ self._q2.T).view(-1), self.ambient_dim).index_select(0, self._order)
 
-    def _adjoint(self, theta_D: Tensor) -> Tensor:  # noqa: N803
+    def _adjoint(self, theta_D: Tensor) -> Tensor:
         reached = self._q1.shape[0] * self._q2.shape[0]
         grid = _unpermuted(theta_D, self._order)[:reached].view(self._q1.shape[0], self._q2.shape[0])
         return (self._q1.T @ (grid @ self._q2)).reshape(-1)[: self.subspace_dim]
@@ -173,7 +173,7 @@ class SparseProjector(Projector):
         shared = (w_d * self._scale).repeat(self._repeats)[: self.ambient_dim]
         return (shared * self._signs).index_select(0, self._order)
 
-    def _adjoint(self, theta_D: Tensor) -> Tensor:  # noqa: N803
+    def _adjoint(self, theta_D: Tensor) -> Tensor:
         signed = _unpermuted(theta_D, self._order) * self._signs
         rows = _padded(signed, self._repeats * self.subspace_dim).view(self._repeats, self.subspace_dim)
         return rows.sum(0) * self._scale

@@ -51,7 +51,7 @@ class SubspaceNetwork(nn.Module):
                 module.eval()
         return self
 
-    def _displaced(self, offset_D: Tensor) -> Iterator[tuple[str, Tensor]]:  # noqa: N803
+    def _displaced(self, offset_D: Tensor) -> Iterator[tuple[str, Tensor]]:
         start = 0
         for name in self._names:
             prior = self.network.get_parameter(name)

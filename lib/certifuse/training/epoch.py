@@ -85,7 +85,12 @@ class EpochTrainer:
         norms: dict[str, list[Tensor]] = {group.name: [] for group in self.groups}
         for step, indices in enumerate(batches):
             images, targets = augment(
-                self.data.batch(indices), self.data.labels[indices], self.augmentation, self.data.num_classes, generator, host
+                self.data.batch(indices),
+                self.data.labels[indices],
+                self.augmentation,
+                self.data.num_classes,
+                generator,
+                host,
             )
             with self.runtime.autocast():
                 output = self.network(self.runtime.arrange(images))

@@ -13,7 +13,9 @@ from certifuse.training.runtime import Runtime
 BATCH_SIZE = 512
 
 
-def outputs(network: nn.Module, data: DeviceImages, indices: Tensor, runtime: Runtime, batch_size: int = BATCH_SIZE) -> Iterator[Any]:
+def outputs(
+    network: nn.Module, data: DeviceImages, indices: Tensor, runtime: Runtime, batch_size: int = BATCH_SIZE
+) -> Iterator[Any]:
     """The network's output for each batch of the given images, in evaluation mode and without gradients."""
     network.eval()
     with torch.inference_mode():
@@ -22,12 +24,16 @@ def outputs(network: nn.Module, data: DeviceImages, indices: Tensor, runtime: Ru
                 yield network(runtime.arrange(data.batch(batch)))
 
 
-def logits_of(network: nn.Module, data: DeviceImages, indices: Tensor, runtime: Runtime, batch_size: int = BATCH_SIZE) -> Tensor:
+def logits_of(
+    network: nn.Module, data: DeviceImages, indices: Tensor, runtime: Runtime, batch_size: int = BATCH_SIZE
+) -> Tensor:
     """Logits (N, K) of one expert, fp32 on the CPU."""
     return torch.cat([logits.float().cpu() for _, logits in outputs(network, data, indices, runtime, batch_size)])
 
 
-def fused_logits_of(network: nn.Module, data: DeviceImages, indices: Tensor, runtime: Runtime, batch_size: int = BATCH_SIZE) -> tuple[Tensor, Tensor]:
+def fused_logits_of(
+    network: nn.Module, data: DeviceImages, indices: Tensor, runtime: Runtime, batch_size: int = BATCH_SIZE
+) -> tuple[Tensor, Tensor]:
     """Global logits (N, K) and expert logits (E, N, K) of a fused network, fp32 on the CPU."""
     parts = [
         (output.global_logits_NK.float().cpu(), output.expert_logits_ENK.float().cpu())

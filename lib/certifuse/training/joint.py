@@ -44,7 +44,9 @@ def individual_objective(training: FusionTraining) -> Callable[[FusedOutput, Ten
     return objective
 
 
-def _terms(output: FusedOutput, targets_NK: Tensor, training: FusionTraining, lam: float, global_weight: float) -> dict[str, Tensor]:
+def _terms(
+    output: FusedOutput, targets_NK: Tensor, training: FusionTraining, lam: float, global_weight: float
+) -> dict[str, Tensor]:
     experts_E = expert_cross_entropies(output.expert_logits_ENK, targets_NK, training.label_smoothing)
     global_loss = cross_entropy(output.global_logits_NK, targets_NK, training.label_smoothing)
     total = lam * experts_E.sum() + global_weight * global_loss
@@ -132,7 +134,9 @@ class JointNetwork:
     def weights(self) -> dict[str, Tensor]:
         """Parameters and buffers, by component."""
         modules = self.network.component_modules()
-        return {f"{part}/{name}": tensor for part, module in modules.items() for name, tensor in module.state_dict().items()}
+        return {
+            f"{part}/{name}": tensor for part, module in modules.items() for name, tensor in module.state_dict().items()
+        }
 
     def state(self) -> dict[str, Tensor]:
         """Weights and the state of every optimiser."""

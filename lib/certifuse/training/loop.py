@@ -79,7 +79,9 @@ def train(
     store.note_running(settings.name, settings.epochs)
     run = _begin(trainee, store)
     saved_at = time.monotonic()
-    bar = tqdm(total=settings.epochs, initial=len(run.rows), desc=settings.name, unit="epoch", disable=None, file=sys.stderr)
+    bar = tqdm(
+        total=settings.epochs, initial=len(run.rows), desc=settings.name, unit="epoch", disable=None, file=sys.stderr
+    )
     while not _finished(run, settings):
         epoch = len(run.rows)
         row = {"epoch": epoch + 1, **trainee.train(epoch), **trainee.validate()}

@@ -55,7 +55,9 @@ class ParameterGroup:
         return norm
 
 
-def make_optimiser(kind: str, parameters: Sequence[nn.Parameter], weight_decay: float, momentum: float = 0.9) -> Optimizer:
+def make_optimiser(
+    kind: str, parameters: Sequence[nn.Parameter], weight_decay: float, momentum: float = 0.9
+) -> Optimizer:
     """`sgd` (Nesterov) or `adamw`, fused. The rate is set before every step, so the one given here is inert."""
     if kind == "sgd":
         return torch.optim.SGD(

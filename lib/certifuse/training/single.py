@@ -63,7 +63,10 @@ class SingleNetwork:
         data = self.trainer.data
         logits = logits_of(self.network, data, self.validation, self.trainer.runtime)[None]
         labels = data.labels[self.validation].cpu()
-        return {"val_loss": float(nll_nats(logits, labels)[0]), "val_accuracy": float(accuracy_percent(logits, labels)[0])}
+        return {
+            "val_loss": float(nll_nats(logits, labels)[0]),
+            "val_accuracy": float(accuracy_percent(logits, labels)[0]),
+        }
 
     def weights(self) -> dict[str, Tensor]:
         """Parameters and buffers."""

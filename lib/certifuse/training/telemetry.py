@@ -84,7 +84,7 @@ class Telemetry:
                 continue
             try:
                 self.writers[name] = WRITERS[name](directory, architecture, run)
-            except Exception as error:  # noqa: BLE001
+            except Exception as error:
                 log.warning("%s is off for this run: %s", name, error)
 
     def write(self, row: Mapping[str, Any], epoch: int) -> None:
@@ -100,6 +100,6 @@ class Telemetry:
         for name, writer in list(self.writers.items()):
             try:
                 getattr(writer, method)(*arguments)
-            except Exception as error:  # noqa: BLE001
+            except Exception as error:
                 log.warning("%s is off from here on: %s", name, error)
                 del self.writers[name]

@@ -1,0 +1,51 @@
+# The two commands of the README are `make results` and `make test`; the others serve development.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: results report test lint reference lock clean help
+
+help:  ## This list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+results: $(VENV)/.workflow  ## Install, run the default study, write the report
+	@snakemake
+	@$(MAKE) --no-print-directory report
+	@printf '\nDone. Open:\n  results/report.html                 everything in one page\n'
+	@printf '  results/figures/lambda_ablation.png accuracy against lambda\n'
+	@ls -d results/figures/*.png results/tables/tables.tex results/metrics/fusion_performance_summary.csv | sed 's/^/  /'
+
+report: $(VENV)/.workflow  ## The self-contained HTML report of the finished study
+	@if [ ! -e results/report.html ] || [ -n "$$(find results/figures results/tables results/metrics -newer results/report.html -print -quit)" ]; \
+	then snakemake --report results/report.html --quiet; fi
+
+test: $(VENV)/.dev  ## Lint, formatting, types and tests
+	ruff check .
+	ruff format --check .
+	mypy
+	snakefmt --check Snakefile rules workflow/Snakefile
+	snakemake --lint
+	pytest
+
+reference: $(VENV)/.dev  ## Write config/README.md and config/schema.json from the settings models
+	python -c 'import pathlib; from certifuse.reference import write_reference; write_reference(pathlib.Path("config"))'
+
+lock: $(VENV)/.dev  ## Write requirements.lock and the pins of envs/ from what is installed
+	python workflow/lock.py
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "expected Python >= 3.11, found $$($(PYTHON) --version): set PYTHON=python3.11 or newer"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.workflow: $(VENV)/bin/python requirements.lock pyproject.toml
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[workflow]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.workflow
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[workflow,dev]'
+	@touch $@
+
+clean:  ## Remove the results of the default study
+	rm -rf results

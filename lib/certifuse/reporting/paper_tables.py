@@ -1,0 +1,82 @@
+"""The tables as LaTeX: which numbers are shown, with how many digits, and what the captions say."""
+
+import math
+from collections.abc import Iterable, Sequence
+from itertools import groupby, pairwise
+from typing import Any
+
+from certifuse.reporting.latex import TableRow, longtable
+from certifuse.reporting.tables import Row
+from certifuse.settings.evaluation import StatisticsSettings
+
+STAGES = {"before": "pre-trained", "finetuned": "fine-tuned"}
+NAMES = {"single": "one model, all images", "fused": "fused", "fused_plus_experts": "fused, averaged with experts"}
+SCORES = (
+    ("top-1 (%)", "top1_percent", 2),
+    ("top-5 (%)", "top5_percent", 2),
+    ("NLL (nats)", "nll_nats", 3),
+    ("Brier", "brier", 3),
+    ("ECE", "ece", 3),
+    ("NLL, cal.", "nll_nats_calibrated", 3),
+    ("ECE, cal.", "ece_calibrated", 3),
+)
+SCORE_COLUMNS = (("n", "r"), *((title, "r") for title, _, _ in SCORES))
+AGAINST = {
+    "probability_average_finetuned": "fine-tuned average",
+    "probability_average_before": "pre-trained average",
+}
+REASON_CHARACTERS = 90
+
+
+def results_tex(rows: Sequence[Row], about: str) -> str:
+    """Every cell, fused and averaged with its experts."""
+    columns = (("architecture", "l"), ("fusion", "l"), ("λ", "r"), ("predictor", "l"), *SCORE_COLUMNS)
+    cells = [
+        _scored((row["architecture"], row["fusion"], row["lambda"], predictor_name(row["predictor"])), row) for row in rows
+    ]
+    return longtable("results", f"Every cell of the grid, on the test images. {about}", columns, _spaced(cells))
+
+
+def baselines_tex(rows: Sequence[Row], about: str) -> str:
+    """Every baseline of every architecture."""
+    columns = (("architecture", "l"), ("baseline", "l"), *SCORE_COLUMNS)
+    cells = [_scored((row["architecture"], predictor_name(row.get("predictor", ""))), row) for row in rows]
+    caption = f"Baselines without fusion, on the same test images. Fine-tuned: trained on the fusion images. {about}"
+    return longtable("baselines", caption, columns, _spaced(cells))
+
+
+def comparison_tex(rows: Sequence[Row], statistics: StatisticsSettings) -> str:
+    """Every cell against both averages of the experts, on the same line."""
+    columns = [("architecture", "l"), ("fusion", "l"), ("λ", "r"), ("predictor", "l"), ("n", "r")]
+    for name in AGAINST.values():
+        columns += [(f"minus {name} (points)", "r"), ("significant", "r")]
+    by_predictor = groupby(rows, key=lambda row: (row["architecture"], row["fusion"], row["lambda"], row.get("predictor")))
+    cells = [_compared(key, list(members)) for key, members in by_predictor]
+    caption = (
+        "Paired difference of top-1 accuracy on the same test images, mean over n seeds. Brackets: "
+        f"{_percent(statistics.confidence)} bootstrap interval over the test images ({statistics.bootstrap_samples} "
+        "resamples, trained models fixed). Significant: seeds whose McNemar test, adjusted by Holm over all cells and "
+        f"seeds, has p < {1 - statistics.confidence:.2g}."
+    )
+    return longtable("comparison", caption, columns, _spaced(cells))
+
+
+def caption_about(rows: Iterable[Row], statistics: StatisticsSettings, study: str, n_test: int | None) -> str:
+    """What n is, what the brackets are, and how exact one model is."""
+    text = (
+        f"Study {study}. Mean over n seeds; brackets: {_percent(statistics.confidence)} Student t interval of the mean, "
+        "absent where n = 1. Cal.: after temperature scaling fitted on validation images."
+    )
+    errors = [row["one_model_standard_error_points"] for row in rows if row.get("one_model_standard_error_points")]
+    if n_test is None or not errors:
+        return text
+    spread = f"{min(errors):.2f} to {max(errors):.2f}" if max(errors) - min(errors) > 0.005 else f"{errors[0]:.2f}"
+    return f"{text} Standard error of one model's top-1, √(p(1-p)/{n_test}) on {n_test} test images: {spread} points."
+
+
+def predictor_name(predictor: str) -> str:
+    """A predictor in words: `logit_average_before` is "logit average, pre-trained"."""
+    stem, _, stage = predictor.rpartition("_")
+    if predictor in NAMES:
+        return NAMES[predictor]
+    return f"{stem.replace('_', ' ')}, {STAGES[stage]}" if stage in STAGES else predictor.replace("_", " ")
