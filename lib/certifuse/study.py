@@ -25,7 +25,10 @@ ArchitecturesSettings: Any = create_model(
     "ArchitecturesSettings",
     __base__=Settings,
     __doc__="The size of each architecture; the defaults are the published full-size networks.",
-    **{name: (settings, settings()) for name, settings in ARCHITECTURE_SETTINGS.items()},  # type: ignore[call-overload]
+    **{  # type: ignore[call-overload]
+        name: (settings, Field(default=settings(), description=(settings.__doc__ or "").splitlines()[0]))
+        for name, settings in ARCHITECTURE_SETTINGS.items()
+    },
 )
 
 

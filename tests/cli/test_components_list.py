@@ -56,7 +56,11 @@ def test_damaged_files_are_named_and_the_rest_is_listed(store, tmp_path, certifu
     run.fusion.write_bytes(whole[:-1])
     (tmp_path / "runs" / "empty.safetensors").touch()
     save_file({"a": torch.zeros(1)}, tmp_path / "runs" / "foreign.safetensors", {"certifuse": "{half"})
-    save_file({"a": torch.zeros(1)}, tmp_path / "runs" / "sizeless.safetensors", {"certifuse": json_header({"kind": "expert"})})
+    save_file(
+        {"a": torch.zeros(1)},
+        tmp_path / "runs" / "sizeless.safetensors",
+        {"certifuse": json_header({"kind": "expert"})},
+    )
     code, out, err = certifuse("components", "list", tmp_path / "runs", "--json")
     listing = json.loads(out)
     assert (code, err) == (1, "")
@@ -94,5 +98,8 @@ def test_table_is_aligned_and_other_files_are_counted(store, tmp_path, certifuse
 
 
 def test_empty_and_absent_directories(tmp_path, certifuse, refused):
-    assert certifuse("components", "list", tmp_path)[:2] == (0, f"0 components below {tmp_path}; 0 other .safetensors files\n")
+    assert certifuse("components", "list", tmp_path)[:2] == (
+        0,
+        f"0 components below {tmp_path}; 0 other .safetensors files\n",
+    )
     assert "expected a directory" in refused("components", "list", tmp_path / "absent")

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from certifuse.components import find_components, load_complete, load_expert, load_network, read_header
@@ -30,7 +31,9 @@ def test_reconstructed_run_is_the_trained_network_to_the_bit(store, tmp_path, ce
     shown = {key: record[key] for key in ("experts", "fusion", "feature_dim", "classes", "warnings")}
     assert shown == {"experts": 2, "fusion": "TransformerBase", "feature_dim": 8, "classes": 3, "warnings": []}
     assert [part["part"] for part in record["parts"]] == ["expert_0", "expert_1", "fusion", "global_head"]
-    assert {(part["epoch"], part["run"]) for part in record["parts"]} == {(7, "resnet/TransformerBase/lambda_0.5/seed_0")}
+    assert {(part["epoch"], part["run"]) for part in record["parts"]} == {
+        (7, "resnet/TransformerBase/lambda_0.5/seed_0")
+    }
     about = read_header(output)["about"]
     assert (about["epoch"], about["fusion"], about["origin"]) == (7, "TransformerBase", "reconstructed")
 
@@ -97,8 +100,6 @@ def test_tensor_of_another_shape_is_named(store, refused):
 
 
 def read_metadata(path):
-    from safetensors import safe_open
-
     with safe_open(path, "pt") as stream:
         return stream.metadata()["certifuse"]
 
@@ -160,6 +161,21 @@ def test_refusals(store, tmp_path, refused):
     assert "expected no --seed" in refused("components", "load-complete", run.complete, "--seed", 0)
     run.complete.unlink()
     assert "found no file" in refused("components", "load-complete", run.directory)
+
+
+def test_names_and_settings_of_another_version_are_refused(store, tmp_path, refused):
+    run, other = store(), tmp_path / "other.safetensors"
+    whole = read_metadata(run.experts[0])
+    for old, new, expected in (
+        ('"name":"resnet"', '"name":"resnett"', "found 'resnett'; did you mean 'resnet'?"),
+        ('"width":4', '"breadth":4', "architecture resnet: breadth: unknown key"),
+        ('"format":1', '"format":2', "expected the metadata of a component of format 1"),
+    ):
+        save_file(load_file(run.experts[0]), other, {"certifuse": whole.replace(old, new)})
+        assert expected in refused("components", "reconstruct", "--experts", other)
+    save_file(load_file(run.fusion), other, {"certifuse": read_metadata(run.fusion).replace("concatenation", "sum")})
+    error = refused("components", "reconstruct", run.directory, "--fusion", other)
+    assert "fusion rule: expected one of multiplicative" in error
 
 
 @pytest.mark.parametrize("keep", [0, 5, 200, -1])

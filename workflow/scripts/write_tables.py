@@ -1,1 +1,32 @@
-pass
+"""Write the tables of the paper, as CSV and LaTeX."""
+
+from certifuse.cli.step import add_file_options, run_step, step_parser
+
+EXAMPLE = (
+    "python workflow/scripts/write_tables.py --settings JSON --summary summary.csv --comparison comparison.csv "
+    "--missing missing.csv --output-dir tables"
+)
+
+
+def main() -> None:
+    parser = step_parser(__doc__, EXAMPLE)
+    add_file_options(parser, "summary", "comparison", "missing", "output-dir")
+    arguments = parser.parse_args()
+
+    def step() -> None:
+        from certifuse.recipes.write_tables import TablesStep, write_tables
+        from certifuse.reporting.frames import COMPARISON, MISSING, SUMMARY, read_frame
+
+        write_tables(
+            TablesStep.from_json(arguments.settings),
+            read_frame(arguments.summary, SUMMARY),
+            read_frame(arguments.comparison, COMPARISON),
+            read_frame(arguments.missing, MISSING),
+            arguments.output_dir,
+        )
+
+    run_step(step)
+
+
+if __name__ == "__main__":
+    main()

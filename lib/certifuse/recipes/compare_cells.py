@@ -1,8 +1,8 @@
 """Paired comparison of every fused network with the averages of its experts, from the stored predictions.
 
 Two kinds of rows. `seed`: one network against one average on the same test images, with McNemar's exact test,
-Holm-adjusted over all such rows of one predictor and baseline. `cell`: the mean over the seeds, with a bootstrap over the
-test images (seeds kept) and, where there are two seeds or more, a t interval over the seeds.
+Holm-adjusted over all such rows of one predictor and baseline. `cell`: the mean over the seeds, with a bootstrap
+over the test images (seeds kept) and, where there are two seeds or more, a t interval over the seeds.
 Shapes: S seeds, N test images.
 """
 

@@ -85,7 +85,7 @@ def baseline_rows(summary: pd.DataFrame, missing: pd.DataFrame, confidence: floa
 def comparison_rows(comparison: pd.DataFrame, summary: pd.DataFrame, missing: pd.DataFrame) -> list[Row]:
     """One row per cell, predictor and averaging baseline; a cell without a comparison has one row with the reason."""
     of_cells = comparison[comparison["level"] == "cell"].astype(object)
-    compared = {key: rows for key, rows in of_cells.where(of_cells.notna(), None).groupby(list(CELL_COLUMNS))}
+    compared = dict(list(of_cells.where(of_cells.notna(), None).groupby(list(CELL_COLUMNS))))
     rows: list[Row] = []
     for cell in _cells(grid(summary, missing)):
         identity, gaps = dict(zip(CELL_COLUMNS, cell, strict=True)), _gaps(missing, cell)

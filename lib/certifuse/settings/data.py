@@ -10,7 +10,7 @@ from certifuse.settings.base import Count, Fraction, Index, OpenFraction, Settin
 class DigitsData(Settings):
     """scikit-learn's 1,797 handwritten digits (8 x 8, 10 classes), embedded in that package."""
 
-    source: Literal["digits"]
+    source: Literal["digits"] = Field(description="The kind of source.")
     test_fraction: OpenFraction = Field(default=0.3, description="Share of the images kept as test set, stratified.")
     seed: Index = Field(default=0, description="Seed of the draw of the test set.")
 
@@ -18,7 +18,7 @@ class DigitsData(Settings):
 class CifarData(Settings):
     """CIFAR-10 or CIFAR-100 by torchvision, with the official split."""
 
-    source: Literal["cifar10", "cifar100"]
+    source: Literal["cifar10", "cifar100"] = Field(description="The kind of source.")
     root: str = Field(default="data", description="Directory that holds the extracted official archive.")
     download: bool = Field(default=False, description="Fetch the archive when it is absent. The only network access.")
 
@@ -26,7 +26,7 @@ class CifarData(Settings):
 class NpzData(Settings):
     """Any images: uint8 arrays `train_images` (N, H, W, C), `train_labels` (N,), `test_images`, `test_labels`."""
 
-    source: Literal["npz"]
+    source: Literal["npz"] = Field(description="The kind of source.")
     path: str = Field(description="The .npz file, relative to the working directory or absolute.")
 
 

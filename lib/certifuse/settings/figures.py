@@ -27,11 +27,11 @@ class FigureSettings(Settings):
 class FiguresSettings(Settings):
     """One section per figure, so that a change redraws that figure alone."""
 
-    lambda_ablation: FigureSettings = FigureSettings()
-    fusion_comparison: FigureSettings = FigureSettings()
-    reliability: FigureSettings = FigureSettings()
-    training_curves: FigureSettings = FigureSettings()
-    diversity: FigureSettings = FigureSettings()
+    lambda_ablation: FigureSettings = Field(default=FigureSettings(), description="Accuracy, convergence and losses against lambda.")
+    fusion_comparison: FigureSettings = Field(default=FigureSettings(), description="Every rule and baseline side by side.")
+    reliability: FigureSettings = Field(default=FigureSettings(), description="Calibration before and after temperature.")
+    training_curves: FigureSettings = Field(default=FigureSettings(), description="Accuracy and losses against epoch.")
+    diversity: FigureSettings = Field(default=FigureSettings(), description="How the experts differ.")
 
 
 FIGURES = tuple(FiguresSettings.model_fields)

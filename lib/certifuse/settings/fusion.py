@@ -16,21 +16,6 @@ from certifuse.settings.base import (
     overrides_of,
 )
 
-FUSIONS = (
-    "multiplicative",
-    "multiplicativeAddition",
-    "TransformerBase",
-    "concatenation",
-    "simpleAddition",
-    "multiplicativeShifted",
-)
-
-if TYPE_CHECKING:
-    FusionName = str
-else:
-    FusionName = Literal[FUSIONS]
-"""The name of a fusion rule; anything else is refused when settings are read."""
-
 GUIDE_DEFAULTS: dict[str, dict[str, Any]] = {
     "multiplicative": {"epochs": 80, "expert_lr": 1e-4, "fusion_lr": 5e-4, "augmentation": "balanced"},
     "multiplicativeAddition": {"epochs": 100, "expert_lr": 1e-4, "fusion_lr": 1e-3, "augmentation": "strong"},
@@ -40,6 +25,15 @@ GUIDE_DEFAULTS: dict[str, dict[str, Any]] = {
     "multiplicativeShifted": {"epochs": 80, "expert_lr": 1e-4, "fusion_lr": 5e-4, "augmentation": "balanced"},
 }
 """What the guides give for each rule; the value of a key that the configuration leaves at null."""
+
+FUSIONS = tuple(GUIDE_DEFAULTS)
+"""The fusion rules; their modules are in `certifuse.models.fusion`, under the same names."""
+
+if TYPE_CHECKING:
+    FusionName = str
+else:
+    FusionName = Literal[FUSIONS]
+"""The name of a fusion rule; anything else is refused when settings are read."""
 
 Schedule = Literal["constant", "cosine", "cosine_warm_restarts"]
 

@@ -1,0 +1,160 @@
+"""Scores of a cell and its family against direct computation from the logits, and their gathering and comparison."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.numpy import load_file
+from torch.nn import functional
+
+from certifuse import layout
+from certifuse.recipes.compare_cells import CompareStep, compare_cells
+from certifuse.recipes.evaluate import ExpertLogits, Labels, ScoreSheet
+from certifuse.recipes.gather import GatherStep, gather
+from certifuse.settings.evaluation import EvaluationSettings, StatisticsSettings
+from certifuse.settings.execution import ExecutionSettings
+from certifuse.settings.grid import Block
+from certifuse.training import runtime as runtimes
+
+EXPERTS, CLASSES, TEST, HELD_OUT = 3, 7, 400, 200
+CELL = {"architecture": "resnet", "fusion": "concatenation", "lambda": "1.0", "seed": 0}
+CELL_DIRECTORY = layout.CELL_METRICS.format(architecture="resnet", fusion="concatenation", lam="1.0", seed=0)
+FAMILY = {"architecture": "resnet", "fusion": "baseline", "lambda": "", "seed": 0}
+RUNTIME = runtimes.start(ExecutionSettings(device="cpu", precision="fp32"))
+
+
+def random_logits(generator: torch.Generator, labels_N: torch.Tensor, signal: float) -> torch.Tensor:
+    noise_ENK = torch.randn(EXPERTS, len(labels_N), CLASSES, generator=generator)
+    return noise_ENK + signal * functional.one_hot(labels_N, CLASSES)
+
+
+@pytest.fixture(scope="module")
+def sheets(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """A family and one of its two cells, written as the evaluation steps write them."""
+    results = tmp_path_factory.mktemp("results")
+    generator = torch.Generator().manual_seed(0)
+    labels = Labels(*(torch.randint(CLASSES, (n,), generator=generator) for n in (TEST, HELD_OUT, HELD_OUT)))
+    before = ExpertLogits(
+        *(random_logits(generator, part, 1.5) for part in (labels.test, labels.validation, labels.fusion))
+    )
+    finetuned, after = (
+        ExpertLogits(*(random_logits(generator, part, signal) for part in (labels.test, labels.validation)))
+        for signal in (2.0, 2.2)
+    )
+    fused = [
+        random_logits(generator, part, 3.0)[0].log_softmax(-1).double() for part in (labels.test, labels.validation)
+    ]
+
+    family = ScoreSheet(FAMILY, EvaluationSettings(), labels)
+    family.add_experts("before", before)
+    family.add_experts("finetuned", finetuned)
+    family.write(results / layout.BASELINE_METRICS.format(architecture="resnet", seed=0), RUNTIME)
+    cell = ScoreSheet(CELL, EvaluationSettings(), labels)
+    cell.add_soft("fused", *fused)
+    cell.add_experts("after", after)
+    cell.write(results / CELL_DIRECTORY, RUNTIME)
+    return {"results": results, "labels": labels, "before": before, "finetuned": finetuned, "fused": fused}
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def grid() -> tuple[Block, ...]:
+    return (Block(architectures=("resnet",), fusions=("concatenation",), lambdas=("0.5", "1.0"), seeds=(0,)),)
+
+
+def score(results: Path, predictor: str, metric: str) -> float:
+    found = [r for r in rows(results / layout.SUMMARY) if (r["predictor"], r["metric"]) == (predictor, metric)]
+    assert len(found) == 1
+    return float(found[0]["value"])
+
+
+def test_gathered_scores_equal_direct_computation(sheets: dict[str, Any]) -> None:
+    results, labels = sheets["results"], sheets["labels"]
+    gather(GatherStep(grid=grid()), results)
+    probs_ENK = sheets["before"].test.double().softmax(-1)
+    mean_NK = probs_ENK.mean(0)
+    assert score(results, "probability_average_before", "top1_percent") == pytest.approx(
+        100 * float((mean_NK.argmax(-1) == labels.test).double().mean())
+    )
+    assert score(results, "probability_average_before", "nll_nats") == pytest.approx(
+        -float(mean_NK.gather(1, labels.test[:, None]).log().mean()), rel=1e-9
+    )
+    assert score(results, "expert_1_before", "top1_percent") == pytest.approx(
+        100 * float((probs_ENK[1].argmax(-1) == labels.test).double().mean())
+    )
+    assert score(results, "oracle_before", "top1_percent") == pytest.approx(
+        100 * float((probs_ENK.argmax(-1) == labels.test).any(0).double().mean())
+    )
+    without_0 = probs_ENK[1:].mean(0).argmax(-1) == labels.test
+    assert score(results, "experts_before", "drop_expert_0_top1_percent") == pytest.approx(
+        100 * float(without_0.double().mean())
+    )
+
+
+def test_temperature_is_fitted_on_validation_alone(sheets: dict[str, Any]) -> None:
+    results, labels = sheets["results"], sheets["labels"]
+    temperature = score(results, "fused", "temperature")
+    validation_NK, test_NK = sheets["fused"][1], sheets["fused"][0]
+
+    def nll(log_probs: torch.Tensor, labels_N: torch.Tensor, t: float) -> float:
+        return float(functional.cross_entropy(log_probs / t, labels_N))
+
+    best = nll(validation_NK, labels.validation, temperature)
+    assert best <= min(nll(validation_NK, labels.validation, temperature * s) for s in (0.98, 1.02))
+    assert score(results, "fused", "nll_nats_calibrated") == pytest.approx(
+        nll(test_NK, labels.test, temperature), rel=1e-9
+    )
+
+
+def test_stacking_is_fitted_only_where_the_experts_have_not_trained(sheets: dict[str, Any]) -> None:
+    predictors = {row["predictor"] for row in rows(sheets["results"] / layout.SUMMARY)}
+    assert "stacking_before" in predictors
+    assert not predictors & {"stacking_finetuned", "stacking_after"}
+
+
+def test_a_missing_cell_is_listed_with_its_reason(sheets: dict[str, Any]) -> None:
+    (missing,) = rows(sheets["results"] / layout.MISSING)
+    assert (missing["lambda"], missing["seed"]) == ("0.5", "0")
+    assert "not trained" in missing["reason"]
+    assert not any(row["lambda"] == "0.5" for row in rows(sheets["results"] / layout.SUMMARY))
+
+
+def test_stored_predictions_give_the_comparison(sheets: dict[str, Any]) -> None:
+    results, labels = sheets["results"], sheets["labels"]
+    compare_cells(CompareStep(grid=grid(), statistics=StatisticsSettings(bootstrap_samples=500)), results)
+    found = rows(results / layout.COMPARISON)
+    row = next(r for r in found if r["level"] == "seed" and r["baseline"] == "probability_average_finetuned")
+    ours = (sheets["fused"][0].argmax(-1) == labels.test).numpy()
+    theirs = (sheets["finetuned"].test.double().softmax(-1).mean(0).argmax(-1) == labels.test).numpy()
+    assert int(row["only_predictor_right"]) == int(np.sum(ours & ~theirs))
+    assert int(row["only_baseline_right"]) == int(np.sum(~ours & theirs))
+    assert float(row["difference_points"]) == pytest.approx(100 * (ours.mean() - theirs.mean()))
+    cell = next(r for r in found if r["level"] == "cell" and r["baseline"] == "probability_average_finetuned")
+    assert float(cell["low_points"]) <= float(cell["difference_points"]) <= float(cell["high_points"])
+    assert cell["t_low_points"] == "", "one seed has no interval over seeds"
+    assert not any(r["lambda"] == "0.5" for r in found)
+
+
+def test_predictions_are_compact_and_complete(sheets: dict[str, Any]) -> None:
+    directory = sheets["results"] / layout.CELL_METRICS.format(
+        architecture="resnet", fusion="concatenation", lam="1.0", seed=0
+    )
+    tensors = load_file(directory / "predictions.safetensors")
+    assert tensors["fused/predicted"].dtype == np.int16
+    assert np.array_equal(tensors["fused/predicted"], sheets["fused"][0].argmax(-1).numpy())
+    true_probs = sheets["fused"][0].gather(1, sheets["labels"].test[:, None])[:, 0].exp().numpy()
+    assert np.allclose(tensors["fused/probability_of_label"].astype(float), true_probs, atol=1e-3)
+
+
+def test_a_hole_in_the_results_is_an_empty_table_not_a_crash(tmp_path: Path) -> None:
+    gather(GatherStep(grid=grid()), tmp_path)
+    compare_cells(CompareStep(grid=grid(), statistics=StatisticsSettings()), tmp_path)
+    assert rows(tmp_path / layout.SUMMARY) == []
+    assert rows(tmp_path / layout.COMPARISON) == []
+    assert len(rows(tmp_path / layout.MISSING)) == 2
