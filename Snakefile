@@ -2,8 +2,8 @@
 
 import sys
 from pathlib import Path
+from shlex import quote
 
-from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
 min_version("9.0")
@@ -22,17 +22,19 @@ if not workflow.overwrite_configfiles:
 
 
 try:
-    study = read_study(config)
+    study = read_study(config, command_line=workflow.config_settings.config)
 except UserError as error:
-    raise WorkflowError(str(error)) from None
+    sys.exit(str(error))
 
 R = study.results_dir
 SCRIPTS = ROOT / "workflow" / "scripts"
 EXPERTS = range(study.splits.experts)
 
-# glibc would return memory to the system at every training step; cuBLAS must know before CUDA starts
+# One line before every command. glibc would return memory to the system at every training step; cuBLAS must know before
+# CUDA starts. The scripts are a shell variable because an absolute path among the params would rerun all in a moved copy.
 shell.prefix(
-    f"set -euo pipefail; export PYTHONPATH={ROOT / 'lib'}:${{{{PYTHONPATH:-}}}} CUBLAS_WORKSPACE_CONFIG=:4096:8 "
+    f"set -euo pipefail; SCRIPTS={quote(str(SCRIPTS))}; "
+    f"export PYTHONPATH={quote(str(ROOT / 'lib'))}${{{{PYTHONPATH:+:$PYTHONPATH}}}} CUBLAS_WORKSPACE_CONFIG=:4096:8 "
     "MALLOC_TRIM_THRESHOLD_=2000000000 MALLOC_MMAP_THRESHOLD_=1000000000; "
 )
 

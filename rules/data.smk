@@ -5,13 +5,13 @@ rule prepare_images:
         images=f"{R}/{layout.IMAGES}",
     log:
         f"{R}/logs/prepare_images.log",
+    conda:
+        "../envs/training.yaml"
     params:
         settings=study.for_images(),
         source=source_fingerprint(SCRIPTS / "prepare_images.py"),
-    conda:
-        "../envs/training.yaml"
     shell:
-        "python {SCRIPTS}/prepare_images.py --settings {params.settings:q} --output {output.images} 2> {log}"
+        'python "$SCRIPTS/prepare_images.py" --settings {params.settings:q} --output {output.images} 2> {log}'
 
 
 rule split_images:
@@ -22,11 +22,11 @@ rule split_images:
         summary=f"{R}/{layout.SPLITS_SUMMARY}",
     log:
         f"{R}/logs/split_images.log",
+    conda:
+        "../envs/training.yaml"
     params:
         settings=study.for_splits(),
         source=source_fingerprint(SCRIPTS / "split_images.py"),
-    conda:
-        "../envs/training.yaml"
     shell:
-        "python {SCRIPTS}/split_images.py --settings {params.settings:q} --images {input.images} "
+        'python "$SCRIPTS/split_images.py" --settings {params.settings:q} --images {input.images} '
         "--output {output.splits} --summary {output.summary} 2> {log}"

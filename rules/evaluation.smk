@@ -1,4 +1,10 @@
-SCORES = ["metrics.csv", "per_class.csv", "calibration.csv", "predictions.safetensors", "runtime.json"]
+SCORES = [
+    "metrics.csv",
+    "per_class.csv",
+    "calibration.csv",
+    "predictions.safetensors",
+    "runtime.json",
+]
 
 
 rule evaluate_baselines:
@@ -6,23 +12,31 @@ rule evaluate_baselines:
         images=rules.prepare_images.output.images,
         splits=rules.split_images.output.splits,
         experts=rules.finetune_experts.input.experts,
-        finetuned=rules.finetune_experts.output.experts if study.baselines.finetuned_average else [],
-        single=lambda wildcards: selection.single_model(study, rules.pretrain_expert.output.component, wildcards),
+        finetuned=(
+            rules.finetune_experts.output.experts
+            if study.baselines.finetuned_average
+            else []
+        ),
+        single=lambda wildcards: selection.single_model(
+            study, rules.pretrain_expert.output.component, wildcards
+        ),
     output:
-        expand(f"{R}/{layout.BASELINE_METRICS}/{{file}}", file=SCORES, allow_missing=True),
+        expand(
+            f"{R}/{layout.BASELINE_METRICS}/{{file}}", file=SCORES, allow_missing=True
+        ),
     log:
         f"{R}/logs/evaluate_baselines/{{architecture}}_seed_{{seed}}.log",
+    conda:
+        "../envs/training.yaml"
     threads: study.execution.threads
     resources:
         **TRAINING,
     params:
         settings=study.for_evaluation(),
         source=source_fingerprint(SCRIPTS / "evaluate_baselines.py"),
-        directory=f"{R}/{layout.BASELINE_METRICS}",
-    conda:
-        "../envs/training.yaml"
+        directory=subpath(output[0], parent=True),
     shell:
-        "python {SCRIPTS}/evaluate_baselines.py --settings {params.settings:q} --architecture {wildcards.architecture} "
+        'python "$SCRIPTS/evaluate_baselines.py" --settings {params.settings:q} --architecture {wildcards.architecture} '
         "--seed {wildcards.seed} --images {input.images} --splits {input.splits} --experts {input.experts} "
         "--finetuned {input.finetuned} --single {input.single} --output {params.directory} 2> {log}"
 
@@ -36,25 +50,27 @@ rule evaluate_fusion:
         expand(f"{R}/{layout.CELL_METRICS}/{{file}}", file=SCORES, allow_missing=True),
     log:
         f"{R}/logs/evaluate_fusion/{{architecture}}_{{fusion}}_lambda_{{lam}}_seed_{{seed}}.log",
+    conda:
+        "../envs/training.yaml"
     threads: study.execution.threads
     resources:
         **TRAINING,
     params:
         settings=study.for_evaluation(),
         source=source_fingerprint(SCRIPTS / "evaluate_fusion.py"),
-        components=f"{R}/{layout.CELL_DIR}",
-        directory=f"{R}/{layout.CELL_METRICS}",
-    conda:
-        "../envs/training.yaml"
+        components=subpath(input.components, parent=True),
+        directory=subpath(output[0], parent=True),
     shell:
-        "python {SCRIPTS}/evaluate_fusion.py --settings {params.settings:q} --architecture {wildcards.architecture} "
+        'python "$SCRIPTS/evaluate_fusion.py" --settings {params.settings:q} --architecture {wildcards.architecture} '
         "--fusion {wildcards.fusion} --lambda {wildcards.lam} --seed {wildcards.seed} --images {input.images} "
         "--splits {input.splits} --components {params.components} --output {params.directory} 2> {log}"
 
 
 rule gather:
     input:
-        selection.cell_files(study, [f"{R}/{layout.CELL_METRICS}/metrics.csv", f"{R}/{layout.CELL_LOG}"]),
+        selection.cell_files(
+            study, [f"{R}/{layout.CELL_METRICS}/metrics.csv", f"{R}/{layout.CELL_LOG}"]
+        ),
         selection.family_files(study, f"{R}/{layout.BASELINE_METRICS}/metrics.csv"),
     output:
         summary=report(
@@ -67,29 +83,36 @@ rule gather:
         calibration=f"{R}/{layout.CALIBRATION}",
         per_class=f"{R}/{layout.PER_CLASS}",
         missing=f"{R}/{layout.MISSING}",
+        costs=f"{R}/{layout.COSTS}",
     log:
         f"{R}/logs/gather.log",
+    conda:
+        "../envs/reporting.yaml"
     params:
         settings=study.for_gathering(),
         source=source_fingerprint(SCRIPTS / "gather.py"),
-    conda:
-        "../envs/reporting.yaml"
+        results=subpath(output.summary, ancestor=2),
     shell:
-        "python {SCRIPTS}/gather.py --settings {params.settings:q} --results-dir {R} 2> {log}"
+        'python "$SCRIPTS/gather.py" --settings {params.settings:q} --results-dir {params.results} 2> {log}'
 
 
 rule compare_cells:
     input:
-        selection.cell_files(study, [f"{R}/{layout.CELL_METRICS}/predictions.safetensors"]),
-        selection.family_files(study, f"{R}/{layout.BASELINE_METRICS}/predictions.safetensors"),
+        selection.cell_files(
+            study, [f"{R}/{layout.CELL_METRICS}/predictions.safetensors"]
+        ),
+        selection.family_files(
+            study, f"{R}/{layout.BASELINE_METRICS}/predictions.safetensors"
+        ),
     output:
         comparison=f"{R}/{layout.COMPARISON}",
     log:
         f"{R}/logs/compare_cells.log",
+    conda:
+        "../envs/reporting.yaml"
     params:
         settings=study.for_comparison(),
         source=source_fingerprint(SCRIPTS / "compare_cells.py"),
-    conda:
-        "../envs/reporting.yaml"
+        results=subpath(output.comparison, ancestor=2),
     shell:
-        "python {SCRIPTS}/compare_cells.py --settings {params.settings:q} --results-dir {R} 2> {log}"
+        'python "$SCRIPTS/compare_cells.py" --settings {params.settings:q} --results-dir {params.results} 2> {log}'

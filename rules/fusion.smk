@@ -15,18 +15,21 @@ rule train_fusion:
         f"{R}/logs/train_fusion/{{architecture}}_{{fusion}}_lambda_{{lam}}_seed_{{seed}}.log",
     benchmark:
         f"{R}/benchmarks/train_fusion/{{architecture}}_{{fusion}}_lambda_{{lam}}_seed_{{seed}}.tsv"
+    conda:
+        "../envs/training.yaml"
     threads: study.execution.threads
     resources:
         **TRAINING,
     params:
-        settings=lambda wildcards: study.for_fusion(wildcards.architecture, wildcards.fusion),
+        settings=lambda wildcards: study.for_fusion(
+            wildcards.architecture, wildcards.fusion
+        ),
         source=source_fingerprint(SCRIPTS / "train_fusion.py"),
+        telemetry=f"{R}/telemetry",
         resume=f"{R}/{layout.RESUME_DIR}/train_fusion/{{architecture}}_{{fusion}}_lambda_{{lam}}_seed_{{seed}}",
-    conda:
-        "../envs/training.yaml"
     shell:
-        "python {SCRIPTS}/train_fusion.py --settings {params.settings:q} --source {params.source} "
+        'python "$SCRIPTS/train_fusion.py" --settings {params.settings:q} --source {params.source} '
         "--architecture {wildcards.architecture} --fusion {wildcards.fusion} --lambda {wildcards.lam} "
         "--seed {wildcards.seed} --images {input.images} --splits {input.splits} --experts {input.experts} "
         "--manifest {output.manifest} --log-file {output.csv} "
-        "--resume-dir {params.resume} --telemetry-dir {R}/telemetry 2> {log}"
+        "--resume-dir {params.resume} --telemetry-dir {params.telemetry} 2> {log}"

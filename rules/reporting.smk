@@ -12,20 +12,20 @@ rule draw_figure:
     output:
         png=report(
             f"{R}/figures/{{figure}}.png",
-            caption="../workflow/report/{figure}.rst",
+            caption="../workflow/report/figures.rst",
             category="Figures",
             labels={"figure": "{figure}", "format": "PNG"},
         ),
         pdf=f"{R}/figures/{{figure}}.pdf",
     log:
         f"{R}/logs/draw_figure/{{figure}}.log",
+    conda:
+        "../envs/reporting.yaml"
     params:
         settings=lambda wildcards: study.for_figure(wildcards.figure),
         source=source_fingerprint(SCRIPTS / "draw_figure.py"),
-    conda:
-        "../envs/reporting.yaml"
     shell:
-        "python {SCRIPTS}/draw_figure.py --settings {params.settings:q} --figure {wildcards.figure} "
+        'python "$SCRIPTS/draw_figure.py" --settings {params.settings:q} --figure {wildcards.figure} '
         "--summary {input.summary} --logs {input.logs} --calibration {input.calibration} --missing {input.missing} "
         "--comparison {input.comparison} --png {output.png} --pdf {output.pdf} 2> {log}"
 
@@ -45,11 +45,12 @@ rule write_tables:
         tex=expand(f"{R}/tables/{{table}}.tex", table=[*TABLES, "tables"]),
     log:
         f"{R}/logs/write_tables.log",
+    conda:
+        "../envs/reporting.yaml"
     params:
         settings=study.for_tables(),
         source=source_fingerprint(SCRIPTS / "write_tables.py"),
-    conda:
-        "../envs/reporting.yaml"
+        directory=subpath(output[0], parent=True),
     shell:
-        "python {SCRIPTS}/write_tables.py --settings {params.settings:q} --summary {input.summary} "
-        "--missing {input.missing} --comparison {input.comparison} --output-dir {R}/tables 2> {log}"
+        'python "$SCRIPTS/write_tables.py" --settings {params.settings:q} --summary {input.summary} '
+        "--missing {input.missing} --comparison {input.comparison} --output-dir {params.directory} 2> {log}"

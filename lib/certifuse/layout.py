@@ -33,6 +33,7 @@ LOGS = "metrics/training_logs.csv"
 CALIBRATION = "metrics/calibration.csv"
 PER_CLASS = "metrics/per_class.csv"
 MISSING = "metrics/missing.csv"
+COSTS = "metrics/costs.csv"
 COMPARISON = "metrics/paired_comparisons.csv"
 
 RESUME_DIR = ".resume"

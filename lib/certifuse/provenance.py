@@ -37,14 +37,11 @@ def digest_file(path: Path) -> str:
 
 
 class _WithoutDocstrings(ast.NodeTransformer):
-    def _strip(self, node: Any) -> Any:
-        self.generic_visit(node)
-        first = node.body[0] if node.body else None
-        if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
-            node.body = node.body[1:]
-        return node
+    """Drops every string that stands alone: docstrings, also those below a constant or an attribute."""
 
-    visit_Module = visit_ClassDef = visit_FunctionDef = visit_AsyncFunctionDef = _strip
+    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:  # noqa: N802
+        is_text = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        return None if is_text else node
 
 
 def _imported_modules(tree: ast.Module) -> Iterable[str]:

@@ -1,19 +1,22 @@
 """The whole configuration of a study, and the slice of it that each rule needs."""
 
+import posixpath
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any, Self
+from types import MappingProxyType
+from typing import Annotated, Any, Self
 
-from pydantic import Field, create_model, model_validator
+from pydantic import AfterValidator, Field, create_model, model_validator
 
 from certifuse.provenance import canonical_json
 from certifuse.settings.architectures import ARCHITECTURE_SETTINGS
 from certifuse.settings.base import Settings
+from certifuse.settings.command_line import with_command_line_types
 from certifuse.settings.data import DataSettings, NpzData, SplitSettings
 from certifuse.settings.evaluation import EvaluationSettings, StatisticsSettings
 from certifuse.settings.execution import ExecutionSettings
 from certifuse.settings.figures import FiguresSettings
-from certifuse.settings.fusion import FusionSettings
+from certifuse.settings.fusion import FusionSettings, FusionTraining
 from certifuse.settings.grid import BaselineSettings, Block, Cell
 from certifuse.settings.pretraining import PretrainingSettings
 from certifuse.settings.problems import read_settings
@@ -36,7 +39,7 @@ class Study(Settings):
     """One study: everything that its results depend on."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9_-]+$", description="Shown in captions and in the report.")
-    results_dir: str = Field(
+    results_dir: Annotated[str, AfterValidator(posixpath.normpath)] = Field(
         default="results", pattern=r"^[A-Za-z0-9_./-]+$", description="Where everything is written; one per study."
     )
     data: DataSettings = Field(description="The images.")
@@ -122,17 +125,11 @@ class Study(Settings):
 
     def for_fusion(self, architecture: str, fusion: str) -> str:
         """Settings of `train_fusion`."""
-        return canonical_json(
-            {
-                "architecture": self._architecture(architecture),
-                "training": self.fusion.resolved(fusion).plain(),
-                "execution": self.execution.plain(),
-            }
-        )
+        return self._joint_training(architecture, self.fusion.resolved(fusion))
 
     def for_finetuning(self, architecture: str) -> str:
         """Settings of `finetune_experts`: the training of one rule, without the rule."""
-        return self.for_fusion(architecture, self.baselines.finetuned_as)
+        return self._joint_training(architecture, self.fusion.resolved_without_fusion(self.baselines.finetuned_as))
 
     def for_evaluation(self) -> str:
         """Settings of `evaluate_fusion` and `evaluate_baselines`."""
@@ -156,14 +153,23 @@ class Study(Settings):
         """Settings of `tables`."""
         return canonical_json({"study": self.name, "statistics": self.statistics.plain()})
 
+    def _joint_training(self, architecture: str, training: FusionTraining) -> str:
+        return canonical_json(
+            {
+                "architecture": self._architecture(architecture),
+                "training": training.plain(),
+                "execution": self.execution.plain(),
+            }
+        )
+
     def _architecture(self, name: str) -> dict[str, Any]:
         return {"name": name, **getattr(self.architectures, name).plain()}
 
 
-def read_study(config: Mapping[str, Any]) -> Study:
-    """The study in a parsed configuration file.
+def read_study(config: Mapping[str, Any], command_line: Mapping[str, Any] = MappingProxyType({})) -> Study:
+    """The study in a parsed configuration, part of which may come from the command line.
 
     Raises:
         UserError: one line per problem, each with path, value, what is allowed and the nearest spelling.
     """
-    return read_settings(Study, config, "config")
+    return read_settings(Study, with_command_line_types(Study, config, command_line), "config")

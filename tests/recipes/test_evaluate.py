@@ -92,7 +92,7 @@ def test_gathered_scores_equal_direct_computation(sheets: dict[str, Any]) -> Non
         100 * float((probs_ENK.argmax(-1) == labels.test).any(0).double().mean())
     )
     without_0 = probs_ENK[1:].mean(0).argmax(-1) == labels.test
-    assert score(results, "experts_before", "drop_expert_0_top1_percent") == pytest.approx(
+    assert score(results, "experts_before", "top1_without_0_percent") == pytest.approx(
         100 * float(without_0.double().mean())
     )
 

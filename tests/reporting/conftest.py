@@ -5,8 +5,13 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
+from certifuse.reporting.figures import draw
 from certifuse.reporting.frames import Frames
+from certifuse.reporting.style import FigureStep
+from certifuse.settings.evaluation import StatisticsSettings
+from certifuse.settings.figures import FigureSettings
 
 FUSIONS = ("multiplicative", "multiplicativeAddition", "TransformerBase", "concatenation", "simpleAddition")
 ARCHITECTURES = {"resnet": 74.0, "densenet": 79.0, "improved_wide_resnet": 80.5, "resnext": 77.5}
@@ -94,15 +99,17 @@ def _calibration(calibrated: int, fusion: str, generator: np.random.Generator) -
     )
 
 
-def _comparisons(key: dict[str, object], level: str, generator: np.random.Generator) -> list[dict[str, object]]:
+def _comparisons(
+    key: dict[str, object], level: str, seeds: int, generator: np.random.Generator
+) -> list[dict[str, object]]:
     rows = []
     for predictor in ("fused", "fused_plus_experts"):
         for baseline in ("probability_average_finetuned", "probability_average_before"):
             difference = float(generator.normal(-0.5 if baseline.endswith("finetuned") else 1.5, 0.3))
-            row = key | {"level": level, "predictor": predictor, "baseline": baseline, "n_test": N_TEST, "seeds": 3}
+            row = key | {"level": level, "predictor": predictor, "baseline": baseline, "n_test": N_TEST, "seeds": seeds}
             row |= {"difference_points": difference, "low_points": difference - 0.4, "high_points": difference + 0.4}
             row |= {"bootstrap_p": 0.02, "only_predictor_right": 300, "only_baseline_right": 350, "mcnemar_p": 0.01}
-            row |= {"mcnemar_p_holm": 0.04, "seeds_significant": 2 if level == "cell" else None}
+            row |= {"mcnemar_p_holm": 0.04, "seeds_significant": min(seeds, 2) if level == "cell" else None}
             row |= dict.fromkeys(("t_low_points", "t_high_points"), difference if level == "cell" else None)
             rows.append(row)
     return rows
@@ -147,9 +154,9 @@ def study_frames(
                     calibrate(key, "fused")
                     names = {"fusion_type": fusion, "model_architecture": architecture, "lambda": lam, "seed": seed}
                     logs.append(_log(fusion, lam, epochs, generator).assign(**names))
-                    comparison.extend(_comparisons(key, "seed", generator))
+                    comparison.extend(_comparisons(key, "seed", 1, generator))
                 if done:
-                    comparison.extend(_comparisons(cell | {"seed": None}, "cell", generator))
+                    comparison.extend(_comparisons(cell | {"seed": None}, "cell", len(done), generator))
     absent = [
         {"architecture": a, "fusion": f, "lambda": lam, "seed": s, "reason": why}
         for (a, f, lam, s), why in gaps.items()
@@ -158,17 +165,12 @@ def study_frames(
         summary=pd.DataFrame(summary),
         logs=pd.concat(logs, ignore_index=True),
         calibration=pd.concat(calibration, ignore_index=True),
-        comparison=pd.DataFrame(comparison).astype({"seed": "Int64"}),
+        comparison=pd.DataFrame(comparison).astype({"seed": "Int64", "seeds_significant": "Int64"}),
         missing=pd.DataFrame(absent, columns=["architecture", "fusion", "lambda", "seed", "reason"]),
     )
 
 
-@pytest.fixture
-def make_frames() -> Callable[..., Frames]:
-    return study_frames
-
-
-@pytest.fixture
+@pytest.fixture(scope="session")
 def frames() -> Frames:
     """Two architectures (the second without a cell), two rules, two lambdas, two seeds."""
     gaps = {("densenet", "concatenation", "1.0", seed): "training failed: out of memory" for seed in (0, 1)}
@@ -176,6 +178,30 @@ def frames() -> Frames:
     return study_frames(("resnet", "densenet"), ("multiplicative", "concatenation"), ("0.5", "1.0"), (0, 1), gaps)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tiny() -> Frames:
     return study_frames(("resnet",), ("concatenation",), ("1.0",), (0,))
+
+
+@pytest.fixture(scope="session")
+def step_with() -> Callable[..., FigureStep]:
+    """The settings of a figure with changes of its style."""
+
+    def step(**style: object) -> FigureStep:
+        return FigureStep(study="digits", style=FigureSettings(**{"dpi": 40, **style}), statistics=StatisticsSettings())
+
+    return step
+
+
+@pytest.fixture(scope="session")
+def drawn(step_with: Callable[..., FigureStep]) -> Callable[[str, Frames], Figure]:
+    """Draws a figure of a study once; the frames are kept, so that no other frames can have their identity."""
+    kept: dict[tuple[str, int], tuple[Frames, Figure]] = {}
+
+    def draw_once(name: str, frames: Frames) -> Figure:
+        key = (name, id(frames))
+        if key not in kept:
+            kept[key] = frames, draw(name, frames, step_with())
+        return kept[key][1]
+
+    return draw_once

@@ -22,7 +22,9 @@ def inputs(tiny, tmp_path) -> dict[str, Path]:
 @pytest.fixture
 def study():
     block = {"architectures": ["resnet"], "fusions": ["concatenation"], "lambdas": ["1.0"], "seeds": [0]}
-    return read_study({"name": "tiny", "data": {"source": "digits"}, "grid": [block]})
+    return read_study(
+        {"name": "tiny", "data": {"source": "digits"}, "grid": [block], "figures": {"diversity": {"dpi": 40}}}
+    )
 
 
 def run(script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
@@ -50,12 +52,3 @@ def test_write_tables_with_the_settings_of_the_rule(inputs, study, tmp_path):
     done = run("write_tables", *arguments)
     assert (done.returncode, done.stderr) == (0, "")
     assert (tmp_path / "tables" / "tables.tex").is_file()
-
-
-def test_a_damaged_input_is_one_line(inputs, study, tmp_path):
-    inputs["summary"].write_text("architecture,value\nresnet,good\n")
-    needed = {name: inputs[name] for name in ("summary", "comparison", "missing")}
-    done = run("write_tables", "--settings", study.for_tables(), *options(needed), "--output-dir", tmp_path / "tables")
-    assert done.returncode == 2
-    assert len(done.stderr.splitlines()) == 1
-    assert "summary.csv" in done.stderr

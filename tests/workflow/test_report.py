@@ -1,13 +1,117 @@
-"""The HTML report of a small study, opened in headless Chromium: no console error, every figure visible."""
+"""The HTML report of a finished study, opened in headless Chromium: no console error, every figure visible."""
 
+import contextlib
 import os
 import shutil
-import subprocess
-import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from certifuse.settings.figures import FIGURES
+
+FLAGS = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--window-size=1400,1000"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+)
+PATIENCE_S = 20.0
+
+pytestmark = [pytest.mark.slow, pytest.mark.tools]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if chromium is None or driver is None:
+        if os.environ.get("CERTIFUSE_REQUIRE_TOOLS"):
+            pytest.fail("chromium and chromedriver are required here")
+        pytest.skip("chromium or chromedriver is not installed")
+    from selenium import webdriver
+    from selenium.webdriver.chrome.options import Options
+    from selenium.webdriver.chrome.service import Service
+
+    options = Options()
+    options.binary_location = chromium
+    for flag in FLAGS:
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    opened = webdriver.Chrome(options=options, service=Service(driver))
+    yield opened
+    opened.quit()
+
+
+def wait_for(condition: Any) -> Any:
+    """The first true value of `condition()`."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "the report did not show what was waited for"
+        time.sleep(0.1)
+    return found
+
+
+def link(browser: Any, text: str) -> Any:
+    return next((item for item in browser.find_elements("css selector", "a") if item.text == text), None)
+
+
+def console_errors(browser: Any) -> list[str]:
+    return [entry["message"] for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
+
+
+def choose(browser: Any, find: Any, appeared: Any) -> Any:
+    """Click what `find` gives until `appeared` is true: the page builds its lists anew, which can swallow a click."""
+    from selenium.common.exceptions import WebDriverException
+
+    def attempt() -> Any:
+        with contextlib.suppress(WebDriverException):
+            if (shown := appeared()) or (element := find()) is None:
+                return shown
+            element.click()
+        return None
+
+    return wait_for(attempt)
+
+
+def row_icon(browser: Any, figure: str, icon: str) -> Any:
+    """The icon in the row of a figure, once the list of figures is shown."""
+    rows = browser.find_elements("css selector", "tbody tr")
+    row = next((found for found in rows if found.text.startswith(figure)), None)
+    return row and row.find_element("css selector", f"a[iconname={icon}]")
+
+
+def open_figures(browser: Any, report: Path) -> None:
+    browser.get(report.as_uri())
+    choose(browser, lambda: link(browser, "Figures"), lambda: browser.find_elements("css selector", "tbody tr"))
+
+
+@pytest.mark.parametrize("figure", FIGURES)
+def test_every_figure_is_visible(browser: Any, report_file: Path, figure: str) -> None:
+    open_figures(browser, report_file)
+    images = "img[src^='data:image/png']"
+    image = choose(
+        browser,
+        lambda: row_icon(browser, figure, "eye"),
+        lambda: next(iter(browser.find_elements("css selector", images)), None),
+    )
+    assert wait_for(lambda: browser.execute_script("return arguments[0].naturalWidth", image)) > 300
+    assert console_errors(browser) == []
+
+
+@pytest.mark.parametrize("figure", FIGURES)
+def test_every_figure_has_its_caption(browser: Any, report_file: Path, figure: str) -> None:
+    open_figures(browser, report_file)
+    shown = choose(
+        browser,
+        lambda: row_icon(browser, figure, "information-circle"),
+        lambda: browser.find_element("css selector", "body").text.partition("DESCRIPTION")[2],
+    )
+    assert len(shown.partition("SIZE")[0]) > 100
+    assert console_errors(browser) == []
+
+
+def test_a_broken_page_is_noticed(browser: Any, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.html"
+    broken.write_text("<html><body><script>undefinedFunction()</script></body></html>")
+    browser.get(broken.as_uri())
+    assert wait_for(lambda: console_errors(browser))

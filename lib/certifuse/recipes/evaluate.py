@@ -180,13 +180,8 @@ class ScoreSheet:
 
 
 def _in_percent(table: Mapping[str, float]) -> dict[str, float]:
-    """Accuracies in percent and named so; everything else as it is."""
-    named = {}
-    for name, value in table.items():
-        if name.startswith("top1_without_"):
-            named[f"drop_expert_{name.removeprefix('top1_without_')}_top1_percent"] = 100 * value
-        elif name in {"top1", "top5"}:
-            named[f"{name}_percent"] = 100 * value
-        else:
-            named[name] = value
-    return named
+    """Accuracies (names that begin with `top`) in percent and named so; everything else as it is."""
+    return {
+        f"{name}_percent" if name.startswith("top") else name: 100 * value if name.startswith("top") else value
+        for name, value in table.items()
+    }

@@ -1,5 +1,6 @@
 """Gather the files of all cells and families into one table each, and list the cells that have none."""
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,10 @@ COLUMNS = {
     layout.CALIBRATION: (*KEYS, "predictor", "calibrated", "bin", "count", "mean_confidence", "accuracy"),
     layout.PER_CLASS: (*KEYS, "predictor", "class", "count", "accuracy"),
 }
+COST_COLUMNS = (
+    *(*KEYS, "parameters", "epochs_run", "best_epoch", "training_wall_s", "images_per_second", "peak_memory_bytes"),
+    *("device", "precision", "channels_last", "compile", "threads"),
+)
 SOURCES = {
     layout.SUMMARY: "metrics.csv",
     layout.CALIBRATION: "calibration.csv",
@@ -43,6 +48,8 @@ def gather(settings: GatherStep, results: Path) -> None:
         write_rows(results / target, _rows(directory / source for directory in directories), COLUMNS[target])
     logs = [row for cell in cells for row in _log_rows(results, cell)]
     write_rows(results / layout.LOGS, logs, list(dict.fromkeys(key for row in logs for key in row)) or ["epoch"])
+    costs = [_cost(results, cell) for cell in cells if _manifest(results, cell).is_file()]
+    write_rows(results / layout.COSTS, costs, COST_COLUMNS)
     missing = [cell for cell, directory in cell_directories.items() if not (directory / "metrics.csv").is_file()]
     write_rows(results / layout.MISSING, [_missing(results, cell) for cell in missing], (*KEYS, "reason"))
 
@@ -56,13 +63,24 @@ def _log_rows(results: Path, cell: Cell) -> list[dict[str, Any]]:
     return [{**row, "seed": cell.seed} for row in _rows([file])]
 
 
+def _manifest(results: Path, cell: Cell) -> Path:
+    return results / layout.CELL_DIR.format(**cell._asdict()) / layout.MANIFEST_FILE
+
+
+def _names(cell: Cell) -> dict[str, Any]:
+    return {"architecture": cell.architecture, "fusion": cell.fusion, "lambda": cell.lam, "seed": cell.seed}
+
+
+def _cost(results: Path, cell: Cell) -> dict[str, Any]:
+    """What the training of a cell took, and how it ran."""
+    manifest = json.loads(_manifest(results, cell).read_text())
+    ran = {key: manifest["runtime"][key] for key in ("device", "precision", "channels_last", "compile", "threads")}
+    kept = {key: manifest[key] for key in ("parameters", "epochs_run", "training_wall_s", "peak_memory_bytes")}
+    best = {"best_epoch": manifest["epoch"], "images_per_second": manifest["best_row"]["images_per_second"]}
+    return {**_names(cell), **kept, **best, **ran}
+
+
 def _missing(results: Path, cell: Cell) -> dict[str, Any]:
-    manifest = results / layout.CELL_DIR.format(**cell._asdict()) / layout.MANIFEST_FILE
-    reason = "trained, not evaluated" if manifest.is_file() else "not trained, or its training failed: see its log"
-    return {
-        "architecture": cell.architecture,
-        "fusion": cell.fusion,
-        "lambda": cell.lam,
-        "seed": cell.seed,
-        "reason": reason,
-    }
+    trained = _manifest(results, cell).is_file()
+    reason = "trained, not evaluated" if trained else "not trained, or its training failed: see its log"
+    return {**_names(cell), "reason": reason}

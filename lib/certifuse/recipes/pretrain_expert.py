@@ -36,10 +36,10 @@ def member_indices(splits: Splits, member: str) -> Tensor:
     """The training images of `expert_{i}`, or of `single`: the pool and the fusion images."""
     if member == "single":
         return splits.all_for_training()
-    index = int(member.removeprefix("expert_"))
-    if index >= len(splits.experts):
-        raise UserError(f"{member}: the splits hold {len(splits.experts)} experts, numbered from 0")
-    return splits.experts[index]
+    experts = {f"expert_{index}": indices for index, indices in enumerate(splits.experts)}
+    if member not in experts:
+        raise UserError(f"--member: expected single or one of {', '.join(experts)}, found {member}")
+    return experts[member]
 
 
 def pretrain_expert(settings: PretrainStep, member: str, seed: int, files: StepFiles) -> None:

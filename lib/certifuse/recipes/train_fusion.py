@@ -6,24 +6,29 @@ that was chosen. Without a fusion rule the same training fine-tunes the experts,
 """
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from torch import Tensor
 
 from certifuse import layout
 from certifuse.components import (
+    Component,
+    Found,
+    assemble,
     build_fusion_module,
     find_components,
+    fusion_spec,
     load_component,
-    load_network,
     network_specs,
     save_complete,
     save_component,
 )
 from certifuse.data.image_set import load_image_set
 from certifuse.data.splits import load_splits
+from certifuse.errors import UserError
+from certifuse.models.blocks import ImageClassifier
 from certifuse.models.fused_network import FusedNetwork
 from certifuse.provenance import digest_file, write_json
 from certifuse.randomness import derive_seed, initialising
@@ -70,13 +75,16 @@ class CellName:
 
 def train_fusion(settings: FusionStep, cell: CellName, files: StepFiles) -> None:
     """Train one cell into the directory of `files.manifest`: components, complete model, log, manifest."""
-    runtime = runtimes.start(settings.execution)
     training, directory = settings.training, files.manifest.parent
+    if training.epochs is None or training.augmentation is None:
+        raise ValueError("training: expected resolved settings (FusionSettings.resolved), found a null")
+    objective = dual_path_objective(weight_of(cell), training) if cell.fusion else individual_objective(training)
+    runtime = runtimes.start(settings.execution)
     images, splits = load_image_set(files.images), load_splits(files.splits)
-    network = initial_network(settings, cell, files)
+    start = starting_components(training, cell, files)
+    network, specs = initial_network(training, cell, start)
     runtime.place(network)
 
-    objective = dual_path_objective(float(cell.lam), training) if cell.fusion else individual_objective(training)
     trainer = EpochTrainer(
         network=network,
         objective=objective,
@@ -90,42 +98,82 @@ def train_fusion(settings: FusionStep, cell: CellName, files: StepFiles) -> None
     )
     labels = {"lambda": cell.lam, "fusion_type": cell.fusion or FINETUNED, "model_architecture": cell.architecture}
     trainee = JointNetwork(network, trainer, splits.validation.to(runtime.device), labels)
-    specs = network_specs(network, load_component(files.experts[0]).spec, cell.fusion, training)
 
     def keep_epoch(epoch: int) -> None:
+        if epoch == 1:  # no state was resumed, so these are from a run with other settings
+            shutil.rmtree(directory / "epochs", ignore_errors=True)
         if epoch % training.save_every == 0:
             target = directory / "epochs" / f"epoch_{epoch}"
             write_components(target, specs, trainee.component_states(), cell, epoch)
 
     name = "-".join(map(str, cell.fields().values()))
-    store = files.store(settings, *map(str, cell.fields().values()))
-    if store.load() is None:
-        shutil.rmtree(directory / "epochs", ignore_errors=True)
+    earlier = {str(path): digest_file(path) for path in paths_in(start) if path not in files.experts}
+    store = files.store(settings, *map(str, cell.fields().values()), *earlier.values())
     plan = LoopSettings(training.epochs, training.early_stopping_patience, files.save_interval_s, files.log, name)
     outcome = train(trainee, plan, store, Telemetry(files.telemetry, cell.architecture, name), keep_epoch)
 
     best = trainee.component_states(outcome.best_weights)
     written = write_components(directory, specs, best, cell, outcome.best_epoch)
     record = run_record(settings, files, runtime, network, outcome) | cell.fields()
+    record |= {"epoch": outcome.best_epoch, "initial_components_sha256": earlier}
     digests = {str(path.relative_to(directory)): digest_file(path) for path in written}
-    write_json(files.manifest, record | {"epoch": outcome.best_epoch, "components_sha256": digests})
+    write_json(files.manifest, record | {"components_sha256": digests})
     store.remove()
 
 
-def initial_network(settings: FusionStep, cell: CellName, files: StepFiles) -> FusedNetwork:
-    """Pre-trained experts with a fresh fusion module, or whatever earlier components the settings name."""
-    training = settings.training
-    experts, fusion, head = list(files.experts), None, None
-    if training.initial_components and cell.fusion:
-        earlier = find_components(Path(training.initial_components.format(**cell.fields() | {"lambda": cell.lam})))
-        experts, fusion, head = earlier.experts or experts, earlier.fusion, earlier.global_head
-    if cell.fusion is None or fusion is not None:
-        return load_network(experts, fusion, head)
-    averaged = load_network(experts, None, None)
-    feature_dim = int(averaged.experts[0].feature_dim)
-    with initialising(cell.seed, "fusion", cell.fusion, "weights"):
-        module = build_fusion_module(cell.fusion, len(experts), feature_dim, training)
-        return FusedNetwork(list(averaged.experts), module, averaged.num_classes)
+def weight_of(cell: CellName) -> float:
+    """Lambda as a number."""
+    try:
+        return float(cell.lam)
+    except ValueError:
+        raise UserError(f"--lambda: expected a number with --fusion {cell.fusion}, found {cell.lam!r}") from None
+
+
+def starting_components(training: FusionTraining, cell: CellName, files: StepFiles) -> Found:
+    """The pre-trained experts, or whatever earlier components the settings name."""
+    pretrained = Found(list(files.experts), None, None)
+    if training.initial_components is None or cell.fusion is None:
+        return pretrained
+    earlier = find_components(Path(training.initial_components.format(**cell.fields(), **{"lambda": cell.lam})))
+    return earlier if earlier.experts else earlier._replace(experts=pretrained.experts)
+
+
+def paths_in(found: Found) -> list[Path]:
+    """The files of a set of components."""
+    return [path for path in (*found.experts, found.fusion, found.global_head) if path is not None]
+
+
+def initial_network(
+    training: FusionTraining, cell: CellName, start: Found
+) -> tuple[FusedNetwork, dict[str, dict[str, Any]]]:
+    """The network at the start of training, and the specification of each of its components.
+
+    Experts are as their files describe them. The fusion module is as the settings describe it: drawn afresh, or
+    filled from the earlier one with its head.
+    """
+    experts = [load_component(path) for path in start.experts]
+    for expert in experts:
+        found = expert.spec.get("architecture", {}).get("name", expert.spec["kind"])
+        if found != cell.architecture:
+            raise UserError(f"{expert.path}: expected an expert of architecture {cell.architecture}, found {found}")
+    network = assemble(experts, None, None)
+    if cell.fusion is not None:
+        with initialising(cell.seed, "fusion", cell.fusion, "weights"):
+            module = build_fusion_module(cell.fusion, len(experts), network.feature_dim, training)
+            network = FusedNetwork(cast(list[ImageClassifier], list(network.experts)), module, network.num_classes)
+        if start.fusion is not None:
+            fusion = _as_in_settings(load_component(start.fusion), network, cell.fusion, training)
+            head = None if start.global_head is None else load_component(start.global_head)
+            network = assemble(experts, fusion, head)
+    specs = network_specs(network, experts[0].spec, cell.fusion, training)
+    return network, specs | {f"expert_{index}": expert.spec for index, expert in enumerate(experts)}
+
+
+def _as_in_settings(component: Component, network: FusedNetwork, fusion: str, training: FusionTraining) -> Component:
+    found = component.spec.get("fusion", component.spec["kind"])
+    if found != fusion:
+        raise UserError(f"{component.path}: expected a fusion module of rule {fusion}, found {found}")
+    return replace(component, spec=fusion_spec(fusion, len(network.experts), network.feature_dim, training))
 
 
 def write_components(

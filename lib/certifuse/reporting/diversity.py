@@ -1,7 +1,6 @@
 """How differently the experts err before, after fine-tuning and after fusion, and what each contributes."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -91,13 +90,8 @@ def _draw_row(axes: Axes, points: pd.DataFrame, place: int, stage: Stage, step: 
     """All values as ticks, their mean as a mark, its interval over seeds as a bar."""
     found = estimate(points.groupby("seed")["value"].mean(), step.statistics.confidence)
     if found is None:
-        where: dict[str, Any] = {
-            "transform": axes.get_yaxis_transform(),
-            "ha": "center",
-            "va": "center",
-            "fontsize": "small",
-        }
-        axes.text(0.5, place, "no result", **where)
+        transform = axes.get_yaxis_transform()
+        axes.text(0.5, place, "no result", transform=transform, ha="center", va="center", fontsize="small")
         return
     if found.low is not None and found.high is not None:
         axes.plot([found.low, found.high], [place, place], color=stage.colour, lw=0.9, zorder=2)

@@ -70,7 +70,7 @@ def fusion_comparison(frames: Frames, step: FigureStep) -> Figure:
         values += _draw_baselines(axes, frames, architecture, len(fusions), step)
         _draw_key_control(axes, frames, architecture, step)
         axes.axhline(len(fusions) - 0.5, color=step.style.baseline_colour, lw=0.6)
-        axes.set_xlim(view_of(values, 0.06))
+        axes.set_xlim(view_of(values, 0.06, highest=100.0))
         axes.set_title(architecture)
         axes.set_xlabel("test top-1 accuracy (%)")
     panels[0, 0].set_yticks(range(len(labels)), labels)
@@ -179,7 +179,7 @@ def _handles(frames: Frames, step: FigureStep) -> list[Line2D]:
 def _notes(frames: Frames, cells: pd.DataFrame, step: FigureStep) -> list[str]:
     notes = [
         "Ticks: seeds (single experts: each expert of each seed); marks: their mean.",
-        interval_note(step.statistics),
+        f"{interval_note(step.statistics)} Bars that leave a panel are cut.",
         compared_note(cells),
         *missing_note(frames),
     ]

@@ -1,7 +1,6 @@
 """The lambda ablation: accuracy, convergence, and the two losses against the weight of the individual losses."""
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -10,18 +9,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from certifuse.reporting.frames import (
-    BASELINE,
-    Frames,
-    architectures_of,
-    fusions_of,
-    grid,
-    lambdas_of,
-    missing_cells,
-)
+from certifuse.reporting.frames import BASELINE, Frames, fusions_of, grid, missing_cells
+from certifuse.reporting.lambda_layout import Places, Row, places_of, rows, shown_architectures
 from certifuse.reporting.notes import interval_note, missing_note, standard_error_note
 from certifuse.reporting.runs import cell_results, estimate, scores
 from certifuse.reporting.style import (
+    NICE_STEPS,
     FigureStep,
     architecture_columns,
     fusion_handles,
@@ -34,14 +27,8 @@ from certifuse.reporting.style import (
 )
 from certifuse.settings.figures import FigureSettings
 
-FEW = 4
-"""Up to this many architectures are all shown; of more, those with several lambdas."""
-
 NARROWEST = 0.6
 """Least width of a column, in panels; an architecture with fewer lambdas than another gets a narrower one."""
-
-SPREAD = 0.64
-"""Share of the distance between two lambdas over which the fusion rules are set side by side."""
 
 BASELINES = {
     "probability_average_finetuned": ("average of experts fine-tuned on the fusion images", "-"),
@@ -50,73 +37,28 @@ BASELINES = {
 }
 
 
-@dataclass(frozen=True)
-class Row:
-    """One row of panels: label of its y axis, and the columns that it draws, each with its fill."""
-
-    label: str
-    filled: str
-    hollow: str | None = None
-    with_baselines: bool = False
-    whole_numbers: bool = False
-
-    @property
-    def columns(self) -> list[str]:
-        """What is drawn, filled first."""
-        return [self.filled] if self.hollow is None else [self.filled, self.hollow]
-
-
-@dataclass(frozen=True)
-class Places:
-    """Where the cells of one architecture stand on the x axis: lambdas equidistant, fusion rules side by side."""
-
-    lambdas: list[str]
-    fusions: list[str]
-
-    def of(self, fusion: str, lam: str) -> float:
-        """The place of one rule at one lambda; the tick of a lambda is at its index."""
-        return self.lambdas.index(lam) + SPREAD * ((self.fusions.index(fusion) + 0.5) / len(self.fusions) - 0.5)
-
-
-def rows(step: FigureStep) -> tuple[Row, ...]:
-    """From top to bottom."""
-    points = 100 * step.statistics.convergence_tolerance
-    return (
-        Row("test top-1 accuracy (%)", "top1_percent", with_baselines=True),
-        Row(f"convergence epoch\n(within {points:g} points of best)", "convergence_epoch", whole_numbers=True),
-        Row("training loss at best epoch\n(nats)", "loss_global", "loss_individual_per_expert"),
-        Row("individual loss per expert /\nglobal loss", "loss_ratio"),
-    )
-
-
 def lambda_ablation(frames: Frames, step: FigureStep) -> Figure:
     """One column of panels per architecture; every seed a point, the mean a line, its interval a bar."""
-    cells = grid(frames.summary, frames.missing)
+    labelled, cells = rows(step.statistics), grid(frames.summary, frames.missing)
     shown = shown_architectures(cells)
     results = cell_results(frames.summary, frames.logs, step.statistics.convergence_tolerance)
-    places = {name: Places(lambdas_of(cells[cells["architecture"] == name]), fusions_of(cells)) for name in shown}
+    places = {name: places_of(cells[cells["architecture"] == name]) for name in shown}
     most = max(len(places[name].lambdas) for name in shown)
     widths = [max(len(places[name].lambdas) / most, NARROWEST) for name in shown]
-    figure, panels = architecture_columns(step.style, widths, len(rows(step)), height=1.0)
+    figure, panels = architecture_columns(step.style, widths, len(labelled), height=1.0)
     for column, architecture in enumerate(shown):
         of_architecture = results[results["architecture"] == architecture]
         panels[0, column].set_title(architecture)
-        for axes, row in zip(panels[:, column], rows(step), strict=True):
+        for axes, row in zip(panels[:, column], labelled, strict=True):
             _draw_cells(axes, of_architecture, row, places[architecture], step)
             lines = _draw_baselines(axes, frames.summary, architecture, step) if row.with_baselines else []
             _mark_missing(axes, frames.missing, architecture, places[architecture], step.style)
-            axes.set_ylim(view_of([*of_architecture[row.columns].to_numpy().ravel(), *lines]))
-    label_rows(figure, panels, [row.label for row in rows(step)])
+            values = [*of_architecture[row.columns].to_numpy().ravel(), *lines]
+            axes.set_ylim(view_of(values, highest=row.highest))
+    label_rows(figure, panels, [row.label for row in labelled])
     legend_above(figure, _handles(frames, cells, step.style), step.style)
     note_below(figure, _notes(frames, step), step.style)
     return figure
-
-
-def shown_architectures(cells: pd.DataFrame) -> list[str]:
-    """All architectures if they are few, else those with several lambdas (all again where none has)."""
-    names = architectures_of(cells)
-    several = [name for name in names if len(lambdas_of(cells[cells["architecture"] == name])) > 1]
-    return names if len(names) <= FEW or not several else several
 
 
 def _draw_cells(axes: Axes, results: pd.DataFrame, row: Row, places: Places, step: FigureStep) -> None:
@@ -127,7 +69,7 @@ def _draw_cells(axes: Axes, results: pd.DataFrame, row: Row, places: Places, ste
     axes.set_xticks(range(len(places.lambdas)), places.lambdas)
     axes.set_xlim(-0.5, len(places.lambdas) - 0.5)
     axes.grid(axis="x", visible=False)
-    axes.yaxis.set_major_locator(MaxNLocator(nbins=6, integer=row.whole_numbers))
+    axes.yaxis.set_major_locator(MaxNLocator(8, steps=NICE_STEPS, integer=row.whole_numbers, min_n_ticks=1))
 
 
 def _draw_series(

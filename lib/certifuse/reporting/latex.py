@@ -17,7 +17,7 @@ SPECIAL = {
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
-    '"': r"\textquotedbl{}",
+    '"': "''",
     "λ": r"$\lambda$",
     "√": r"$\surd$",
     "−": r"$-$",

@@ -68,24 +68,20 @@ def _curves(cells: pd.DataFrame, architecture: str, step: FigureStep) -> Iterato
 
 def _draw_stage(diagram: Axes, strip: Axes, calibration: pd.DataFrame, curves: list[Curve]) -> None:
     diagram.plot([0, 1], [0, 1], color="#999999", lw=0.8, zorder=1)
-    diagram.set_xlim(0, 1)
-    diagram.set_ylim(0, 1)
-    drawn = 0
-    for predictor, fusion, lam, look in curves:
-        chosen = (
-            (calibration["predictor"] == predictor) & (calibration["fusion"] == fusion) & (calibration["lambda"] == lam)
-        )
-        bins = pooled_bins(calibration[chosen])
-        shape: dict[str, Any] = {"color": look.colour, "ls": look.line, "lw": 1.0}
-        shown = bins[bins["count"] >= FEWEST]
-        diagram.plot(
-            shown["mean_confidence"], shown["accuracy"], marker=look.marker, ms=4, mec="white", mew=0.4, **shape
-        )
-        strip.plot(bins["mean_confidence"], bins["count"] / bins["count"].sum(), drawstyle="steps-mid", **shape)
-        drawn += len(bins)
+    diagram.set(xlim=(0, 1), ylim=(0, 1))
     strip.set_yscale("log")
-    if not drawn:
+    if calibration.empty:
         say_in(diagram, "no result")
+    for predictor, fusion, lam, look in curves:
+        of_predictor = calibration[(calibration["predictor"] == predictor) & (calibration["fusion"] == fusion)]
+        bins = pooled_bins(of_predictor[of_predictor["lambda"] == lam])
+        if bins.empty:
+            continue
+        shape: dict[str, Any] = {"color": look.colour, "ls": look.line, "lw": 1.0}
+        strip.plot(bins["mean_confidence"], bins["count"] / bins["count"].sum(), drawstyle="steps-mid", **shape)
+        shown = bins[bins["count"] >= FEWEST]
+        shape |= {"marker": look.marker, "ms": 4, "mec": "white", "mew": 0.4, "clip_on": False}
+        diagram.plot(shown["mean_confidence"], shown["accuracy"], **shape)
 
 
 def _write_errors(

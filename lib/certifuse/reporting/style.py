@@ -23,6 +23,9 @@ from certifuse.settings.fusion import FUSIONS
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 LINES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (5, 1.5, 1.2, 1.5)), (0, (8, 2)), (0, (3, 1, 3, 3)))
+NICE_STEPS = [1, 2, 2.5, 5, 10]
+"""Multiples of a power of ten by which ticks are apart."""
+
 GRID_COLOUR = "#d9d9d9"
 NOTE_SCALE = 0.85
 """Size of notes, ticks and legends relative to the base font."""
@@ -145,12 +148,15 @@ def seed_points(colour: str) -> dict[str, Any]:
     return {"ls": "", "marker": "o", "ms": 2.8, "mfc": colour, "mec": "white", "mew": 0.5, "zorder": 4}
 
 
-def view_of(values: Iterable[float], margin: float = 0.12) -> tuple[float, float]:
-    """Limits of an axis that shows these values with a margin, so that a wide interval does not squeeze them."""
+def view_of(values: Iterable[float], margin: float = 0.12, highest: float = math.inf) -> tuple[float, float]:
+    """Limits of an axis that shows these values with a margin, so that a wide interval does not squeeze them.
+
+    Nothing above `highest` is shown but half a margin, so that a mark on it is whole.
+    """
     finite = [value for value in values if math.isfinite(value)] or [0.0, 1.0]
     low, high = min(finite), max(finite)
     pad = margin * (high - low) or 0.05 * abs(high) or 0.05
-    return low - pad, high + pad
+    return low - pad, min(high + pad, highest + pad / 2)
 
 
 def say_in(axes: Axes, text: str) -> None:

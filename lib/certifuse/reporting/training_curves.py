@@ -9,6 +9,7 @@ from certifuse.reporting.frames import Frames, architectures_of, compared_cells,
 from certifuse.reporting.notes import compared_note, missing_note
 from certifuse.reporting.runs import of_cell, with_cell_columns
 from certifuse.reporting.style import (
+    NICE_STEPS,
     FigureStep,
     architecture_columns,
     fusion_handles,
@@ -16,7 +17,6 @@ from certifuse.reporting.style import (
     label_rows,
     legend_above,
     note_below,
-    say_in,
 )
 from certifuse.settings.figures import FigureSettings
 
@@ -40,11 +40,11 @@ def training_curves(frames: Frames, step: FigureStep) -> Figure:
         panels[0, column].set_title(architecture)
         absent = compared_cells(cells, architecture).keys() - set(of_architecture["fusion"])
         if absent:
-            say_in(panels[0, column], "no result: " + "\n".join(sorted(absent)))
+            _say_absent(panels[0, column], sorted(absent))
         for axes, measure in zip(panels[:, column], ROWS, strict=True):
             _draw(axes, of_architecture, measure, step.style)
             axes.set(xlabel="epoch", ylabel="")
-            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+            axes.xaxis.set_major_locator(MaxNLocator(8, steps=NICE_STEPS, integer=True))
     label_rows(figure, panels, list(ROWS.values()))
     legend_above(figure, fusion_handles(fusions, step.style, marker="", lw=1.5), step.style)
     note_below(
@@ -53,11 +53,17 @@ def training_curves(frames: Frames, step: FigureStep) -> Figure:
             "Thin lines: seeds; thick lines: their mean, as far as all seeds went.",
             compared_note(cells),
             *missing_note(frames),
-            "Training losses are those of the augmented images with smoothed labels.",
+            "Training losses are those of the augmented images.",
         ],
         step.style,
     )
     return figure
+
+
+def _say_absent(axes: Axes, fusions: list[str]) -> None:
+    """In the corner that rising curves leave free."""
+    text = "\n".join(["no result:", *fusions])
+    axes.text(0.98, 0.04, text, transform=axes.transAxes, ha="right", va="bottom", fontsize="small")
 
 
 def compared_runs(runs: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:

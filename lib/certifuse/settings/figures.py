@@ -27,9 +27,15 @@ class FigureSettings(Settings):
 class FiguresSettings(Settings):
     """One section per figure, so that a change redraws that figure alone."""
 
-    lambda_ablation: FigureSettings = Field(default=FigureSettings(), description="Accuracy, convergence and losses against lambda.")
-    fusion_comparison: FigureSettings = Field(default=FigureSettings(), description="Every rule and baseline side by side.")
-    reliability: FigureSettings = Field(default=FigureSettings(), description="Calibration before and after temperature.")
+    lambda_ablation: FigureSettings = Field(
+        default=FigureSettings(), description="Accuracy, convergence and losses against lambda."
+    )
+    fusion_comparison: FigureSettings = Field(
+        default=FigureSettings(), description="Every rule and baseline side by side."
+    )
+    reliability: FigureSettings = Field(
+        default=FigureSettings(), description="Calibration before and after temperature."
+    )
     training_curves: FigureSettings = Field(default=FigureSettings(), description="Accuracy and losses against epoch.")
     diversity: FigureSettings = Field(default=FigureSettings(), description="How the experts differ.")
 

@@ -1,8 +1,8 @@
 """The fusion rules and how the fused network is trained."""
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from certifuse.settings.augmentation import Augmentation
 from certifuse.settings.base import (
@@ -36,6 +36,19 @@ else:
 """The name of a fusion rule; anything else is refused when settings are read."""
 
 Schedule = Literal["constant", "cosine", "cosine_warm_restarts"]
+
+
+PLACEHOLDERS = {"architecture": "", "fusion": "", "lambda": "", "seed": ""}
+"""What `initial_components` may name, so that each cell continues from its own."""
+
+
+def _only_known_placeholders(template: str) -> str:
+    try:
+        template.format(**PLACEHOLDERS)
+    except (KeyError, IndexError, ValueError, AttributeError):
+        allowed = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
+        raise ValueError(f"expected a directory with no placeholders but {allowed}") from None
+    return template
 
 
 class FusionModuleSettings(Settings):
@@ -84,12 +97,21 @@ class FusionTraining(FusionModuleSettings):
         default=None, description="Stop after this many epochs without a better validation accuracy; null: never."
     )
     save_every: Count = Field(default=10, description="Epochs between stored sets of components.")
-    initial_components: str | None = Field(
+    initial_components: Annotated[str, AfterValidator(_only_known_placeholders)] | None = Field(
         default=None,
         description="Continue from the components in this directory (placeholders {architecture}, {fusion}, {lambda}, "
         "{seed}); null: start from the pre-trained experts.",
     )
 
+
+FUSION_ONLY = (
+    *FusionModuleSettings.model_fields,
+    "fusion_lr",
+    "fusion_schedule",
+    "fusion_clip_norm",
+    "initial_components",
+)
+"""Keys without a meaning for experts that are trained beside each other and not fused."""
 
 if TYPE_CHECKING:
     FusionOverrides = Settings
@@ -110,3 +132,8 @@ class FusionSettings(FusionTraining):
         chosen = overridden(base, self.per_fusion.get(fusion))
         missing = {key: value for key, value in GUIDE_DEFAULTS[fusion].items() if getattr(chosen, key) is None}
         return overridden(chosen, None, **missing)
+
+    def resolved_without_fusion(self, fusion: str) -> FusionTraining:
+        """The training of one rule for experts that are not fused: `FUSION_ONLY` keys are at the rule's own values."""
+        own = FusionSettings().resolved(fusion).plain()
+        return overridden(self.resolved(fusion), None, **{key: own[key] for key in FUSION_ONLY})

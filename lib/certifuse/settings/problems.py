@@ -1,6 +1,7 @@
 """Validation errors as one line each: where, what was found, what is allowed, the nearest spelling."""
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, get_args
 
@@ -8,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from certifuse.errors import UserError, nearest
 from certifuse.settings.base import SettingsType
+from certifuse.settings.data import DataSettings
 
 EXPECTED = {
     "missing": "this key is required",
@@ -22,6 +24,11 @@ EXPECTED = {
     "model_attributes_type": "expected a mapping",
 }
 
+SOURCES = {
+    tag for model in get_args(get_args(DataSettings)[0]) for tag in get_args(model.model_fields["source"].annotation)
+}
+"""What pydantic puts behind `data` in the place of a problem: the member of the union, not a key."""
+
 
 def read_settings(model: type[SettingsType], values: Mapping[str, Any], origin: str) -> SettingsType:
     """Validate plain values (as YAML gives them) into `model`.
@@ -30,12 +37,23 @@ def read_settings(model: type[SettingsType], values: Mapping[str, Any], origin: 
         UserError: one line per problem, each beginning with `origin` and the dotted path of the key.
     """
     try:
-        return model.model_validate_json(json.dumps(values, default=str))
+        return validated(model, values)
     except ValidationError as error:
         lines = [f"{origin}: {_line(model, problem)}" for problem in _causes(error.errors())]
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         lines = [f"{origin}: {error}"]
     raise UserError("\n".join(dict.fromkeys(lines)))
+
+
+def validated(model: type[SettingsType], values: Mapping[str, Any]) -> SettingsType:
+    """`values` as `model`, in strict JSON mode; pydantic's ValidationError where they do not fit."""
+    return model.model_validate_json(json.dumps(values, default=str))
+
+
+def key_path(problem: Any) -> list[str | int]:
+    """The keys that lead to what a pydantic problem is about."""
+    place = problem["loc"]
+    return [part for index, part in enumerate(place) if index != 1 or place[0] != "data" or part not in SOURCES]
 
 
 def _causes(problems: list[Any]) -> list[Any]:
@@ -52,42 +70,53 @@ def _causes(problems: list[Any]) -> list[Any]:
 
 
 def _line(model: type[BaseModel], problem: Any) -> str:
-    kind, context = problem["type"], problem.get("ctx", {})
-    path = [part for part in problem["loc"] if not _is_tag(part)]
-    is_key = bool(path) and path[-1] == "[key]"
+    """One problem: the dotted path, what is expected there, what was found."""
+    kind, context, value = problem["type"], problem.get("ctx", {}), problem["input"]
+    path = key_path(problem)
+    is_key = kind != "extra_forbidden" and path[-1:] == ["[key]"]
     path = path[:-1] if is_key else path
-    where, found = ".".join(map(str, path)), json.dumps(problem["input"])
-    if len(found) > 80:
-        found = f"{found[:77]}..."
+    where, found = ".".join(part if (part := str(key)).isprintable() else repr(part) for key in path), _shown(value)
     if kind == "extra_forbidden" or is_key:
-        allowed = _keys_at(model, path[:-1])
+        allowed = _keys_at(model, problem["loc"][: -2 if is_key else -1])
         return f"{where}: unknown key; allowed: {', '.join(allowed)}{nearest(str(path[-1]), allowed)}"
-    if kind in {"literal_error", "union_tag_invalid"}:
-        allowed = context.get("expected", context.get("expected_tags", "")).replace(" or ", ", ").split(", ")
-        words = [word.strip("'") for word in allowed]
-        value = problem["input"].get("source") if kind == "union_tag_invalid" else problem["input"]
-        where = f"{where}.source" if kind == "union_tag_invalid" else where
-        return f"{where}: expected one of {', '.join(words)}, found {json.dumps(value)}{nearest(str(value), words)}"
+    if kind == "union_tag_not_found":
+        return f"{where}.source: {EXPECTED['missing']}"
+    if kind == "missing":
+        return f"{where}: {EXPECTED[kind]}"
+    if kind == "union_tag_invalid":
+        return _not_among(f"{where}.source", context["expected_tags"], value.get("source"))
+    if kind == "literal_error":
+        return _not_among(where, context["expected"], value)
     if kind == "value_error":
         message = str(context["error"])
         message = message if "found" in message or not where else f"{message}; found {found}"
         return f"{where}: {message}" if where else message
-    if kind == "missing":
-        return f"{where}: {EXPECTED[kind]}"
     if kind == "string_pattern_mismatch":
         return f"{where}: expected text that matches {context['pattern']}, found {found}"
-    if kind == "string_type" and isinstance(problem["input"], int | float):
+    if kind == "string_type" and isinstance(value, int | float):
         return f'{where}: expected a string, found {found}: write it in quotes ("{found}")'
-    expected = EXPECTED.get(kind, problem["msg"].replace("Input should be", "expected").replace("Tuple", "the list"))
+    if kind == "too_short":
+        return f"{where}: expected at least {context['min_length']} in the list, found {found}"
+    expected = EXPECTED.get(kind, problem["msg"].replace("Input should be", "expected"))
+    expected = re.sub("^expected (greater|less)", r"expected a value \1", expected)
     return f"{where}: {expected}, found {found}"
 
 
-def _is_tag(part: Any) -> bool:
-    """Whether a part of the location names a member of a tagged union and not a key."""
-    return part in {"digits", "cifar10", "cifar100", "npz"}
+def _not_among(where: str, allowed: str, value: Any) -> str:
+    """The line for a value that is none of those in pydantic's list, which reads 'a', 'b' or 'c'."""
+    words = [word.strip("'") for word in allowed.replace(" or ", ", ").split(", ")]
+    mend = nearest(str(value), words)
+    if isinstance(value, bool) and "on" in words:
+        mend = ': YAML reads on and off as truth values, so write "on" and "off"'
+    return f"{where}: expected one of {', '.join(words)}, found {_shown(value)}{mend}"
 
 
-def _keys_at(model: Any, path: list[Any]) -> list[str]:
+def _shown(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def _keys_at(model: Any, path: tuple[Any, ...]) -> list[str]:
     """The keys that are allowed in the mapping at `path`."""
     candidates = [model]
     for part in path:
@@ -114,6 +143,8 @@ def _step(candidate: Any, part: Any) -> list[Any]:
     fields = getattr(candidate, "model_fields", {})
     if part in fields:
         return _models_in(fields[part].annotation)
+    if "source" in fields:
+        return [candidate] if part in get_args(fields["source"].annotation) else []
     return _models_in(get_args(candidate)[1]) if get_args(candidate) else []
 
 

@@ -4,12 +4,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from certifuse.data.augmentation import augment
 from certifuse.data.batches import epoch_batches
 from certifuse.data.image_set import ImageSet, normalise
+from certifuse.errors import UserError
 from certifuse.randomness import numpy_stream, seed_layers, torch_stream
 from certifuse.settings.augmentation import AugmentationSettings
 from certifuse.training.optimisation import ParameterGroup
@@ -19,8 +21,8 @@ Objective = Callable[[Any, Tensor], Mapping[str, Tensor]]
 """(network output, soft targets (N, K)) -> named scalar losses, one of them `total`."""
 
 
-class NonFiniteLossError(Exception):
-    """The loss is NaN or infinite. The message names epoch, step and seed, which replay the batch."""
+class NonFiniteLossError(UserError):
+    """The loss or its gradient is NaN or infinite. The message names epoch, step and seed, which replay the batch."""
 
 
 @dataclass(frozen=True)
@@ -68,49 +70,68 @@ class EpochTrainer:
     runtime: Runtime
     seed: int
 
+    @property
+    def images_per_epoch(self) -> int:
+        """Images that an epoch visits: a last batch that is not full is left out, unless it is the only one."""
+        count = len(self.indices)
+        return count if count < self.batch_size else count - count % self.batch_size
+
     def run(self, epoch: int) -> dict[str, float]:
         """Train for one epoch. Returns the means of the losses and of each group's gradient norm.
 
         Raises:
-            NonFiniteLossError: on a CPU before the update; on a GPU at the end of the epoch (a check per step
-                would stall the device), in either case before anything is stored.
+            NonFiniteLossError: on a CPU at once; on a GPU at the end of the epoch, since a look per step would stall
+                the device. In either case that step has changed no parameter, and nothing is stored.
         """
         self.network.train()
         seed_layers(self.seed, "layers", epoch)
-        host, device = numpy_stream(self.seed, "augment", epoch), self.runtime.device
-        generator = torch_stream(self.seed, "augment", epoch, device=device)
+        device = self.runtime.device
+        draws = torch_stream(self.seed, "augment", epoch, device=device), numpy_stream(self.seed, "augment", epoch)
         drop_last = len(self.indices) >= self.batch_size
         batches = list(epoch_batches(self.indices, self.batch_size, self.seed, epoch, device, drop_last))
-        sums: dict[str, Tensor] = {}
-        norms: dict[str, list[Tensor]] = {group.name: [] for group in self.groups}
+        seen: dict[str, list[Tensor]] = {}
+        watched: list[tuple[int, str, Tensor]] = []
+
+        def watch(step: int, name: str, value: Tensor) -> None:
+            watched.append((step, name, value))
+            if device.type == "cpu":
+                self._require_finite(epoch, watched[-1:])
+
         for step, indices in enumerate(batches):
-            images, targets = augment(
-                self.data.batch(indices),
-                self.data.labels[indices],
-                self.augmentation,
-                self.data.num_classes,
-                generator,
-                host,
-            )
-            with self.runtime.autocast():
-                output = self.network(self.runtime.arrange(images))
-            losses = self.objective(output, targets)
-            if device.type == "cpu" and not torch.isfinite(losses["total"]):
-                raise NonFiniteLossError(self._describe(epoch, step))
-            losses["total"].backward()
+            losses = self._losses(indices, *draws)
+            watch(step, "loss", losses["total"].detach())
+            torch.autograd.backward(losses["total"])
             for group in self.groups:
                 norm = group.after_backward(epoch + step / len(batches), step == len(batches) - 1)
                 if norm is not None:
-                    norms[group.name].append(norm)
+                    watch(step, f"{group.name} gradient", norm)
+                    seen.setdefault(f"{group.name}_gradient_norm", []).append(norm)
             for name, value in losses.items():
-                sums[name] = sums.get(name, 0) + value.detach()
-        means = {name: float(value) / len(batches) for name, value in sums.items()}
-        if not all(map(torch.isfinite, map(torch.tensor, means.values()))):
-            raise NonFiniteLossError(self._describe(epoch, None))
-        for name, values in norms.items():
-            means[f"{name}_gradient_norm"] = float(torch.stack(values).mean())
-        return means
+                seen.setdefault(name, []).append(value.detach())
+        self._require_finite(epoch, watched)
+        return {name: float(torch.stack(values).double().mean()) for name, values in seen.items()}
 
-    def _describe(self, epoch: int, step: int | None) -> str:
-        where = f"epoch {epoch + 1}" + ("" if step is None else f", step {step + 1}")
-        return f"the loss is not finite in {where} (seed {self.seed}): lower the learning rate or clip the gradient"
+    def _losses(
+        self, indices: Tensor, device_generator: torch.Generator, host_generator: np.random.Generator
+    ) -> Mapping[str, Tensor]:
+        data = self.data
+        images, targets = augment(
+            data.batch(indices),
+            data.labels[indices],
+            self.augmentation,
+            data.num_classes,
+            device_generator,
+            host_generator,
+        )
+        with self.runtime.autocast():
+            output = self.network(self.runtime.arrange(images))
+        return self.objective(output, targets)
+
+    def _require_finite(self, epoch: int, watched: Sequence[tuple[int, str, Tensor]]) -> None:
+        finite = torch.stack([value for _, _, value in watched]).isfinite().tolist()
+        if not all(finite):
+            step, name, _ = watched[finite.index(False)]
+            raise NonFiniteLossError(
+                f"the {name} is not finite in epoch {epoch + 1}, step {step + 1} (seed {self.seed}): "
+                "lower the learning rate or clip the gradient"
+            )

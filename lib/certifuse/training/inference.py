@@ -19,7 +19,7 @@ def outputs(
     """The network's output for each batch of the given images, in evaluation mode and without gradients."""
     network.eval()
     with torch.inference_mode():
-        for batch in indices.to(runtime.device).split(batch_size):
+        for batch in torch.split(indices.to(runtime.device), batch_size):
             with runtime.autocast():
                 yield network(runtime.arrange(data.batch(batch)))
 

@@ -64,7 +64,7 @@ def parameter_groups(network: FusedNetwork, training: FusionTraining) -> list[Pa
         raise ValueError("training: expected resolved settings (FusionSettings.resolved), found a null")
     expert_lr, fusion_lr = training.expert_lr, training.fusion_lr
     if training.dimension_adaptive_lr:
-        expert_lr, fusion_lr = adapted_to_dimension(expert_lr, fusion_lr, int(network.experts[0].feature_dim))
+        expert_lr, fusion_lr = adapted_to_dimension(expert_lr, fusion_lr, network.feature_dim)
     modules: dict[str, nn.Module] = {"experts": network.experts}
     if network.fusion is not None:
         modules |= {"fusion": network.fusion, "global_head": network.component_modules()["global_head"]}
@@ -109,7 +109,7 @@ class JointNetwork:
         row |= {f"{group.name}_lr": group.lr(epoch) for group in self.trainer.groups}
         row |= {f"{group.name}_gradient_norm": means[f"{group.name}_gradient_norm"] for group in self.trainer.groups}
         row |= {f"expert_{index}_loss": means[f"expert_{index}"] for index in experts}
-        return row | self.labels | {"seconds": seconds, "images_per_second": len(self.trainer.indices) / seconds}
+        return row | self.labels | {"seconds": seconds, "images_per_second": self.trainer.images_per_epoch / seconds}
 
     def validate(self) -> dict[str, float]:
         """Loss (without lambda, so that it compares across lambdas) and accuracies on the validation images."""

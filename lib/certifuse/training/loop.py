@@ -1,5 +1,6 @@
 """The one training loop: epochs, selection on validation data, early stopping, resume, log and progress."""
 
+import contextlib
 import logging
 import sys
 import time
@@ -79,27 +80,23 @@ def train(
     store.note_running(settings.name, settings.epochs)
     run = _begin(trainee, store)
     saved_at = time.monotonic()
-    bar = tqdm(
-        total=settings.epochs, initial=len(run.rows), desc=settings.name, unit="epoch", disable=None, file=sys.stderr
-    )
-    while not _finished(run, settings):
-        epoch = len(run.rows)
-        row = {"epoch": epoch + 1, **trainee.train(epoch), **trainee.validate()}
-        run.rows.append(row)
-        if _rank(row) > _rank(run.rows[run.best_epoch - 1]) or run.best_epoch == epoch + 1:
-            run.best_epoch = epoch + 1
-            run.best_weights = _copy(trainee.weights())
-        write_rows(settings.log_file, run.rows)
-        telemetry.write(row, epoch + 1)
-        log.info("%s", _line(settings, row))
-        bar.update()
-        bar.set_postfix(val_accuracy=f"{row['val_accuracy']:.2f} %")
-        after_epoch(epoch + 1)
-        if time.monotonic() - saved_at >= settings.save_interval_s and not _finished(run, settings):
-            store.save(_snapshot(trainee, run))
-            saved_at = time.monotonic()
-    bar.close()
-    telemetry.close()
+    with contextlib.closing(telemetry), _progress_bar(settings, len(run.rows)) as bar:
+        while not _finished(run, settings):
+            epoch = len(run.rows)
+            row = {"epoch": epoch + 1, **trainee.train(epoch), **trainee.validate()}
+            run.rows.append(row)
+            if _rank(row) > _rank(run.rows[run.best_epoch - 1]) or run.best_epoch == epoch + 1:
+                run.best_epoch = epoch + 1
+                run.best_weights = _copy(trainee.weights())
+            write_rows(settings.log_file, run.rows)
+            telemetry.write(row, epoch + 1)
+            log.info("%s", _line(settings, row))
+            bar.update()
+            bar.set_postfix(val_accuracy=f"{row['val_accuracy']:.2f} %")
+            after_epoch(epoch + 1)
+            if time.monotonic() - saved_at >= settings.save_interval_s and not _finished(run, settings):
+                store.save(_snapshot(trainee, run))
+                saved_at = time.monotonic()
     write_rows(settings.log_file, run.rows)
     return Outcome(run.best_weights, run.best_epoch, run.rows, tuple(run.resumed_epochs))
 
@@ -146,6 +143,12 @@ def _rank(row: dict[str, Any]) -> tuple[float, float]:
 
 def _copy(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name: tensor.detach().to("cpu", copy=True) for name, tensor in tensors.items()}
+
+
+def _progress_bar(settings: LoopSettings, done: int) -> Any:
+    """A bar where standard error is a terminal, and nothing elsewhere."""
+    name, epochs = settings.name, settings.epochs
+    return tqdm(total=epochs, initial=done, desc=name, unit="epoch", disable=None, file=sys.stderr)
 
 
 def _line(settings: LoopSettings, row: dict[str, Any]) -> str:

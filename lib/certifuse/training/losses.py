@@ -3,6 +3,7 @@
 Shapes: E experts, N images, K classes. All losses are in nats, averaged over the N images.
 """
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 

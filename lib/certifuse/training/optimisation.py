@@ -16,7 +16,7 @@ class ParameterGroup:
     """Parameters that step together.
 
     With `accumulation_steps` = k the group steps after every k-th batch, and after the last one of an
-    epoch, on the mean of the gradients gathered since its last step.
+    epoch, on the mean of the gradients gathered since its last step. A gradient that is not finite changes nothing.
     """
 
     name: str
@@ -37,7 +37,11 @@ class ParameterGroup:
         return with_warmup(lr, epoch, self.warmup_epochs)
 
     def after_backward(self, epoch: float, last: bool) -> Tensor | None:
-        """Step if it is time to. Returns the gradient norm before clipping, or None when no step was due."""
+        """Step if it is time to. Returns the gradient norm before clipping, or None when no step was due.
+
+        Where the norm is not finite, parameters and optimiser state stay as they were: fused optimisers withhold the
+        update on the device, without telling the host, which would have to wait for the answer.
+        """
         self._gathered += 1
         if self._gathered < self.accumulation_steps and not last:
             return None
@@ -49,6 +53,7 @@ class ParameterGroup:
             clip_grads_with_norm_(self.parameters, self.clip_norm, norm, foreach=True)
         for group in self.optimiser.param_groups:
             group["lr"] = self.lr(epoch)
+        vars(self.optimiser)["found_inf"] = (~norm.isfinite()).float()  # as torch.amp.GradScaler does
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
         self._gathered = 0
@@ -75,9 +80,17 @@ def optimiser_tensors(optimiser: Optimizer) -> dict[str, Tensor]:
 
 
 def restore_optimiser(optimiser: Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Put back what `optimiser_tensors` gave."""
+    """Put back what `optimiser_tensors` gave, each buffer in the memory layout of its parameter.
+
+    The fused kernels for the CPU go through parameter and buffer in the order of their memory, whatever the strides:
+    a contiguous buffer beside a channels_last parameter would be applied to the wrong weights.
+    """
+    parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         number, name = key.split("/", 1)
+        parameter = parameters[int(number)]
+        if value.shape == parameter.shape:
+            value = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
         state.setdefault(int(number), {})[name] = value
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})

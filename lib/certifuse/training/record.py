@@ -39,10 +39,11 @@ class StepFiles:
         return {name: digest_file(path) for name, path in named.items()}
 
     def store(self, settings: Settings, *identity: str | int) -> ResumeStore:
-        """The resume state of exactly this run: its settings, source, inputs and identity."""
+        """The resume state of exactly this run: its settings, source, inputs, PyTorch and identity."""
         run = {
             "settings": settings.plain(),
             "source": self.source,
+            "torch": str(torch.__version__),
             "inputs": self.input_digests(),
             "identity": list(identity),
         }

@@ -4,7 +4,7 @@ The file lives in a directory that Snakemake does not know of (it deletes declar
 and is named after the fingerprint of settings, code and data: a run never takes up another run's state.
 """
 
-import hashlib
+import fcntl
 import json
 import logging
 import os
@@ -13,15 +13,15 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from certifuse.data.sealed_tensors import digest_tensor
 from certifuse.errors import UserError
-from certifuse.provenance import canonical_json, write_atomically, write_json
+from certifuse.provenance import canonical_json, digest_bytes, write_atomically, write_json
 
 log = logging.getLogger(__name__)
 
@@ -35,11 +35,8 @@ class Snapshot:
 
 
 def _digest(tensors: Mapping[str, Tensor], progress: str) -> str:
-    digest = hashlib.sha256(progress.encode())
-    for name in sorted(tensors):
-        digest.update(name.encode())
-        digest.update(memoryview(tensors[name].reshape(-1).view(torch.uint8).numpy()))
-    return digest.hexdigest()
+    digests = {name: digest_tensor(tensor) for name, tensor in tensors.items()}
+    return digest_bytes(canonical_json([progress, digests]).encode())
 
 
 class ResumeStore:
@@ -50,15 +47,19 @@ class ResumeStore:
         self.newest = directory / f"{fingerprint}.safetensors"
         self.previous = directory / f"{fingerprint}.previous.safetensors"
         self.runner = directory / "running.json"
+        self.lock = directory / "running.lock"
+        self._held: IO[bytes] | None = None
+        self._damaged: set[Path] = set()
 
     def save(self, snapshot: Snapshot) -> None:
-        """Put a snapshot in place of the newest; keep the one before it."""
+        """Put a snapshot in place of the newest; keep the one before it, unless that was found damaged."""
         progress = canonical_json(snapshot.progress)
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in snapshot.tensors.items()}
         metadata = {"progress": progress, "sha256": _digest(tensors, progress)}
-        if self.newest.exists():
+        if self.newest.exists() and self.newest not in self._damaged:
             self.newest.replace(self.previous)
         write_atomically(self.newest, lambda temporary: save_file(tensors, temporary, metadata=metadata))
+        self._damaged.discard(self.newest)
 
     def load(self) -> Snapshot | None:
         """The newest snapshot that is intact; None when there is none."""
@@ -68,53 +69,51 @@ class ResumeStore:
                     return self._read(path)
                 except (SafetensorError, OSError, ValueError, KeyError) as error:
                     log.warning("%s: damaged (%s); looking for an older state", path, error)
+                    self._damaged.add(path)
         return None
 
     def _read(self, path: Path) -> Snapshot:
         with safe_open(path, "pt") as stream:
-            metadata = stream.metadata()
+            metadata = stream.metadata() or {}
             tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
         if _digest(tensors, metadata["progress"]) != metadata["sha256"]:
             raise ValueError("digest differs")
         return Snapshot(tensors, json.loads(metadata["progress"]))
 
     def note_running(self, run: str, epochs: int) -> None:
-        """Say who works on this run.
+        """Take this run for this process, until `remove` or the end of the process, and note who runs it.
 
         Raises:
-            UserError: another live process of this machine does.
+            UserError: another live process has it.
         """
-        if self.runner.exists():
-            note = json.loads(self.runner.read_text())
-            if note["host"] == socket.gethostname() and note["pid"] != os.getpid() and _alive(note["pid"]):
-                raise UserError(
-                    f"{self.directory}: process {note['pid']} on {note['host']} is already training {run}: "
-                    "wait for it or stop it"
-                )
-        write_json(
-            self.runner,
-            {
-                "run": run,
-                "epochs": epochs,
-                "pid": os.getpid(),
-                "host": socket.gethostname(),
-                "started_unix_s": time.time(),
-            },
-        )
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self._held = self._held or self.lock.open("ab")
+        try:
+            # The system frees the lock when the process ends, however it ends: unlike a process number in a file,
+            # it is never stale. It belongs to the process, which may take it again.
+            fcntl.lockf(self._held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError):
+            raise UserError(
+                f"{self.directory}: {self._other_runner()} is already training {run}: wait for it or stop it"
+            ) from None
+        except OSError as error:
+            log.warning("%s: cannot be locked (%s), so a second run of %s would go unnoticed", self.lock, error, run)
+        note = {"run": run, "epochs": epochs, "pid": os.getpid(), "host": socket.gethostname()}
+        write_json(self.runner, note | {"started_unix_s": time.time()})
+
+    def _other_runner(self) -> str:
+        try:
+            note = json.loads(self.runner.read_text(encoding="utf-8"))
+            return f"process {note['pid']} on {note['host']}"
+        except (OSError, ValueError, KeyError):
+            return "another process"
 
     def remove(self) -> None:
         """Forget the run: it is finished."""
-        for path in (self.newest, self.previous, self.runner):
+        for path in (self.newest, self.previous, self.runner, self.lock):
             path.unlink(missing_ok=True)
+        if self._held is not None:
+            self._held.close()
+            self._held = None
         if self.directory.exists() and not any(self.directory.iterdir()):
             self.directory.rmdir()
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -55,7 +55,7 @@ class SingleNetwork:
             "lr": self.group.lr(epoch),
             "gradient_norm": means["network_gradient_norm"],
             "seconds": seconds,
-            "images_per_second": len(self.trainer.indices) / seconds,
+            "images_per_second": self.trainer.images_per_epoch / seconds,
         }
 
     def validate(self) -> dict[str, float]:

@@ -38,7 +38,7 @@ class TensorBoardWriter:
     def __init__(self, directory: Path, architecture: str, run: str):
         from torch.utils.tensorboard import SummaryWriter
 
-        self.writer: Any = SummaryWriter(str(directory / "tensorboard" / run))  # type: ignore[no-untyped-call]
+        self.writer: Any = SummaryWriter(str(directory / "tensorboard" / run))
 
     def write(self, row: Mapping[str, float], epoch: int) -> None:
         """One scalar per column."""
@@ -78,7 +78,7 @@ class Telemetry:
 
     def __init__(self, directory: Path, architecture: str, run: str):
         self.writers: dict[str, Writer] = {}
-        for name in filter(None, os.environ.get(VARIABLE, "").split(",")):
+        for name in filter(None, map(str.strip, os.environ.get(VARIABLE, "").split(","))):
             if name not in WRITERS:
                 log.warning("%s: unknown writer %r is ignored; known: %s", VARIABLE, name, ", ".join(WRITERS))
                 continue

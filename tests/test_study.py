@@ -1,0 +1,493 @@
+"""The configuration: what is refused and with which words, what each rule depends on, which cells there are."""
+
+import copy
+import datetime
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from certifuse.errors import UserError
+from certifuse.models import architectures, fusion
+from certifuse.settings.architectures import ARCHITECTURE_SETTINGS
+from certifuse.settings.augmentation import AUGMENTATIONS
+from certifuse.settings.figures import FIGURES
+from certifuse.settings.fusion import FUSIONS, GUIDE_DEFAULTS, FusionSettings
+from certifuse.study import Study, read_study
+
+CONFIG = Path(__file__).resolve().parents[1] / "config"
+DEFAULT = yaml.safe_load((CONFIG / "config.yaml").read_text(encoding="utf-8"))
+NAMES = "resnet, densenet, improved_wide_resnet, resnext"
+RULES = "multiplicative, multiplicativeAddition, TransformerBase, concatenation, simpleAddition, multiplicativeShifted"
+SECTIONS = (
+    "name, results_dir, data, splits, architectures, pretraining, fusion, grid, baselines, execution, evaluation, "
+    "statistics, figures, only_finished"
+)
+REMOVED = object()
+
+
+def changed(path: str, value: Any, config: Any = DEFAULT) -> Any:
+    """A copy of the configuration with the value at a dotted path replaced, added or removed."""
+    copied = here = copy.deepcopy(config)
+    *way, last = [int(part) if part.isdigit() else part for part in path.split(".")]
+    for part in way:
+        here = here[part] if isinstance(here, list) else here.setdefault(part, {})
+    if value is REMOVED:
+        del here[last]
+    else:
+        here[last] = value
+    return copied
+
+
+# ---- refusals: one line each, with path, value, what is allowed, the nearest spelling --------------
+
+REFUSED = [
+    # unknown keys, at the top and nested, in mappings of models and in members of a union
+    ("grids", 1, f"config: grids: unknown key; allowed: {SECTIONS}; did you mean 'grid'?"),
+    ("evaluation.bins", 9, "config: evaluation.bins: unknown key; allowed: batch_size, calibration_bins, stacking_l2"),
+    ("architectures.resnt", {}, f"config: architectures.resnt: unknown key; allowed: {NAMES}; did you mean 'resnet'?"),
+    (
+        "fusion.per_fusion.concatenaton",
+        {},
+        f"config: fusion.per_fusion.concatenaton: unknown key; allowed: {RULES}; did you mean 'concatenation'?",
+    ),
+    (
+        "pretraining.per_architecture.resnext.weight_decy",
+        1,
+        "config: pretraining.per_architecture.resnext.weight_decy: unknown key; allowed: epochs, batch_size, lr, "
+        "warmup_epochs, momentum, weight_decay, label_smoothing, augmentation, clip_norm, early_stopping_patience; "
+        "did you mean 'weight_decay'?",
+    ),
+    (
+        "fusion.augmentation.flp",
+        True,
+        "config: fusion.augmentation.flp: unknown key; allowed: crop_padding, flip, mixup_alpha, cutmix_alpha, "
+        "mix_probability, erasing_probability; did you mean 'flip'?",
+    ),
+    ("data.path", "x", "config: data.path: unknown key; allowed: source, test_fraction, seed"),
+    ("digits", 1, f"config: digits: unknown key; allowed: {SECTIONS}"),
+    (
+        "grid.0.lambda",
+        ["1.0"],
+        "config: grid.0.lambda: unknown key; allowed: architectures, fusions, lambdas, seeds; did you mean 'lambdas'?",
+    ),
+    # wrong types
+    ("fusion.epochs", "10", 'config: fusion.epochs: expected a whole number, found "10"'),
+    ("fusion.epochs", 2.5, "config: fusion.epochs: expected a whole number, found 2.5"),
+    ("fusion.epochs", True, "config: fusion.epochs: expected a whole number, found true"),
+    ("pretraining.lr", "fast", 'config: pretraining.lr: expected a number, found "fast"'),
+    ("fusion", None, "config: fusion: expected a mapping, found null"),
+    ("data", "digits", 'config: data: expected a mapping, found "digits"'),
+    ("grid", {}, "config: grid: expected a list, found {}"),
+    ("grid.0.lambdas", "1.0", 'config: grid.0.lambdas: expected a list, found "1.0"'),
+    ("only_finished", "yes", 'config: only_finished: expected true or false, found "yes"'),
+    ("name", 5, 'config: name: expected a string, found 5: write it in quotes ("5")'),
+    # out of range
+    ("fusion.epochs", 0, "config: fusion.epochs: expected a value greater than or equal to 1, found 0"),
+    ("fusion.expert_lr", -1, "config: fusion.expert_lr: expected a value greater than 0, found -1"),
+    ("fusion.dropout", 1.0, "config: fusion.dropout: expected a value less than 1, found 1.0"),
+    ("data.test_fraction", 1.5, "config: data.test_fraction: expected a value less than 1, found 1.5"),
+    ("pretraining.lr", math.nan, "config: pretraining.lr: expected a finite number, found NaN"),
+    ("pretraining.lr", math.inf, "config: pretraining.lr: expected a finite number, found Infinity"),
+    ("grid.0.seeds.1", -1, "config: grid.0.seeds.1: expected a value greater than or equal to 0, found -1"),
+    ("grid", [], "config: grid: expected at least 1 in the list, found []"),
+    ("figures.diversity.palette", [], "config: figures.diversity.palette: expected at least 6 in the list, found []"),
+    (
+        "figures.diversity.baseline_colour",
+        "red",
+        'config: figures.diversity.baseline_colour: expected text that matches ^#[0-9a-fA-F]{6}$, found "red"',
+    ),
+    # names that do not exist
+    (
+        "grid.0.architectures.0",
+        "resnet18",
+        f"config: grid.0.architectures.0: expected one of {NAMES}, found \"resnet18\"; did you mean 'resnet'?",
+    ),
+    (
+        "grid.1.fusions.3",
+        "simpleAdition",
+        f"config: grid.1.fusions.3: expected one of {RULES}, found \"simpleAdition\"; did you mean 'simpleAddition'?",
+    ),
+    (
+        "fusion.augmentation",
+        "strog",
+        "config: fusion.augmentation: unknown recipe; allowed: none, standard, balanced, cutmix, strong; "
+        "did you mean 'strong'?; found \"strog\"",
+    ),
+    ("splits.scheme", "IID", 'config: splits.scheme: expected one of iid, disjoint, by_class, found "IID"'),
+    (
+        "data.source",
+        "cifar",
+        "config: data.source: expected one of digits, cifar10, cifar100, npz, found \"cifar\"; did you mean 'cifar10'?",
+    ),
+    (
+        "execution.compile",
+        False,
+        "config: execution.compile: expected one of auto, on, off, found false: "
+        'YAML reads on and off as truth values, so write "on" and "off"',
+    ),
+    # lambdas
+    ("grid.0.lambdas.1", 0.5, 'config: grid.0.lambdas.1: expected a string, found 0.5: write it in quotes ("0.5")'),
+    ("grid.1.lambdas.0", "1.00", 'config: grid.1.lambdas: "1.00" and "1.0" are one value: spell it one way'),
+    (
+        "grid.0.lambdas.0",
+        "-1",
+        'config: grid.0.lambdas.0: expected text that matches ^(0|[1-9][0-9]*)(\\.[0-9]+)?$, found "-1"',
+    ),
+    (
+        "grid.0.lambdas.0",
+        "1.0\n",
+        'config: grid.0.lambdas.0: expected text that matches ^(0|[1-9][0-9]*)(\\.[0-9]+)?$, found "1.0\\n"',
+    ),
+    ("grid.0.lambdas", ["1.0", "1.0"], "config: grid.0.lambdas: each value once, found 1.0 more than once"),
+    ("grid.0.seeds", [2, 0, 2], "config: grid.0.seeds: each value once, found 2 more than once"),
+    # required keys
+    ("grid", REMOVED, "config: grid: this key is required"),
+    ("data", REMOVED, "config: data: this key is required"),
+    ("data.source", REMOVED, "config: data.source: this key is required"),
+    ("data", {"source": "npz"}, "config: data.path: this key is required"),
+    ("grid.2.seeds", REMOVED, "config: grid.2.seeds: this key is required"),
+    # keys that must agree
+    (
+        "splits.unique_fraction",
+        0.5,
+        "config: splits: shared_fraction + experts x unique_fraction must be at most 1, found 2.1: lower one of them",
+    ),
+    (
+        "splits.certificate_fraction",
+        0.9,
+        "config: splits: validation_fraction + certificate_fraction must be below 1, found 1.15: "
+        "nothing is left to train fusion on",
+    ),
+    (
+        "architectures.improved_wide_resnet.depth",
+        11,
+        "config: architectures.improved_wide_resnet: depth must be 6 n + 4 with n >= 1 (10, 16, 22, 28, ...), found 11",
+    ),
+    (
+        "baselines.single_model_seeds",
+        [0, 7],
+        "config: baselines.single_model_seeds: expected seeds of the grid (0, 1, 2), found 7",
+    ),
+    (
+        "fusion.initial_components",
+        "runs/{arch}",
+        "config: fusion.initial_components: expected a directory with no placeholders but {architecture}, {fusion}, "
+        '{lambda}, {seed}; found "runs/{arch}"',
+    ),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "line"), REFUSED)
+def test_a_mistake_is_one_line(path: str, value: Any, line: str) -> None:
+    with pytest.raises(UserError) as raised:
+        read_study(changed(path, value))
+    assert str(raised.value) == line
+
+
+def test_several_mistakes_are_one_line_each() -> None:
+    config = changed("pretraining.epochs", "thirty", changed("fusion.epoch", 3, changed("name", "a b")))
+    with pytest.raises(UserError) as raised:
+        read_study(config)
+    lines = str(raised.value).splitlines()
+    assert [line.split(":")[1].strip() for line in lines] == ["name", "pretraining.epochs", "fusion.epoch"]
+
+
+def test_a_long_value_is_cut() -> None:
+    with pytest.raises(UserError, match=r'found "x{76}\.\.\.$'):
+        read_study(changed("pretraining.lr", "x" * 500))
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("pretraining.lr", "1e-4"),  # YAML 1.1 reads 1e-4 as text
+        ("pretraining.lr", 1),
+        ("grid.0.lambdas", ["0", "5", "0.25"]),
+        ("fusion.augmentation", "strong"),
+        ("fusion.initial_components", "first/{architecture}/{fusion}/{lambda}/{seed}"),
+    ],
+)
+def test_what_is_accepted(path: str, value: Any) -> None:
+    read_study(changed(path, value))
+
+
+def test_a_number_without_a_dot_is_that_number() -> None:
+    assert read_study(changed("fusion.expert_lr", "1e-4")).fusion.expert_lr == 1e-4
+
+
+@pytest.mark.parametrize("written", ["results/small/", "./results/small", "results//small"])
+def test_the_results_directory_has_one_spelling(written: str) -> None:
+    assert read_study(changed("results_dir", written)).results_dir == "results/small"
+
+
+# ---- the command line, where Snakemake hands nested values over as text ----------------------------
+
+
+def overridden(**command_line: Any) -> Study:
+    """As Snakemake does: the command line is merged into the file, then both are handed over."""
+    merged = {
+        key: {**DEFAULT[key], **value} if isinstance(value, dict) else value for key, value in command_line.items()
+    }
+    return read_study(DEFAULT | merged, command_line)
+
+
+def test_nested_texts_of_the_command_line_become_what_the_key_wants() -> None:
+    study = overridden(
+        fusion={"epochs": "3", "expert_lr": "0.01", "hidden_dim": "null", "dimension_adaptive_lr": "false"},
+        only_finished="true",
+    )
+    chosen = study.fusion
+    assert (chosen.epochs, chosen.expert_lr, chosen.hidden_dim, chosen.dimension_adaptive_lr) == (3, 0.01, None, False)
+    assert study.only_finished is True
+    assert chosen.batch_size == DEFAULT["fusion"]["batch_size"]
+
+
+def test_lambdas_of_the_command_line_stay_text_and_seeds_become_numbers() -> None:
+    block = {"architectures": ["resnet"], "fusions": ["concatenation"], "lambdas": ["4.0", "0.5"], "seeds": ["0"]}
+    assert [(cell.lam, cell.seed) for cell in overridden(grid=[block]).cells] == [("4.0", 0), ("0.5", 0)]
+
+
+@pytest.mark.parametrize("text", ["three", "3.0", "[3]", "{", "0"])
+def test_a_wrong_text_of_the_command_line_is_one_line(text: str) -> None:
+    with pytest.raises(UserError, match=r"^config: fusion\.epochs: expected [^\n]*$"):
+        overridden(fusion={"epochs": text})
+
+
+def test_a_text_in_the_file_is_not_read_as_a_number() -> None:
+    with pytest.raises(UserError, match=r'found "3"$'):
+        read_study(changed("fusion.epochs", "3"), {"name": "other"})
+
+
+# ---- frozen, canonical -----------------------------------------------------------------------------
+
+
+def test_a_study_is_frozen() -> None:
+    study = read_study(DEFAULT)
+    with pytest.raises(ValidationError, match="frozen"):
+        study.name = "other"
+    with pytest.raises(ValidationError, match="frozen"):
+        study.fusion.epochs = 1
+
+
+def slices(study: Study) -> dict[str, str]:
+    """Every settings string of the workflow, by rule."""
+    names = list(ARCHITECTURE_SETTINGS)
+    return {
+        "images": study.for_images(),
+        "splits": study.for_splits(),
+        **{f"pretraining {name}": study.for_pretraining(name) for name in names},
+        **{f"finetuning {name}": study.for_finetuning(name) for name in names},
+        **{f"fusion {name} {rule}": study.for_fusion(name, rule) for name in names for rule in FUSIONS},
+        "evaluation": study.for_evaluation(),
+        "gathering": study.for_gathering(),
+        "comparison": study.for_comparison(),
+        **{f"figure {name}": study.for_figure(name) for name in FIGURES},
+        "tables": study.for_tables(),
+    }
+
+
+def backwards(value: Any) -> Any:
+    """The same configuration with the keys of every mapping in reverse order."""
+    if isinstance(value, dict):
+        return {key: backwards(inner) for key, inner in reversed(value.items())}
+    return [backwards(inner) for inner in value] if isinstance(value, list) else value
+
+
+def test_the_settings_do_not_depend_on_the_order_of_keys() -> None:
+    assert list(backwards(DEFAULT)) != list(DEFAULT)
+    assert slices(read_study(backwards(DEFAULT))) == slices(read_study(DEFAULT))
+
+
+def test_the_settings_are_canonical_json() -> None:
+    for text in slices(read_study(DEFAULT)).values():
+        assert text == json.dumps(json.loads(text), sort_keys=True, separators=(",", ":"))
+
+
+JOINT = {f"fusion {name} {rule}" for name in ARCHITECTURE_SETTINGS for rule in FUSIONS}
+FINETUNING = {f"finetuning {name}" for name in ARCHITECTURE_SETTINGS}
+PRETRAINING = {f"pretraining {name}" for name in ARCHITECTURE_SETTINGS}
+PICTURES = {f"figure {name}" for name in FIGURES}
+
+
+def of_architecture(name: str) -> set[str]:
+    return {f"pretraining {name}", f"finetuning {name}"} | {f"fusion {name} {rule}" for rule in FUSIONS}
+
+
+def of_rule(rule: str) -> set[str]:
+    return {f"fusion {name} {rule}" for name in ARCHITECTURE_SETTINGS}
+
+
+TOUCHES = [
+    ("name", "other", PICTURES | {"tables"}),
+    ("results_dir", "elsewhere", set()),
+    ("only_finished", True, set()),
+    ("data.seed", 5, {"images"}),
+    ("splits.seed", 7, {"splits"}),
+    ("architectures.densenet.growth", 12, of_architecture("densenet")),
+    ("pretraining.epochs", 31, PRETRAINING),
+    ("pretraining.augmentation.flip", True, PRETRAINING),
+    ("pretraining.per_architecture.resnet.lr", 0.3, {"pretraining resnet"}),
+    ("fusion.epochs", 41, JOINT | FINETUNING),
+    ("fusion.expert_lr", 0.003, (JOINT | FINETUNING) - of_rule("TransformerBase")),
+    ("fusion.per_fusion.multiplicative.epochs", 3, of_rule("multiplicative")),
+    ("fusion.per_fusion.concatenation.epochs", 3, of_rule("concatenation") | FINETUNING),
+    # what concerns the fusion module alone does not train the unfused control again
+    ("fusion.fusion_lr", 0.003, JOINT - of_rule("TransformerBase")),
+    ("fusion.hidden_dim", 16, JOINT),
+    ("fusion.fusion_schedule", "constant", JOINT),
+    ("fusion.fusion_clip_norm", None, JOINT),
+    ("fusion.initial_components", "earlier/{architecture}", JOINT),
+    ("grid.0.lambdas.0", "0.2", {"gathering", "comparison"}),
+    ("grid.0.seeds", [0, 1, 2, 3], {"gathering", "comparison"}),
+    ("baselines.finetuned_as", "TransformerBase", FINETUNING),
+    ("baselines.finetuned_average", False, set()),
+    ("baselines.single_model_seeds", [0, 1], set()),
+    ("execution.threads", 2, PRETRAINING | JOINT | FINETUNING | {"evaluation"}),
+    ("evaluation.calibration_bins", 10, {"evaluation"}),
+    ("statistics.confidence", 0.9, {"comparison", "tables"} | PICTURES),
+    ("figures.diversity.baseline_colour", "#000000", {"figure diversity"}),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "touched"), TOUCHES, ids=[case[0] for case in TOUCHES])
+def test_a_key_touches_the_settings_of_its_rules_alone(path: str, value: Any, touched: set[str]) -> None:
+    before, after = slices(read_study(DEFAULT)), slices(read_study(changed(path, value)))
+    assert {rule for rule, text in before.items() if after[rule] != text} == touched
+
+
+def test_every_section_is_in_the_table_above() -> None:
+    assert {path.split(".")[0] for path, _, _ in TOUCHES} == set(Study.model_fields)
+
+
+# ---- the guides' numbers, the registries -----------------------------------------------------------
+
+# Rates: the table "Fusion-Specific Optimization" of the framework readme. Epochs: the models table of the Slurm guide.
+GUIDES = {
+    "multiplicative": (80, 1e-4, 5e-4),
+    "multiplicativeAddition": (100, 1e-4, 1e-3),
+    "TransformerBase": (120, 5e-5, 2e-4),
+    "concatenation": (100, 1e-4, 1e-3),
+}
+
+
+@pytest.mark.parametrize("rule", FUSIONS)
+def test_a_null_takes_the_guides_value(rule: str) -> None:
+    """The two rules that the guides leave open take the numbers of the rule they resemble."""
+    like = {"simpleAddition": "concatenation", "multiplicativeShifted": "multiplicative"}.get(rule, rule)
+    resolved = FusionSettings().resolved(rule)
+    assert (resolved.epochs, resolved.expert_lr, resolved.fusion_lr) == GUIDES[like]
+    recipe = "balanced" if like == "multiplicative" else "strong"
+    assert resolved.augmentation == AUGMENTATIONS[recipe]
+
+
+def test_the_other_defaults_are_the_guides() -> None:
+    default = FusionSettings()
+    assert (default.expert_accumulation_steps, default.fusion_clip_norm, default.expert_clip_norm) == (2, 1.0, 5.0)
+    assert (default.distillation_weight, default.batch_size, default.save_every) == (0.1, 128, 10)
+    assert (default.expert_schedule, default.fusion_schedule) == ("cosine_warm_restarts", "cosine")
+    assert (default.min_lr_fraction, default.cross_expert_attention) == (0.1, True)
+
+
+def test_per_fusion_wins_over_the_section_and_the_section_over_the_guides() -> None:
+    study = read_study(
+        changed("fusion", {"epochs": 7, "per_fusion": {"TransformerBase": {"epochs": 9, "expert_lr": None}}})
+    )
+    assert study.fusion.resolved("concatenation").epochs == 7
+    assert study.fusion.resolved("TransformerBase").epochs == 9
+    assert study.fusion.resolved("TransformerBase").expert_lr == 5e-5
+
+
+def test_settings_and_models_have_the_same_names() -> None:
+    assert set(GUIDE_DEFAULTS) == set(FUSIONS) == set(fusion.FUSIONS)
+    assert set(ARCHITECTURE_SETTINGS) == set(architectures.ARCHITECTURES)
+
+
+# ---- the grid --------------------------------------------------------------------------------------
+
+
+def test_overlapping_blocks_give_each_cell_once() -> None:
+    block = {"architectures": ["resnet"], "fusions": ["concatenation"], "lambdas": ["0.5", "1.0"], "seeds": [0, 1]}
+    wider = block | {"architectures": ["densenet", "resnet"], "lambdas": ["1.0"]}
+    study = read_study(changed("grid", [block, wider, block]))
+    assert [(cell.architecture, cell.lam, cell.seed) for cell in study.cells] == [
+        ("resnet", "0.5", 0),
+        ("resnet", "0.5", 1),
+        ("resnet", "1.0", 0),
+        ("resnet", "1.0", 1),
+        ("densenet", "1.0", 0),
+        ("densenet", "1.0", 1),
+    ]
+    assert study.families == (("resnet", 0), ("resnet", 1), ("densenet", 0), ("densenet", 1))
+    assert [study.has_single(seed) for seed in (0, 1)] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("name", "cells", "families"), [("config", 30, 6), ("cifar100_small", 34, 6), ("cifar100", 720, 12)]
+)
+def test_the_shipped_studies(name: str, cells: int, families: int) -> None:
+    study = read_study(yaml.safe_load((CONFIG / f"{name}.yaml").read_text(encoding="utf-8")))
+    assert (len(study.cells), len(study.families)) == (cells, families)
+
+
+# ---- any one mutation is accepted, or refused in words ---------------------------------------------
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The path of every key and item."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [place for key, item in inner for place in [(*path, key), *places(item, (*path, key))]]
+
+
+VALUES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=8),
+    st.sampled_from(["", "1e-4", "nan", "0.5", "resnet", "{x}", "{", "../..", "digits", datetime.date(2026, 1, 1)]),
+    st.sampled_from([[], {}, [[]], [None], [1, 1], {"digits": {}}, {"source": "npz"}, {"source": []}, {"": 1}]),
+)
+KEYS = st.one_of(st.text(max_size=6), st.sampled_from(["npz", "digits", "[key]", "0", "epochs", 1, None, True, 0.5]))
+
+
+@st.composite
+def mutated(draw: st.DrawFn) -> Any:
+    """The default configuration with one key renamed, added or removed, or one value replaced."""
+    config = copy.deepcopy(DEFAULT)
+    *way, last = draw(st.sampled_from(places(config)))
+    parent = config
+    for part in way:
+        parent = parent[part]
+    action = draw(st.sampled_from(["replace", "remove", "rename", "add", "repeat"]))
+    if action == "replace":
+        parent[last] = draw(VALUES)
+    elif action == "remove":
+        del parent[last]
+    elif isinstance(parent, list):
+        parent.append(draw(VALUES) if action == "add" else parent[last])
+    elif action == "rename":
+        parent[draw(KEYS)] = parent.pop(last)
+    else:
+        parent[draw(KEYS)] = draw(VALUES)
+    return config
+
+
+@settings(max_examples=1500, derandomize=True, database=None, deadline=None)
+@given(mutated())
+def test_any_mutation_is_accepted_or_refused_in_words(config: Any) -> None:
+    try:
+        study = read_study(config)
+    except UserError as error:
+        lines = str(error).splitlines()
+        assert lines
+        assert all(line.startswith("config: ") and len(line) < 1000 for line in lines), lines
+    else:
+        assert study.cells
+        assert all(slices(study).values())
