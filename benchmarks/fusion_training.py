@@ -175,7 +175,8 @@ def prepare_plain(threads: int, workers: int) -> tuple[Measure, dict[str, Any]]:
             images, labels = next(stream)
             expert_optimiser.zero_grad()
             fusion_optimiser.zero_grad()
-            features, loss = [], 0.0
+            features: list[torch.Tensor] = []
+            loss = torch.zeros(())
             for expert in network.experts:
                 feature, logits = expert(images)
                 features.append(feature)

@@ -39,22 +39,29 @@ def digest_file(path: Path) -> str:
 class _WithoutDocstrings(ast.NodeTransformer):
     """Drops every string that stands alone: docstrings, also those below a constant or an attribute."""
 
-    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:  # noqa: N802
+    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
         is_text = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
         return None if is_text else node
 
 
 def _imported_modules(tree: ast.Module) -> Iterable[str]:
+    """Every module that may run for the imports of `tree`: importing `a.b.c` also runs `a` and `a.b`."""
     for node in ast.walk(tree):
+        names: list[str] = []
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            if node.level or node.module is None:
+                raise ValueError(f"line {node.lineno}: expected absolute imports, found a relative one")
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        for name in names:
+            parts = name.split(".")
+            yield from (".".join(parts[:end]) for end in range(1, len(parts) + 1))
 
 
 def _module_file(name: str) -> Path | None:
-    if name.split(".")[0] != "certifuse":
+    """The file of a module of this library, except the library's own `__init__`, which holds its version alone."""
+    if not name.startswith("certifuse."):
         return None
     path = LIBRARY.joinpath(*name.split(".")[1:])
     for candidate in (path.with_suffix(".py"), path / "__init__.py"):

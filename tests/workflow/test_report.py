@@ -22,6 +22,14 @@ pytestmark = [pytest.mark.slow, pytest.mark.tools]
 
 
 @pytest.fixture(scope="module")
+def report_file(finished: Any) -> Path:
+    """The report of the small study."""
+    done = finished.snakemake("--report", "report.html")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return Path(finished.root / "report.html")
+
+
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if chromium is None or driver is None:

@@ -81,7 +81,7 @@ class EpochTrainer:
 
         Raises:
             NonFiniteLossError: on a CPU at once; on a GPU at the end of the epoch, since a look per step would stall
-                the device. In either case that step has changed no parameter, and nothing is stored.
+                the device. In either case such a gradient has updated nothing, and nothing is stored.
         """
         self.network.train()
         seed_layers(self.seed, "layers", epoch)

@@ -2,8 +2,9 @@
 
 import contextlib
 import ctypes
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, ContextManager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -24,7 +25,7 @@ class Runtime:
     deterministic: bool
     threads: int
 
-    def autocast(self) -> ContextManager[Any]:
+    def autocast(self) -> AbstractContextManager[Any]:
         """The precision of a forward pass."""
         if not self.bf16:
             return contextlib.nullcontext()

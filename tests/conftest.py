@@ -1,0 +1,160 @@
+"""What several test directories share: one thread, a tiny image set, its splits and experts, and a run of the recipe."""
+
+import csv
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from certifuse.data.image_set import ImageSet, save_image_set
+from certifuse.data.splits import make_splits, save_splits
+from certifuse.recipes.pretrain_expert import PretrainStep, pretrain_expert
+from certifuse.recipes.train_fusion import CellName, FusionStep, train_fusion
+from certifuse.settings.base import overridden
+from certifuse.settings.data import SplitSettings
+from certifuse.settings.execution import ExecutionSettings
+from certifuse.settings.fusion import FusionSettings
+from certifuse.settings.pretraining import ExpertTraining
+from certifuse.training.record import StepFiles
+
+torch.set_num_threads(1)
+
+TIMING_COLUMNS = ("seconds", "images_per_second")
+ARCHITECTURE = {"name": "resnet", "width": 4, "blocks": [1, 1]}
+EXECUTION = ExecutionSettings(threads=1, device="cpu", precision="fp32", channels_last="on", compile="off")
+LIGHT_AUGMENTATION = {"crop_padding": 1, "flip": False}
+NEVER_S = 1e9
+
+
+@pytest.fixture(autouse=True)
+def _process_settings_restored() -> Iterator[None]:
+    """Threads, determinism and torch's global generator are as they were after every test."""
+    mode, threads = torch.get_deterministic_debug_mode(), torch.get_num_threads()
+    with torch.random.fork_rng(devices=[]):
+        yield
+    torch.set_deterministic_debug_mode(mode)
+    torch.set_num_threads(threads)
+
+
+def make_tiny_images() -> ImageSet:
+    """Four classes, each a pattern of 8 x 8 grey pixels under noise: learnable, not trivial; 240 + 40 images."""
+    generator = torch.Generator().manual_seed(0)
+    patterns = torch.randint(256, (4, 1, 8, 8), generator=generator)
+    labels = torch.arange(280) % 4
+    noise = torch.randint(256, (280, 1, 8, 8), generator=generator)
+    images = (0.4 * patterns[labels] + 0.6 * noise).to(torch.uint8)
+    return ImageSet(images[:240], labels[:240], images[240:], labels[240:], 4, "tiny")
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a run of `train_fusion` left behind."""
+
+    directory: Path
+    files: StepFiles
+    settings: FusionStep
+    cell: CellName
+
+    @property
+    def rows(self) -> list[dict[str, str]]:
+        """The CSV log without the columns that measure time."""
+        with self.files.log.open(newline="") as stream:
+            return [{k: v for k, v in row.items() if k not in TIMING_COLUMNS} for row in csv.DictReader(stream)]
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """The manifest."""
+        found: dict[str, Any] = json.loads(self.files.manifest.read_text())
+        return found
+
+    @property
+    def components(self) -> dict[str, bytes]:
+        """Every component file below the run, by its relative path."""
+        found = sorted(self.directory.rglob("*.safetensors"))
+        return {str(path.relative_to(self.directory)): path.read_bytes() for path in found}
+
+
+@dataclass(frozen=True)
+class Tiny:
+    """The tiny image set as files, with two pre-trained experts."""
+
+    root: Path
+    images: Path
+    splits: Path
+    experts: tuple[Path, ...]
+
+    def files(self, where: Path, **changes: Any) -> StepFiles:
+        """The files of a run that writes below `where`."""
+        files = StepFiles(
+            images=self.images,
+            splits=self.splits,
+            output=where / "output.safetensors",
+            log=where / "log.csv",
+            manifest=where / "cell" / "manifest.json",
+            resume=where / "resume",
+            telemetry=where / "telemetry",
+            source="test",
+            save_interval_s=NEVER_S,
+            experts=self.experts,
+        )
+        return replace(files, **changes)
+
+    def fusion_step(self, fusion: str | None = "concatenation", execution: ExecutionSettings = EXECUTION, **changes: Any) -> FusionStep:
+        """The settings of a short run, with changed keys of its training."""
+        defaults = FusionSettings(
+            epochs=3, batch_size=16, expert_lr=1e-2, fusion_lr=1e-2, augmentation=LIGHT_AUGMENTATION
+        )
+        training = overridden(defaults.resolved(fusion or "concatenation"), None, **changes)
+        return FusionStep(architecture=ARCHITECTURE, training=training, execution=execution)
+
+    def prepare(
+        self,
+        where: Path,
+        fusion: str | None = "concatenation",
+        lam: str = "1.0",
+        seed: int = 0,
+        files: dict[str, Any] | None = None,
+        execution: ExecutionSettings = EXECUTION,
+        **changes: Any,
+    ) -> Trained:
+        """A run that has not begun."""
+        step_files = self.files(where, **files or {})
+        settings = self.fusion_step(fusion, execution, **changes)
+        cell = CellName("resnet", fusion, lam if fusion else "none", seed)
+        return Trained(step_files.manifest.parent, step_files, settings, cell)
+
+    def train(self, where: Path, **choices: Any) -> Trained:
+        """Run the recipe to its end; see `prepare`."""
+        run = self.prepare(where, **choices)
+        train_fusion(run.settings, run.cell, run.files)
+        return run
+
+
+@pytest.fixture(scope="session")
+def tiny_images() -> ImageSet:
+    """See `make_tiny_images`."""
+    return make_tiny_images()
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
+    """Images, splits (two experts, 72 fusion and 24 validation images) and experts, made once."""
+    root = tmp_path_factory.mktemp("tiny")
+    images = make_tiny_images()
+    save_image_set(images, root / "images.safetensors")
+    split = SplitSettings(experts=2, shared_fraction=0.2, unique_fraction=0.4, fusion_fraction=0.4, validation_fraction=0.25)
+    save_splits(make_splits(images.train_labels, 4, split), root / "splits.safetensors")
+    made = Tiny(root, root / "images.safetensors", root / "splits.safetensors", ())
+    experts = []
+    for index in range(2):
+        where = root / f"expert_{index}"
+        files = made.files(where, output=where / f"expert_{index}_best.safetensors")
+        training = ExpertTraining(epochs=2, batch_size=16, lr=0.05, augmentation=LIGHT_AUGMENTATION)
+        step = PretrainStep(architecture=ARCHITECTURE, training=training, execution=EXECUTION)
+        pretrain_expert(step, f"expert_{index}", 0, files)
+        experts.append(files.output)
+    return replace(made, experts=tuple(experts))

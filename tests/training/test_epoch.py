@@ -1,0 +1,147 @@
+"""One epoch: what it visits and returns, that it repeats to the bit, and that it stops at what is not finite."""
+
+import math
+import re
+
+import pytest
+import torch
+
+from certifuse.data.batches import epoch_batches
+from certifuse.errors import UserError
+from certifuse.settings.execution import ExecutionSettings
+from certifuse.training.epoch import NonFiniteLossError
+
+BF16 = ExecutionSettings(threads=1, device="cpu", precision="bf16", compile="off")
+
+
+def weights_of(joint):
+    return {name: tensor.clone() for name, tensor in joint.weights().items()}
+
+
+def equal(first, second):
+    return all(torch.equal(first[name], second[name]) for name in first)
+
+
+@pytest.mark.parametrize("execution", [None, BF16], ids=["fp32", "bf16"])
+def test_two_runs_are_equal_to_the_bit_and_another_seed_differs(make_joint, execution):
+    runs = []
+    for seed in (0, 0, 1):
+        joint = make_joint(execution=execution)
+        joint.trainer.seed = seed
+        runs.append(([joint.trainer.run(epoch) for epoch in range(2)], weights_of(joint)))
+    assert runs[0][0] == runs[1][0]
+    assert equal(runs[0][1], runs[1][1])
+    assert runs[0][0] != runs[2][0]
+    assert not equal(runs[0][1], runs[2][1])
+
+
+def test_draws_are_a_function_of_seed_and_epoch_and_of_nothing_before(make_joint):
+    """The second epoch draws the same after a first epoch as without one: what resuming at an epoch relies on."""
+    batches = []
+    for epochs in ((0, 1), (1,)):
+        joint = make_joint(expert_lr=1e-30, fusion_lr=1e-30, dropout=0.5)
+        torch.manual_seed(len(epochs))
+        seen = []
+        objective = joint.trainer.objective
+
+        def recording(output, targets, seen=seen, objective=objective):
+            seen.append((output.global_logits_NK.detach().clone(), targets))
+            return objective(output, targets)
+
+        joint.trainer.objective = recording
+        for epoch in epochs:
+            joint.trainer.run(epoch)
+        batches.append(seen[-4:])
+    for (logits, targets), (other_logits, other_targets) in zip(*batches, strict=True):
+        assert torch.equal(logits, other_logits)
+        assert torch.equal(targets, other_targets)
+
+
+@pytest.mark.parametrize(("images", "batches", "visited"), [(72, 4, 64), (64, 4, 64), (16, 1, 16), (10, 1, 10)])
+def test_a_last_batch_that_is_not_full_is_left_out_unless_it_is_the_only_one(make_joint, images, batches, visited):
+    joint, sizes = make_joint(images=images), []
+    objective = joint.trainer.objective
+    joint.trainer.objective = lambda output, targets: sizes.append(len(targets)) or objective(output, targets)
+    joint.trainer.run(0)
+    assert len(sizes) == batches
+    assert sum(sizes) == visited == joint.trainer.images_per_epoch
+
+
+def test_means_are_those_over_the_batches(make_joint):
+    joint, seen = make_joint(), []
+    objective = joint.trainer.objective
+
+    def recording(output, targets):
+        losses = objective(output, targets)
+        seen.append({name: float(value.detach()) for name, value in losses.items()})
+        return losses
+
+    joint.trainer.objective = recording
+    means = joint.trainer.run(0)
+    for name in seen[0]:
+        assert means[name] == pytest.approx(sum(losses[name] for losses in seen) / 4, rel=1e-12)
+
+
+def failing_at(joint, step, spoil):
+    """Let `spoil` change the losses of one step; returns what the weights were when that step came."""
+    calls, before = [], {}
+    objective = joint.trainer.objective
+
+    def spoiling(output, targets):
+        losses = dict(objective(output, targets))
+        calls.append(1)
+        if len(calls) == step:
+            names = dict(joint.network.named_parameters())
+            before.update({name: parameter.detach().clone() for name, parameter in names.items()})
+            losses["total"] = spoil(losses["total"], output)
+        return losses
+
+    joint.trainer.objective = spoiling
+    return before
+
+
+def unchanged(joint, before):
+    return all(torch.equal(parameter.detach(), before[name]) for name, parameter in joint.network.named_parameters())
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+@pytest.mark.parametrize("step", [1, 3])
+def test_a_loss_that_is_not_finite_stops_before_the_update(make_joint, step, bad):
+    joint = make_joint(seed=7, expert_accumulation_steps=1)
+    before = failing_at(joint, step, lambda total, output: total * bad)
+    with pytest.raises(NonFiniteLossError, match=rf"the loss is not finite in epoch 6, step {step} \(seed 7\): lower"):
+        joint.trainer.run(5)
+    assert unchanged(joint, before)
+
+
+def test_a_gradient_that_is_not_finite_stops_before_the_update(make_joint):
+    """The root of zero has the value 0 and an infinite slope."""
+    joint = make_joint(seed=7, expert_accumulation_steps=1)
+    before = failing_at(joint, 2, lambda total, output: total + (output.features_ENd * 0).abs().sum().sqrt())
+    with pytest.raises(NonFiniteLossError, match=r"the experts gradient is not finite in epoch 1, step 2 \(seed 7\)"):
+        joint.trainer.run(0)
+    assert all(
+        torch.equal(parameter.detach(), before[f"experts.{name}"])
+        for name, parameter in joint.network.experts.named_parameters()
+    )
+
+
+def test_the_message_is_enough_to_find_the_batch(make_joint):
+    joint, targets_seen = make_joint(seed=7, augmentation={"crop_padding": 0, "flip": False}), []
+    objective = joint.trainer.objective
+
+    def failing(output, targets):
+        targets_seen.append(targets.argmax(1))
+        return {"total": objective(output, targets)["total"] * (math.nan if len(targets_seen) == 3 else 1)}
+
+    joint.trainer.objective = failing
+    with pytest.raises(NonFiniteLossError) as caught:
+        joint.trainer.run(1)
+    epoch, step, seed = map(int, re.search(r"epoch (\d+), step (\d+) \(seed (\d+)\)", str(caught.value)).groups())
+    batch = list(epoch_batches(joint.trainer.indices, 16, seed, epoch - 1, "cpu", drop_last=True))[step - 1]
+    assert torch.equal(joint.trainer.data.labels[batch], targets_seen[-1])
+
+
+def test_it_is_a_users_error():
+    """A run that diverges ends in one line and a status, not in a traceback."""
+    assert issubclass(NonFiniteLossError, UserError)

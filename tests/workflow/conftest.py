@@ -1,0 +1,160 @@
+"""Snakemake on copies of the sources: what it would do, and a small study that it has really run."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCES = ("Snakefile", "rules", "workflow", "lib", "config", "envs", "profiles", "pyproject.toml")
+NOT_SOURCES = shutil.ignore_patterns("__pycache__", "*.egg-info")
+
+MINI: dict[str, Any] = {
+    "name": "mini",
+    "data": {"source": "digits"},
+    "splits": {"experts": 2, "shared_fraction": 0.4, "unique_fraction": 0.3, "fusion_fraction": 0.4},
+    "architectures": {"resnet": {"width": 4, "blocks": [1]}},
+    "pretraining": {"epochs": 1, "augmentation": "none"},
+    "fusion": {"epochs": 1, "augmentation": "none", "save_every": 1},
+    "grid": [{"architectures": ["resnet"], "fusions": ["concatenation"], "lambdas": ["0.5", "1.0"], "seeds": [0]}],
+    "statistics": {"bootstrap_samples": 50},
+    "execution": {"precision": "fp32", "compile": "off"},
+}
+
+JOB = re.compile(r"^(?:local)?rule (\w+):$")
+WILDCARDS = re.compile(r"^ {4}wildcards: (.*)$")
+RESOURCES = re.compile(r"^ {4}resources: (.*)$")
+
+
+class Tree:
+    """A copy of the sources, in which Snakemake runs."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @classmethod
+    def of_sources(cls, root: Path, config: Mapping[str, Any] | None = None) -> "Tree":
+        """A fresh copy of the sources; `config` becomes its config/config.yaml."""
+        for name in SOURCES:
+            source = ROOT / name
+            if source.is_dir():
+                shutil.copytree(source, root / name, ignore=NOT_SOURCES)
+            else:
+                shutil.copy2(source, root / name)
+        tree = cls(root)
+        if config is not None:
+            tree.write_config(config)
+        return tree
+
+    def copy(self, root: Path) -> "Tree":
+        """A copy of everything, results and Snakemake's records included."""
+        shutil.copytree(self.root, root, ignore=shutil.ignore_patterns("log", "__pycache__"), dirs_exist_ok=True)
+        return Tree(root)
+
+    def write_config(self, config: Mapping[str, Any]) -> None:
+        text = yaml.safe_dump(dict(config), sort_keys=False)
+        (self.root / "config" / "config.yaml").write_text(text, encoding="utf-8")
+
+    def config(self) -> Any:
+        return yaml.safe_load((self.root / "config" / "config.yaml").read_text(encoding="utf-8"))
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start a program of the environment in the copy, in a process group of its own."""
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        return subprocess.Popen(
+            arguments,
+            cwd=self.root,
+            env=os.environ | {"PATH": path},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def run(self, *arguments: str, timeout_s: float = 300.0) -> subprocess.CompletedProcess[str]:
+        with self.start(*arguments) as process:
+            stdout, stderr = process.communicate(timeout=timeout_s)
+        return subprocess.CompletedProcess(arguments, process.returncode, stdout, stderr)
+
+    def snakemake(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return self.run("snakemake", *arguments)
+
+    def planned(self, *arguments: str) -> set[str]:
+        """The jobs that Snakemake would run, each as the rule and its wildcards: "train_fusion resnet/1.0/..."."""
+        return set(jobs_in(self.snakemake("-n", *arguments)))
+
+
+def jobs_in(dry_run: subprocess.CompletedProcess[str]) -> dict[str, str]:
+    """The jobs of a dry-run with their resources, checked against Snakemake's own count."""
+    assert dry_run.returncode == 0, dry_run.stdout + dry_run.stderr
+    jobs: list[list[str]] = []
+    for line in dry_run.stdout.splitlines():
+        if found := JOB.match(line):
+            jobs.append([found[1], ""])
+        elif jobs and (found := WILDCARDS.match(line)):
+            jobs[-1][0] += " " + "/".join(pair.split("=", 1)[1] for pair in found[1].split(", "))
+        elif jobs and (found := RESOURCES.match(line)):
+            jobs[-1][1] = found[1]
+    total = re.search(r"^total +(\d+)$", dry_run.stdout, flags=re.MULTILINE)
+    assert len(jobs) == len(dict(jobs)) == int(total[1] if total else 0), dry_run.stdout
+    assert jobs or "Nothing to be done" in dry_run.stdout, dry_run.stdout
+    return dict(jobs)
+
+
+def job_counts(dry_run: subprocess.CompletedProcess[str]) -> dict[str, int]:
+    """Jobs per rule."""
+    assert dry_run.returncode == 0, dry_run.stdout + dry_run.stderr
+    table = dry_run.stdout.split("Job stats:", 1)[1].split("\ntotal", 1)[0]
+    return {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", table, flags=re.MULTILINE)}
+
+
+@pytest.fixture(scope="session")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> Tree:
+    """A copy of the sources without results."""
+    return Tree.of_sources(tmp_path_factory.mktemp("sources"))
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Tree:
+    """The small study, really run. Tests that change anything work on a copy."""
+    tree = Tree.of_sources(tmp_path_factory.mktemp("finished"), MINI)
+    done = tree.snakemake()
+    assert done.returncode == 0, done.stdout + done.stderr
+    return tree
+
+
+@pytest.fixture
+def copied(finished: Tree, tmp_path: Path) -> Tree:
+    """A copy of the finished small study, to change."""
+    return finished.copy(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def in_parallel() -> Any:
+    """Two at a time: most of a dry-run is the start of Snakemake."""
+    with ThreadPoolExecutor(2) as pool:
+
+        def submit(function: Callable[..., Any], arguments: Mapping[str, tuple[Any, ...]]) -> dict[str, Future[Any]]:
+            return {key: pool.submit(function, *values) for key, values in arguments.items()}
+
+        yield submit
+
+
+@pytest.fixture(scope="session")
+def parse() -> Callable[[subprocess.CompletedProcess[str]], dict[str, str]]:
+    """`jobs_in`, for tests that start Snakemake themselves."""
+    return jobs_in
+
+
+@pytest.fixture(scope="session")
+def count_jobs() -> Callable[[subprocess.CompletedProcess[str]], dict[str, int]]:
+    """`job_counts`, for the same."""
+    return job_counts

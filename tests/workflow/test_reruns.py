@@ -1,0 +1,151 @@
+"""A change reruns exactly what it touches: the set of jobs after each kind of change of a finished study."""
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+TRAIN = {"train_fusion resnet/0.5/concatenation/0", "train_fusion resnet/1.0/concatenation/0"}
+SCORE = {"evaluate_fusion resnet/concatenation/0.5/0", "evaluate_fusion resnet/concatenation/1.0/0"}
+PRETRAIN = {f"pretrain_expert resnet/0/{member}" for member in ("expert_0", "expert_1", "single")}
+FINETUNE = {"finetune_experts resnet/0"}
+BASELINES = {"evaluate_baselines resnet/0"}
+NAMES = ("lambda_ablation", "fusion_comparison", "reliability", "training_curves", "diversity")
+FIGURES = {f"draw_figure {name}" for name in NAMES}
+REPORT = FIGURES | {"write_tables", "all"}
+GATHER = {"gather", "compare_cells"} | REPORT
+SCORES = SCORE | BASELINES | GATHER
+TRAINED = PRETRAIN | FINETUNE | TRAIN | SCORES
+EVERYTHING = {"prepare_images", "split_images"} | TRAINED
+
+
+def setting(path: str, value: Any) -> Callable[[Any], None]:
+    """Set the value at a dotted path of the configuration."""
+
+    def change(tree: Any) -> None:
+        config = here = tree.config()
+        *way, last = [int(part) if part.isdigit() else part for part in path.split(".")]
+        for part in way:
+            here = here[part] if isinstance(here, list) else here.setdefault(part, {})
+        here[last] = value
+        tree.write_config(config)
+
+    return change
+
+
+def edited(file: str, old: str, new: str) -> Callable[[Any], None]:
+    """Replace text in a source file."""
+
+    def change(tree: Any) -> None:
+        path = tree.root / file
+        text = path.read_text(encoding="utf-8")
+        assert old in text, f"{file} no longer contains {old!r}"
+        path.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+    return change
+
+
+def reordered(tree: Any) -> None:
+    """Reverse the order of the keys of every mapping of the configuration."""
+
+    def backwards(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: backwards(inner) for key, inner in reversed(value.items())}
+        return [backwards(inner) for inner in value] if isinstance(value, list) else value
+
+    tree.write_config(backwards(tree.config()))
+
+
+def touched(tree: Any) -> None:
+    """Make every source file newer than all results, as a fresh checkout does."""
+    for folder in ("Snakefile", "rules", "workflow", "lib", "config", "envs", "profiles"):
+        for path in [tree.root / folder, *(tree.root / folder).rglob("*")]:
+            os.utime(path)
+
+
+def docstring_and_comment(tree: Any) -> None:
+    """Change what the program does not see, where every training would."""
+    edited("lib/certifuse/training/losses.py", '"""The cross-entropy of each expert', '"""Cross-entropies, one each')(
+        tree
+    )
+    edited("lib/certifuse/training/losses.py", "\n\ndef ", "\n\n# A comment.\n\n\ndef ")(tree)
+    edited("workflow/scripts/train_fusion.py", "def main()", "# A comment.\ndef main()")(tree)
+
+
+LOSS = "lib/certifuse/training/losses.py"
+CHANGES: dict[str, tuple[Callable[[Any], None], set[str]]] = {
+    "nothing": (lambda tree: None, set()),
+    "keys reordered": (reordered, set()),
+    "sources touched": (touched, set()),
+    "comment and docstring": (docstring_and_comment, set()),
+    "default written out": (setting("fusion.batch_size", 128), set()),
+    "one lambda": (
+        setting("grid.0.lambdas", ["2.0", "1.0"]),
+        {"train_fusion resnet/2.0/concatenation/0", "evaluate_fusion resnet/concatenation/2.0/0"} | GATHER,
+    ),
+    "one lambda less": (setting("grid.0.lambdas", ["1.0"]), GATHER),
+    "fusion learning rate": (setting("fusion.fusion_lr", 0.003), TRAIN | SCORE | GATHER),
+    "expert learning rate": (setting("fusion.expert_lr", 0.003), FINETUNE | TRAIN | SCORES),
+    "learning rate of another rule": (setting("fusion.per_fusion", {"multiplicative": {"fusion_lr": 0.003}}), set()),
+    "pretraining epochs": (setting("pretraining.epochs", 2), TRAINED),
+    "splits": (setting("splits.seed", 43), EVERYTHING - {"prepare_images"}),
+    "data": (setting("data.seed", 1), EVERYTHING),
+    "no single model": (setting("baselines.single_model_seeds", []), BASELINES | GATHER),
+    "colour of a figure": (
+        setting("figures.reliability.baseline_colour", "#111111"),
+        {"draw_figure reliability", "all"},
+    ),
+    "calibration bins": (setting("evaluation.calibration_bins", 10), SCORES),
+    "statistics": (setting("statistics.confidence", 0.9), {"compare_cells"} | REPORT),
+    "name of the study": (setting("name", "other"), REPORT),
+    "loss": (edited(LOSS, "(1 - label_smoothing)", "(1 - 2 * label_smoothing)"), TRAINED),
+    "script of a figure": (
+        edited("workflow/scripts/draw_figure.py", "def main() -> None:\n", "def main() -> None:\n    print()\n"),
+        FIGURES | {"all"},
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def plans(finished: Any, in_parallel: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The jobs that each change would bring."""
+
+    def plan(name: str) -> set[str]:
+        tree = finished.copy(tmp_path_factory.mktemp("changed"))
+        CHANGES[name][0](tree)
+        return tree.planned()
+
+    return in_parallel(plan, {name: (name,) for name in CHANGES})
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_change_reruns_what_it_touches(plans: Any, name: str) -> None:
+    assert plans[name].result() == CHANGES[name][1]
+
+
+def test_without_results_every_job_is_planned(copied: Any) -> None:
+    """The negative control: the jobs above would be seen."""
+    for folder in ("results", ".snakemake"):
+        (copied.root / folder).rename(copied.root / f"away_{folder}")
+    assert copied.planned() == EVERYTHING
+
+
+def test_a_cell_that_is_missing_is_run_again_or_shown_as_missing(copied: Any) -> None:
+    """By default it is run again; with only_finished nothing is, and the gathered table names it."""
+    for path in copied.root.glob("results/metrics/cells/resnet/concatenation/lambda_0.5/seed_0/*"):
+        path.unlink()
+    rerun = {"evaluate_fusion resnet/concatenation/0.5/0"} | GATHER
+    assert copied.planned() == rerun
+    assert copied.planned("--config", "only_finished=true") == GATHER
+    done = copied.snakemake("results/metrics/missing.csv", "--config", "only_finished=true")
+    assert done.returncode == 0, done.stdout + done.stderr
+    missing = (copied.root / "results/metrics/missing.csv").read_text().splitlines()
+    assert len(missing) == 2
+    assert all(word in missing[1].split(",") for word in ("resnet", "concatenation", "0.5", "0")), missing
+    summary = (copied.root / "results/metrics/fusion_performance_summary.csv").read_text()
+    assert "concatenation,1.0" in summary
+    assert "concatenation,0.5" not in summary
+    assert copied.planned() == rerun

@@ -1,0 +1,258 @@
+"""What a user of Snakemake sees: plans and their speed, refused configurations, resources, graph, recovery."""
+
+import os
+import re
+import shutil
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+CELL = "results/fusion_checkpoints/resnet_fusions_lambda_1.0/concatenation/seed_0/manifest.json"
+SCORED = "results/metrics/cells/resnet/concatenation/lambda_1.0/seed_0/metrics.csv"
+
+
+def needs(program: str) -> None:
+    """Skip without a program, except in CI, which has them all."""
+    if shutil.which(program) is None and not os.environ.get("CERTIFUSE_REQUIRE_TOOLS"):
+        pytest.skip(f"{program} is not installed")
+
+
+# ---- form ------------------------------------------------------------------------------------------
+
+
+def test_lint_has_nothing_to_say(sources: Any) -> None:
+    linted = sources.snakemake("--lint")
+    assert linted.returncode == 0, linted.stdout + linted.stderr
+
+
+def test_snakefmt_would_change_nothing(sources: Any) -> None:
+    checked = sources.run("snakefmt", "--check", "Snakefile", "rules", "workflow/Snakefile")
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_every_rule_has_log_environment_settings_and_fingerprint() -> None:
+    for file in sorted((ROOT / "rules").glob("*.smk")):
+        for rule in re.split(r"^rule ", file.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]:
+            for part in ("log:", "conda:", "settings=", "source=source_fingerprint(", "2> {log}"):
+                assert part in rule, f"{file.name}: rule {rule.splitlines()[0]} has no {part}"
+            if "train" in rule.splitlines()[0] or "finetune" in rule.splitlines()[0]:
+                assert "benchmark:" in rule
+                assert "**TRAINING" in rule
+
+
+def pins(lines: list[str]) -> dict[str, str]:
+    return {name.strip(): version for name, _, version in (line.partition("==") for line in lines) if version}
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "envs").glob("*.yaml")), ids=lambda path: path.name)
+def test_the_pins_of_the_environments_are_those_of_the_lock(file: Path) -> None:
+    lock = pins((ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines())
+    environment = yaml.safe_load(file.read_text(encoding="utf-8"))
+    entries = [entry for item in environment["dependencies"] if isinstance(item, dict) for entry in item["pip"]]
+    pinned = pins(entries)
+    assert len(pinned) == len(entries) > 0
+    assert {name: lock.get(name) for name in pinned} == pinned
+
+
+# ---- plans -----------------------------------------------------------------------------------------
+
+REPORTING = {"gather": 1, "compare_cells": 1, "draw_figure": 5, "write_tables": 1, "all": 1}
+STUDIES = {
+    "config.yaml": {"pretrain_expert": 28, "finetune_experts": 6, "train_fusion": 30},
+    "cifar100_small.yaml": {"pretrain_expert": 28, "finetune_experts": 6, "train_fusion": 34},
+    "cifar100.yaml": {"pretrain_expert": 52, "finetune_experts": 12, "train_fusion": 720},
+}
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_the_plan_of_a_shipped_study(sources: Any, count_jobs: Any, record_property: Any, name: str) -> None:
+    """Counts by hand: families x (experts + single for seed 0), one control per family, one training per cell.
+
+    The full grid is to be planned within 10 s on an idle machine (measured: 4 s); the limit here allows for company.
+    """
+    images = sources.root / "data" / "cifar100.npz"
+    images.parent.mkdir(exist_ok=True)
+    images.touch()
+    began = time.perf_counter()
+    planned = sources.snakemake("-n", "--configfile", f"config/{name}")
+    seconds = time.perf_counter() - began
+    record_property("dry_run_s", round(seconds, 1))
+    trained = STUDIES[name]
+    evaluated = {"evaluate_fusion": trained["train_fusion"], "evaluate_baselines": trained["finetune_experts"]}
+    assert count_jobs(planned) == {"prepare_images": 1, "split_images": 1} | trained | evaluated | REPORTING
+    assert seconds < 30
+
+
+def test_the_catalogue_finds_the_same_workflow(sources: Any, count_jobs: Any) -> None:
+    counts = count_jobs(sources.snakemake("-n", "-s", "workflow/Snakefile"))
+    trained = STUDIES["config.yaml"]
+    assert counts.pop("everything") == 1
+    assert {rule: counts[rule] for rule in trained} == trained
+    assert counts["draw_figure"] == 5
+
+
+def test_another_configfile_replaces_the_default_one(sources: Any, parse: Any) -> None:
+    """No key of config/config.yaml leaks: the command would show the small networks of the digits."""
+    config = {
+        "name": "bare",
+        "data": {"source": "digits"},
+        "grid": [{"architectures": ["resnet"], "fusions": ["concatenation"], "lambdas": ["1.0"], "seeds": [0]}],
+    }
+    (sources.root / "bare.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    planned = sources.snakemake("-n", "-p", "--configfile", "bare.yaml", "--", CELL)
+    assert sum(job.startswith("pretrain_expert ") for job in parse(planned)) == 4
+    assert '"blocks":[2,2,2,2]' in planned.stdout
+    assert '"epochs":200' in planned.stdout
+    assert '"blocks":[1,1]' not in planned.stdout
+
+
+def test_an_override_from_the_command_line_reaches_the_step(sources: Any, parse: Any) -> None:
+    planned = sources.snakemake("-n", "-p", CELL, "--config", 'fusion={"epochs": 3, "batch_size": 64}', "name=trial")
+    command = next(line for line in planned.stdout.splitlines() if "train_fusion.py" in line)
+    assert '"epochs":3,' in command
+    assert '"batch_size":64,' in command
+    assert '"expert_lr":0.001,' in command, "the other keys of the section stay"
+    assert len(parse(planned)) == 7
+
+
+def test_an_override_of_the_grid_replaces_it(sources: Any, count_jobs: Any) -> None:
+    block = '{"architectures": ["resnet"], "fusions": ["concatenation"], "lambdas": ["4.0", "6.0"], "seeds": [0]}'
+    counts = count_jobs(sources.snakemake("-n", "--config", f"grid=[{block}]"))
+    assert (counts["train_fusion"], counts["pretrain_expert"]) == (2, 5)
+
+
+# ---- refusals: before any job, one line for each mistake, no traceback -----------------------------
+
+REFUSED = [
+    ('fusion={"epoch": 3}', "config: fusion.epoch: unknown key; allowed: "),
+    ('fusion={"epochs": "three"}', 'config: fusion.epochs: expected a whole number, found "three"'),
+    ("fusions=3", "config: fusions: unknown key; allowed: "),
+    ("only_finished=perhaps", 'config: only_finished: expected true or false, found "perhaps"'),
+]
+
+
+def lines_of_user(done: Any) -> list[str]:
+    """What a refused call prints, without what Snakemake says before it reads the workflow."""
+    spoken = (done.stdout + done.stderr).splitlines()
+    return [
+        line for line in spoken if line and not re.match("Using workflow specific profile|Config file .* is ", line)
+    ]
+
+
+@pytest.mark.parametrize(("override", "line"), REFUSED)
+def test_a_wrong_override_is_one_line(sources: Any, override: str, line: str) -> None:
+    done = sources.snakemake("--config", override)
+    assert done.returncode == 1
+    said = lines_of_user(done)
+    assert len(said) == 1
+    assert said[0].startswith(line)
+    assert not (sources.root / "results").exists()
+
+
+def test_a_wrong_configuration_file_is_one_line_for_each_mistake(sources: Any) -> None:
+    config = (ROOT / "config" / "config.yaml").read_text(encoding="utf-8")
+    wrong = config.replace("epochs: 30", "epochs: thirty").replace("scheme: iid", "sheme: iid")
+    (sources.root / "wrong.yaml").write_text(wrong, encoding="utf-8")
+    done = sources.snakemake("--configfile", "wrong.yaml")
+    assert done.returncode == 1
+    said = lines_of_user(done)
+    assert [line.split(": ")[:2] for line in said] == [["config", "splits.sheme"], ["config", "pretraining.epochs"]]
+    assert said[0].endswith("did you mean 'scheme'?")
+
+
+# ---- resources -------------------------------------------------------------------------------------
+
+GUIDES = {"gpu=1", "cpus_per_task=4", "mem_mb=32000", "runtime=720", "slurm_partition=gpu"}
+
+
+@pytest.mark.parametrize("profile", [(), ("--executor", "slurm", "-j", "4"), ("--workflow-profile", "profiles/slurm")])
+def test_trainings_ask_for_what_the_guides_ask_for(sources: Any, parse: Any, profile: tuple[str, ...]) -> None:
+    jobs = parse(sources.snakemake("-n", *profile, "--", SCORED))
+    trainings = [job for job in jobs if job.startswith(("pretrain_expert", "train_fusion"))]
+    assert len(trainings) == 5
+    for job in trainings:
+        assert set(jobs[job].split(", ")) >= GUIDES, job
+    assert "gpu" not in jobs["prepare_images"]
+
+
+def test_short_steps_run_where_snakemake_runs(sources: Any) -> None:
+    planned = sources.snakemake("-n").stdout
+    local = set(re.findall(r"^localrule (\w+):$", planned, flags=re.MULTILINE))
+    remote = set(re.findall(r"^rule (\w+):$", planned, flags=re.MULTILINE))
+    assert local == {"prepare_images", "split_images", "gather", "compare_cells", "draw_figure", "write_tables", "all"}
+    assert remote == {"pretrain_expert", "finetune_experts", "train_fusion", "evaluate_baselines", "evaluate_fusion"}
+
+
+def profile_of(name: str) -> Any:
+    return yaml.safe_load((ROOT / "profiles" / name / "profile.v9+.yaml").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("name", ["slurm", "local-gpu"])
+def test_a_profile_repeats_what_it_replaces(name: str) -> None:
+    """Snakemake loads one workflow profile: what profiles/default says must stand in the others too."""
+    default, profile = profile_of("default"), profile_of(name)
+    for key in set(default) - {"cores", "retries"}:
+        assert profile[key] == default[key], key
+    assert profile["retries"] >= default["retries"]
+    assert ("cores" in profile) == ("executor" not in profile)
+
+
+def test_the_slurm_profile_names_every_rule_that_is_submitted() -> None:
+    text = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "rules").glob("*.smk"))
+    rules = {rule.split(":", 1)[0] for rule in re.split(r"^rule ", text, flags=re.MULTILINE) if "**TRAINING" in rule}
+    assert set(profile_of("slurm")["set-resources"]) == rules
+
+
+# ---- graph and recovery ----------------------------------------------------------------------------
+
+
+@pytest.mark.tools
+def test_the_graph_is_dot_and_nothing_else(sources: Any, tmp_path: Path) -> None:
+    graph = sources.snakemake("--dag")
+    assert graph.returncode == 0
+    assert graph.stdout.startswith("digraph snakemake_dag {")
+    assert graph.stdout.rstrip().endswith("}")
+    assert graph.stdout.count("train_fusion") == 30
+    needs("dot")
+    (tmp_path / "dag.dot").write_text(graph.stdout, encoding="utf-8")
+    drawn = sources.run("dot", "-Tsvg", str(tmp_path / "dag.dot"))
+    assert drawn.returncode == 0, drawn.stderr
+    assert drawn.stdout.rstrip().endswith("</svg>")
+
+
+@pytest.mark.slow
+def test_after_a_kill_only_the_lock_is_in_the_way(copied: Any) -> None:
+    """SIGKILL of Snakemake and its steps in the middle of a training: --unlock, then the same command works."""
+    config = copied.config()
+    config["pretraining"]["epochs"] = 100_000
+    copied.write_config(config)
+    component = copied.root / "results/experts/resnet/seed_0/expert_0_best.safetensors"
+    log = copied.root / "results/logs/pretrain_expert/resnet_seed_0_expert_0.log"
+    target = str(component.relative_to(copied.root))
+    before = log.read_text(encoding="utf-8")
+    with copied.start("snakemake", target) as process:
+        try:
+            deadline = time.monotonic() + 60
+            while not (log.exists() and "epoch" in (text := log.read_text(encoding="utf-8")) and text != before):
+                assert time.monotonic() < deadline, "the training did not start"
+                assert process.poll() is None, process.communicate()
+                time.sleep(0.1)
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+    config["pretraining"]["epochs"] = 2
+    copied.write_config(config)
+    locked = copied.snakemake(target)
+    assert locked.returncode != 0
+    assert "unlock" in locked.stdout + locked.stderr
+    assert copied.snakemake("--unlock").returncode == 0
+    done = copied.snakemake(target)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert component.is_file()
+    assert copied.planned(target) == set()
