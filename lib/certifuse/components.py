@@ -5,7 +5,7 @@ put together from any components whose sizes fit, whatever run or epoch they com
 """
 
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -14,19 +14,20 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from certifuse.data.sealed_tensors import digest_tensor
 from certifuse.errors import UserError, nearest
 from certifuse.models.architectures import build_architecture
 from certifuse.models.blocks import ImageClassifier
 from certifuse.models.fused_network import FusedNetwork
 from certifuse.models.fusion import FUSIONS, Fusion, build_fusion
-from certifuse.provenance import canonical_json, write_atomically
+from certifuse.provenance import canonical_json, digest_bytes, write_atomically
 from certifuse.settings.architectures import ARCHITECTURE_SETTINGS
 from certifuse.settings.fusion import FusionModuleSettings
 from certifuse.settings.problems import read_settings
 
 ModuleType = TypeVar("ModuleType", bound=nn.Module)
 
-METADATA_KEY = "certifuse"
+METADATA_KEY, SEAL_KEY = "certifuse", "certifuse_sha256"
 FORMAT = 1
 
 
@@ -93,9 +94,16 @@ def _known(what: str, name: str, allowed: Collection[str]) -> str:
 
 def save_component(path: Path, spec: dict[str, Any], tensors: dict[str, Tensor], **about: Any) -> None:
     """Write one component atomically. `about` (epoch, lambda, seed, ...) is kept in the metadata."""
-    metadata = {METADATA_KEY: canonical_json({"format": FORMAT, "spec": spec, "about": about})}
+    header = canonical_json({"format": FORMAT, "spec": spec, "about": about})
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    metadata = {METADATA_KEY: header, SEAL_KEY: _seal(header, plain)}
     write_atomically(path, lambda temporary: save_file(plain, temporary, metadata=metadata))
+
+
+def _seal(header: str, tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 of all that a component holds: safetensors has no checksum of its own."""
+    digests = {name: digest_tensor(tensor) for name, tensor in tensors.items()}
+    return digest_bytes(canonical_json([header, digests]).encode())
 
 
 def read_header(path: Path) -> dict[str, Any]:
@@ -125,10 +133,17 @@ def read_header(path: Path) -> dict[str, Any]:
 
 
 def load_component(path: Path) -> Component:
-    """Read one component onto the CPU."""
+    """Read one component onto the CPU.
+
+    Raises:
+        UserError: see `read_header`; or the content is not that of the seal (a file made elsewhere may have none).
+    """
     spec = read_header(path)["spec"]
     with safe_open(path, "pt") as stream:
+        metadata = stream.metadata()
         tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
+    if metadata.get(SEAL_KEY) not in (None, _seal(metadata[METADATA_KEY], tensors)):
+        raise UserError(f"{path}: expected a component, found a damaged file (its digest differs): make it again")
     return Component(path, spec, tensors)
 
 

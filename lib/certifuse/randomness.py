@@ -53,6 +53,6 @@ def make_deterministic(threads: int) -> None:
     torch.set_deterministic_debug_mode("error")
     # By default that also fills every new tensor with NaN, to show reads of memory that was never written.
     # Nothing here reads such memory, and the filling takes a tenth of a training step.
-    vars(torch.utils.deterministic)["fill_uninitialized_memory"] = False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.deterministic = True
     torch.backends.cudnn.benchmark = False

@@ -28,13 +28,13 @@ def single_model(study: Study, template: str, wildcards: Any) -> list[str]:
 
 
 def initial_components(study: Study, wildcards: Any) -> list[str]:
-    """The manifest of the earlier components that a cell continues from, where the study names some."""
+    """The complete file beside the earlier components that a cell continues from, where the study names some."""
     template = study.fusion.resolved(wildcards.fusion).initial_components
     if template is None:
         return []
     names = {"architecture": wildcards.architecture, "fusion": wildcards.fusion, "seed": wildcards.seed}
     directory = template.format(**names, **{"lambda": wildcards.lam, "lam": wildcards.lam})
-    return [f"{directory}/{layout.MANIFEST_FILE}"]
+    return [f"{directory}/{layout.COMPLETE_FILE}"]
 
 
 def _all_exist(paths: Sequence[str]) -> bool:

@@ -88,7 +88,7 @@ class Tree:
         return self.run("snakemake", *arguments)
 
     def planned(self, *arguments: str) -> set[str]:
-        """The jobs that Snakemake would run, each as the rule and its wildcards: "train_fusion resnet/1.0/..."."""
+        """The jobs that Snakemake would run, as rule and wildcards: "train_fusion resnet/concatenation/1.0/0"."""
         return set(jobs_in(self.snakemake("-n", *arguments)))
 
 
@@ -100,7 +100,7 @@ def jobs_in(dry_run: subprocess.CompletedProcess[str]) -> dict[str, str]:
         if found := JOB.match(line):
             jobs.append([found[1], ""])
         elif jobs and (found := WILDCARDS.match(line)):
-            jobs[-1][0] += " " + "/".join(pair.split("=", 1)[1] for pair in found[1].split(", "))
+            jobs[-1][0] += " " + "/".join(pair.split("=", 1)[1] for pair in sorted(found[1].split(", ")))
         elif jobs and (found := RESOURCES.match(line)):
             jobs[-1][1] = found[1]
     total = re.search(r"^total +(\d+)$", dry_run.stdout, flags=re.MULTILINE)

@@ -13,7 +13,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -48,12 +48,12 @@ class ResumeStore:
         self.previous = directory / f"{fingerprint}.previous.safetensors"
         self.runner = directory / "running.json"
         self.lock = directory / "running.lock"
-        self._held: IO[bytes] | None = None
+        self._lock_descriptor: int | None = None
         self._damaged: set[Path] = set()
 
     def save(self, snapshot: Snapshot) -> None:
         """Put a snapshot in place of the newest; keep the one before it, unless that was found damaged."""
-        progress = canonical_json(snapshot.progress)
+        progress = json.dumps(snapshot.progress, allow_nan=False)  # not sorted: rows keep the order of their columns
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in snapshot.tensors.items()}
         metadata = {"progress": progress, "sha256": _digest(tensors, progress)}
         if self.newest.exists() and self.newest not in self._damaged:
@@ -87,11 +87,12 @@ class ResumeStore:
             UserError: another live process has it.
         """
         self.directory.mkdir(parents=True, exist_ok=True)
-        self._held = self._held or self.lock.open("ab")
+        if self._lock_descriptor is None:
+            self._lock_descriptor = os.open(self.lock, os.O_RDWR | os.O_CREAT, 0o644)
         try:
             # The system frees the lock when the process ends, however it ends: unlike a process number in a file,
             # it is never stale. It belongs to the process, which may take it again.
-            fcntl.lockf(self._held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.lockf(self._lock_descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except (BlockingIOError, PermissionError):
             raise UserError(
                 f"{self.directory}: {self._other_runner()} is already training {run}: wait for it or stop it"
@@ -112,8 +113,8 @@ class ResumeStore:
         """Forget the run: it is finished."""
         for path in (self.newest, self.previous, self.runner, self.lock):
             path.unlink(missing_ok=True)
-        if self._held is not None:
-            self._held.close()
-            self._held = None
+        if self._lock_descriptor is not None:
+            os.close(self._lock_descriptor)
+            self._lock_descriptor = None
         if self.directory.exists() and not any(self.directory.iterdir()):
             self.directory.rmdir()
