@@ -6,10 +6,13 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-HEADER = "# Every version of every package, for running and for development: the constraints of all installations.\n# Made by: make lock\n"
+HEADER = """# Every version of every package, for running and for development: the constraints of all installations.
+# Made by: make lock
+"""
 
 
 def main() -> None:
+    """Rewrite the lock and the environments."""
     command = [sys.executable, "-m", "pip", "freeze", "--exclude-editable", "--disable-pip-version-check"]
     frozen = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     # A CPU or CUDA build of torch has a local label; the lock names the public version, which both satisfy.

@@ -27,7 +27,7 @@ from certifuse.settings.problems import read_settings
 
 ModuleType = TypeVar("ModuleType", bound=nn.Module)
 
-METADATA_KEY, SEAL_KEY = "certifuse", "certifuse_sha256"
+METADATA_KEY, SEAL_KEY = "certifuse", "sha256"
 FORMAT = 1
 
 
@@ -94,16 +94,17 @@ def _known(what: str, name: str, allowed: Collection[str]) -> str:
 
 def save_component(path: Path, spec: dict[str, Any], tensors: dict[str, Tensor], **about: Any) -> None:
     """Write one component atomically. `about` (epoch, lambda, seed, ...) is kept in the metadata."""
-    header = canonical_json({"format": FORMAT, "spec": spec, "about": about})
+    header = {"format": FORMAT, "spec": spec, "about": about}
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    metadata = {METADATA_KEY: header, SEAL_KEY: _seal(header, plain)}
+    # One entry: safetensors writes several in an order that differs between runs.
+    metadata = {METADATA_KEY: canonical_json(header | {SEAL_KEY: _seal(header, plain)})}
     write_atomically(path, lambda temporary: save_file(plain, temporary, metadata=metadata))
 
 
-def _seal(header: str, tensors: Mapping[str, Tensor]) -> str:
+def _seal(header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
     """SHA-256 of all that a component holds: safetensors has no checksum of its own."""
     digests = {name: digest_tensor(tensor) for name, tensor in tensors.items()}
-    return digest_bytes(canonical_json([header, digests]).encode())
+    return digest_bytes(canonical_json([dict(header), digests]).encode())
 
 
 def read_header(path: Path) -> dict[str, Any]:
@@ -138,13 +139,13 @@ def load_component(path: Path) -> Component:
     Raises:
         UserError: see `read_header`; or the content is not that of the seal (a file made elsewhere may have none).
     """
-    spec = read_header(path)["spec"]
+    header = read_header(path)
+    seal = header.pop(SEAL_KEY, None)
     with safe_open(path, "pt") as stream:
-        metadata = stream.metadata()
         tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
-    if metadata.get(SEAL_KEY) not in (None, _seal(metadata[METADATA_KEY], tensors)):
+    if seal not in (None, _seal(header, tensors)):
         raise UserError(f"{path}: expected a component, found a damaged file (its digest differs): make it again")
-    return Component(path, spec, tensors)
+    return Component(path, header["spec"], tensors)
 
 
 def _expect_kind(component: Component, kind: str) -> Component:

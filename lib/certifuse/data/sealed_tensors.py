@@ -17,6 +17,7 @@ from torch import Tensor
 from certifuse.errors import UserError
 from certifuse.provenance import canonical_json, digest_bytes, write_atomically
 
+SEALED = "certifuse_sealed"
 _MEND = "delete it and run the step that writes it"
 
 
@@ -33,7 +34,8 @@ def write_sealed(path: Path, kind: str, tensors: Mapping[str, Tensor], facts: Ma
     arrays = {name: tensor.contiguous().numpy() for name, tensor in tensors.items()}
     digests = {name: digest_tensor(tensor) for name, tensor in tensors.items()}
     record = canonical_json({"kind": kind, "facts": dict(facts), "sha256": digests})
-    metadata = {"record": record, "record_sha256": digest_bytes(record.encode())}
+    # One entry: safetensors writes several in an order that differs between runs.
+    metadata = {SEALED: f"{digest_bytes(record.encode())} {record}"}
     write_atomically(path, lambda temporary: save_file(arrays, temporary, metadata=metadata))
 
 
@@ -48,11 +50,12 @@ def read_sealed(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any
     except (SafetensorError, OSError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise UserError(f"{path}: expected {kind}, found no readable safetensors file ({reason}); {_MEND}") from error
-    if not {"record", "record_sha256"} <= metadata.keys():
+    if SEALED not in metadata:
         raise UserError(f"{path}: expected {kind}, found a safetensors file of another program; {_MEND}")
-    if digest_bytes(metadata["record"].encode()) != metadata["record_sha256"]:
+    digest, _, text = metadata[SEALED].partition(" ")
+    if digest_bytes(text.encode()) != digest:
         raise UserError(f"{path}: the record in the header differs from its digest; {_MEND}")
-    record = json.loads(metadata["record"])
+    record = json.loads(text)
     if record["kind"] != kind:
         raise UserError(f"{path}: expected {kind}, found {record['kind']}; name the right file")
     if tensors.keys() != record["sha256"].keys():
