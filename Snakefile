@@ -14,6 +14,9 @@ sys.path.insert(0, str(ROOT / "lib"))
 from certifuse import layout, selection
 from certifuse.errors import UserError
 from certifuse.provenance import source_fingerprint
+from certifuse.settings.architectures import ARCHITECTURE_SETTINGS
+from certifuse.settings.figures import FIGURES
+from certifuse.settings.fusion import FUSIONS
 from certifuse.study import SINGLE, read_study
 
 if not workflow.overwrite_configfiles:
@@ -40,12 +43,12 @@ shell.prefix(
 
 
 wildcard_constraints:
-    architecture="[a-z_]+",
-    fusion="[A-Za-z]+",
+    architecture="|".join(ARCHITECTURE_SETTINGS),
+    fusion="|".join(FUSIONS),
     lam=r"[0-9]+(\.[0-9]+)?",
     seed="[0-9]+",
-    member=rf"expert_[0-9]+|{SINGLE}",
-    figure="[a-z_]+",
+    member="|".join([SINGLE, *(f"expert_{i}" for i in EXPERTS)]),
+    figure="|".join(FIGURES),
 
 
 report: "workflow/report/workflow.rst"

@@ -92,6 +92,11 @@ rule gather:
         settings=study.for_gathering(),
         source=source_fingerprint(SCRIPTS / "gather.py"),
         results=subpath(output.summary, ancestor=2),
+        finished=selection.finished(
+            study,
+            f"{R}/{layout.CELL_METRICS}/metrics.csv",
+            f"{R}/{layout.BASELINE_METRICS}/metrics.csv",
+        ),
     shell:
         'python "$SCRIPTS/gather.py" --settings {params.settings:q} --results-dir {params.results} 2> {log}'
 
@@ -114,5 +119,10 @@ rule compare_cells:
         settings=study.for_comparison(),
         source=source_fingerprint(SCRIPTS / "compare_cells.py"),
         results=subpath(output.comparison, ancestor=2),
+        finished=selection.finished(
+            study,
+            f"{R}/{layout.CELL_METRICS}/predictions.safetensors",
+            f"{R}/{layout.BASELINE_METRICS}/predictions.safetensors",
+        ),
     shell:
         'python "$SCRIPTS/compare_cells.py" --settings {params.settings:q} --results-dir {params.results} 2> {log}'

@@ -1,6 +1,6 @@
 TRAINING = {
     "gpu": 1,
-    "cpus_per_task": 4,
+    "cpus_per_task": max(4, study.execution.threads),
     "mem_mb": 32000,
     "runtime": 720,
     "slurm_partition": "gpu",

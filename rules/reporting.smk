@@ -1,4 +1,3 @@
-FIGURES = list(study.figures.plain())
 TABLES = ["results", "baselines", "comparison"]
 
 

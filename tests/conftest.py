@@ -103,7 +103,9 @@ class Tiny:
         )
         return replace(files, **changes)
 
-    def fusion_step(self, fusion: str | None = "concatenation", execution: ExecutionSettings = EXECUTION, **changes: Any) -> FusionStep:
+    def fusion_step(
+        self, fusion: str | None = "concatenation", execution: ExecutionSettings = EXECUTION, **changes: Any
+    ) -> FusionStep:
         """The settings of a short run, with changed keys of its training."""
         defaults = FusionSettings(
             epochs=3, batch_size=16, expert_lr=1e-2, fusion_lr=1e-2, augmentation=LIGHT_AUGMENTATION
@@ -146,7 +148,9 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
     root = tmp_path_factory.mktemp("tiny")
     images = make_tiny_images()
     save_image_set(images, root / "images.safetensors")
-    split = SplitSettings(experts=2, shared_fraction=0.2, unique_fraction=0.4, fusion_fraction=0.4, validation_fraction=0.25)
+    split = SplitSettings(
+        experts=2, shared_fraction=0.2, unique_fraction=0.4, fusion_fraction=0.4, validation_fraction=0.25
+    )
     save_splits(make_splits(images.train_labels, 4, split), root / "splits.safetensors")
     made = Tiny(root, root / "images.safetensors", root / "splits.safetensors", ())
     experts = []

@@ -6,23 +6,19 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from certifuse.component_files import NotAComponentError, load_component, read_header, save_component
 from certifuse.components import (
-    NotAComponentError,
     build_fusion_module,
-    expert_spec,
     find_components,
     fusion_spec,
     in_order,
     load_complete,
-    load_component,
-    load_expert,
     load_network,
     network_specs,
-    read_header,
     save_complete,
-    save_component,
 )
 from certifuse.errors import UserError
+from certifuse.experts import expert_spec, load_expert
 from certifuse.models.architectures import build_architecture
 from certifuse.models.fused_network import FusedNetwork
 from certifuse.settings.architectures import ARCHITECTURE_SETTINGS, ResNetSettings
@@ -80,7 +76,9 @@ def test_a_network_is_put_together_from_its_files(tmp_path, fusion):
 
 @pytest.mark.parametrize("fusion", FUSIONS)
 def test_the_shape_of_the_fusion_module_is_remembered(tmp_path, fusion):
-    module = FusionModuleSettings(input_dim=6, hidden_dim=5, dropout=0.4, attention_heads=3, cross_expert_attention=False)
+    module = FusionModuleSettings(
+        input_dim=6, hidden_dim=5, dropout=0.4, attention_heads=3, cross_expert_attention=False
+    )
     network = write(tmp_path, fusion, module)
     assert torch.equal(logits(load_network(*find_components(tmp_path))), logits(network))
 
@@ -220,7 +218,9 @@ def test_what_is_no_component(tmp_path):
 
 def test_every_truncation_and_every_flipped_bit_is_noticed(tmp_path):
     path = tmp_path / "head.safetensors"
-    save_component(path, {"kind": "global_head", "input_dim": 2, "num_classes": 3}, {"weight": torch.rand(3, 2)}, epoch=1)
+    save_component(
+        path, {"kind": "global_head", "input_dim": 2, "num_classes": 3}, {"weight": torch.rand(3, 2)}, epoch=1
+    )
     whole, expected = path.read_bytes(), load_file(path)
     for size in range(0, len(whole), max(1, len(whole) // 64)):
         path.write_bytes(whole[:size])

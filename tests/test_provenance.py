@@ -184,7 +184,9 @@ def test_a_module_that_the_step_never_imports_is_not_seen(checkout):
 
 
 def test_imports_inside_functions_and_of_imported_modules_are_followed(checkout):
-    (checkout.library / "first.py").write_text("def f():\n    if True:\n        from certifuse.second import g\n        return g\n")
+    (checkout.library / "first.py").write_text(
+        "def f():\n    if True:\n        from certifuse.second import g\n        return g\n"
+    )
     (checkout.library / "second.py").write_text("import certifuse.third as third\ng = third\n")
     (checkout.library / "third.py").write_text("VALUE = 1\n")
     checkout.script.write_text("def main():\n    from certifuse import first\n")

@@ -1,55 +1,21 @@
-"""Components: experts, fusion module and global head as separate files that say what they are.
+"""Networks from components: experts, fusion module and global head, of any runs and epochs whose sizes fit."""
 
-A component is a safetensors file whose metadata hold all that is needed to build its module. Networks are
-put together from any components whose sizes fit, whatever run or epoch they come from.
-"""
-
-import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor
 
-from certifuse.data.sealed_tensors import digest_tensor
-from certifuse.errors import UserError, nearest
-from certifuse.models.architectures import build_architecture
+from certifuse.component_files import Component, expect_kind, load_component, save_component
+from certifuse.errors import UserError
+from certifuse.experts import build_expert, filled, known
 from certifuse.models.blocks import ImageClassifier
 from certifuse.models.fused_network import FusedNetwork
 from certifuse.models.fusion import FUSIONS, Fusion, build_fusion
-from certifuse.provenance import canonical_json, digest_bytes, write_atomically
-from certifuse.settings.architectures import ARCHITECTURE_SETTINGS
 from certifuse.settings.fusion import FusionModuleSettings
 from certifuse.settings.problems import read_settings
 
-ModuleType = TypeVar("ModuleType", bound=nn.Module)
-
-METADATA_KEY, SEAL_KEY = "certifuse", "sha256"
-FORMAT = 1
-
-
-class NotAComponentError(UserError):
-    """A sound safetensors file that holds something else."""
-
-
-@dataclass(frozen=True)
-class Component:
-    """What a file holds. `spec` has the key `kind` (expert, fusion, global_head, complete) and sizes."""
-
-    path: Path
-    spec: dict[str, Any]
-    tensors: dict[str, Tensor]
-
-
 # ---- specifications ------------------------------------------------------------------------------
-
-
-def expert_spec(architecture: dict[str, Any], num_classes: int, in_channels: int) -> dict[str, Any]:
-    """The specification of an expert; `architecture` holds `name` and the sizes."""
-    return {"kind": "expert", "architecture": architecture, "num_classes": num_classes, "in_channels": in_channels}
 
 
 def fusion_spec(fusion: str, experts: int, feature_dim: int, settings: FusionModuleSettings) -> dict[str, Any]:
@@ -64,112 +30,15 @@ def head_spec(input_dim: int, num_classes: int) -> dict[str, Any]:
     return {"kind": "global_head", "input_dim": input_dim, "num_classes": num_classes}
 
 
-def build_expert(spec: dict[str, Any]) -> ImageClassifier:
-    """The untrained expert that a specification describes."""
-    sizes = {key: value for key, value in spec["architecture"].items() if key != "name"}
-    name = _known("architecture", spec["architecture"]["name"], ARCHITECTURE_SETTINGS)
-    settings = read_settings(ARCHITECTURE_SETTINGS[name], sizes, f"architecture {name}")
-    return build_architecture(name, settings, spec["num_classes"], spec["in_channels"])
-
-
 def build_fusion_module(fusion: str, experts: int, feature_dim: int, settings: FusionModuleSettings) -> Fusion:
     """A fresh fusion module."""
     return _build_fusion(fusion_spec(fusion, experts, feature_dim, settings))
 
 
 def _build_fusion(spec: dict[str, Any]) -> Fusion:
-    name = _known("fusion rule", spec["fusion"], FUSIONS)
+    name = known("fusion rule", spec["fusion"], FUSIONS)
     settings = read_settings(FusionModuleSettings, spec["module"], f"fusion module {name}")
     return build_fusion(name, spec["experts"], spec["feature_dim"], settings)
-
-
-def _known(what: str, name: str, allowed: Collection[str]) -> str:
-    if name not in allowed:
-        raise UserError(f"{what}: expected one of {', '.join(allowed)}, found {name!r}{nearest(name, allowed)}")
-    return name
-
-
-# ---- files ---------------------------------------------------------------------------------------
-
-
-def save_component(path: Path, spec: dict[str, Any], tensors: dict[str, Tensor], **about: Any) -> None:
-    """Write one component atomically. `about` (epoch, lambda, seed, ...) is kept in the metadata."""
-    header = {"format": FORMAT, "spec": spec, "about": about}
-    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    # One entry: safetensors writes several in an order that differs between runs.
-    metadata = {METADATA_KEY: canonical_json(header | {SEAL_KEY: _seal(header, plain)})}
-    write_atomically(path, lambda temporary: save_file(plain, temporary, metadata=metadata))
-
-
-def _seal(header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
-    """SHA-256 of all that a component holds: safetensors has no checksum of its own."""
-    digests = {name: digest_tensor(tensor) for name, tensor in tensors.items()}
-    return digest_bytes(canonical_json([dict(header), digests]).encode())
-
-
-def read_header(path: Path) -> dict[str, Any]:
-    """`{"format", "spec", "about"}` of a component, without its tensors.
-
-    Raises:
-        NotAComponentError: the file is a sound safetensors file without a component's metadata.
-        UserError: the file is absent or damaged.
-    """
-    if not path.is_file():
-        raise UserError(f"{path}: expected a component (.safetensors), found no file: check the path or train it first")
-    try:
-        with safe_open(path, "pt") as stream:
-            metadata = stream.metadata() or {}
-    except (SafetensorError, OSError) as error:
-        raise UserError(f"{path}: expected a component, found a damaged file ({error}): make it again") from None
-    if METADATA_KEY not in metadata:
-        raise NotAComponentError(f"{path}: expected a component, found a safetensors file without its metadata")
-    try:
-        header: dict[str, Any] = json.loads(metadata[METADATA_KEY])
-        complete = header["format"] == FORMAT and bool(header["spec"]["kind"]) and isinstance(header["about"], dict)
-    except (ValueError, KeyError, TypeError):
-        complete = False
-    if not complete:
-        raise UserError(f"{path}: expected the metadata of a component of format {FORMAT}, found others: make it again")
-    return header
-
-
-def load_component(path: Path) -> Component:
-    """Read one component onto the CPU.
-
-    Raises:
-        UserError: see `read_header`; or the content is not that of the seal (a file made elsewhere may have none).
-    """
-    header = read_header(path)
-    seal = header.pop(SEAL_KEY, None)
-    with safe_open(path, "pt") as stream:
-        tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
-    if seal not in (None, _seal(header, tensors)):
-        raise UserError(f"{path}: expected a component, found a damaged file (its digest differs): make it again")
-    return Component(path, header["spec"], tensors)
-
-
-def _expect_kind(component: Component, kind: str) -> Component:
-    if component.spec["kind"] != kind:
-        raise UserError(f"{component.path}: expected a component of kind {kind}, found {component.spec['kind']}")
-    return component
-
-
-def _filled(module: ModuleType, component: Component) -> ModuleType:
-    expected = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
-    found = {name: tuple(tensor.shape) for name, tensor in component.tensors.items()}
-    for name in sorted(expected.keys() | found.keys()):
-        if expected.get(name) != found.get(name):
-            raise UserError(
-                f"{component.path}: tensor {name}: expected shape {expected.get(name)}, found {found.get(name)}"
-            )
-    module.load_state_dict(component.tensors)
-    return module
-
-
-def load_expert(path: Path) -> ImageClassifier:
-    """The expert in a file."""
-    component = _expect_kind(load_component(path), "expert")
-    return _filled(build_expert(component.spec), component)
 
 
 # ---- networks ------------------------------------------------------------------------------------
@@ -192,16 +61,16 @@ def assemble(experts: Sequence[Component], fusion: Component | None, head: Compo
     """Build the network of the given components and fill it."""
     if not experts:
         raise UserError("expected at least one expert, found none: name the expert files or their directory")
-    modules = [_filled(build_expert(_expect_kind(expert, "expert").spec), expert) for expert in experts]
+    modules = [filled(build_expert(expect_kind(expert, "expert").spec), expert) for expert in experts]
     _check_experts_agree(experts, modules)
     num_classes = experts[0].spec["num_classes"]
     if fusion is None:
         return FusedNetwork(modules, None, num_classes)
     if head is None:
         raise UserError(f"{fusion.path}: expected a global head to go with this fusion module, found none")
-    _check_fit(experts, modules, _expect_kind(fusion, "fusion"), _expect_kind(head, "global_head"))
-    network = FusedNetwork(modules, _filled(_build_fusion(fusion.spec), fusion), num_classes)
-    _filled(network.component_modules()["global_head"], head)
+    _check_fit(experts, modules, expect_kind(fusion, "fusion"), expect_kind(head, "global_head"))
+    network = FusedNetwork(modules, filled(_build_fusion(fusion.spec), fusion), num_classes)
+    filled(network.component_modules()["global_head"], head)
     return network
 
 
@@ -260,7 +129,7 @@ def save_complete(
 
 def load_complete(path: Path) -> FusedNetwork:
     """The network in a file written by `save_complete`."""
-    whole = _expect_kind(load_component(path), "complete")
+    whole = expect_kind(load_component(path), "complete")
     tensors: dict[str, dict[str, Tensor]] = {part: {} for part in whole.spec["parts"]}
     for key, tensor in whole.tensors.items():
         part, name = key.split("/", 1)

@@ -9,15 +9,26 @@ from certifuse.study import SINGLE, Study
 
 
 def cell_files(study: Study, templates: Sequence[str]) -> list[str]:
-    """The files of every cell; with `only_finished`, of the cells that have all of them."""
-    groups = [[template.format(**cell._asdict()) for template in templates] for cell in study.cells]
-    return [path for group in groups if not study.only_finished or _all_exist(group) for path in group]
+    """The files of every cell. With `only_finished` none, so that nothing is run for them."""
+    if study.only_finished:
+        return []
+    return [template.format(**cell._asdict()) for cell in study.cells for template in templates]
 
 
 def family_files(study: Study, template: str) -> list[str]:
-    """One file of every (architecture, seed); with `only_finished`, those that exist."""
-    paths = [template.format(architecture=architecture, seed=seed) for architecture, seed in study.families]
-    return [path for path in paths if not study.only_finished or _all_exist([path])]
+    """One file of every (architecture, seed); with `only_finished` none."""
+    if study.only_finished:
+        return []
+    return [template.format(architecture=architecture, seed=seed) for architecture, seed in study.families]
+
+
+def finished(study: Study, cell_template: str, family_template: str) -> list[str]:
+    """With `only_finished`, what is there and how old: what a gathering rule depends on in place of its inputs."""
+    if not study.only_finished:
+        return []
+    paths = [Path(cell_template.format(**cell._asdict())) for cell in study.cells]
+    paths += [Path(family_template.format(architecture=name, seed=seed)) for name, seed in study.families]
+    return [f"{path}@{path.stat().st_mtime_ns}" for path in paths if path.is_file()]
 
 
 def single_model(study: Study, template: str, wildcards: Any) -> list[str]:
@@ -35,7 +46,3 @@ def initial_components(study: Study, wildcards: Any) -> list[str]:
     names = {"architecture": wildcards.architecture, "fusion": wildcards.fusion, "seed": wildcards.seed}
     directory = template.format(**names, **{"lambda": wildcards.lam, "lam": wildcards.lam})
     return [f"{directory}/{layout.COMPLETE_FILE}"]
-
-
-def _all_exist(paths: Sequence[str]) -> bool:
-    return all(Path(path).is_file() for path in paths)

@@ -58,7 +58,8 @@ class Study(Settings):
     statistics: StatisticsSettings = Field(default=StatisticsSettings(), description="Intervals and tests.")
     figures: FiguresSettings = Field(default=FiguresSettings(), description="Style of each figure.")
     only_finished: bool = Field(
-        default=False, description="Gather the cells that are finished and show the others as missing; run none."
+        default=False,
+        description="Gather the cells whose scores are there, as they are, and show the others as missing; run none.",
     )
 
     @model_validator(mode="after")

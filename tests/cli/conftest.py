@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from certifuse.cli.main import main
-from certifuse.components import build_expert, build_fusion_module, expert_spec, network_specs
+from certifuse.components import build_fusion_module, network_specs
+from certifuse.experts import build_expert, expert_spec
 from certifuse.models.fused_network import FusedNetwork
 from certifuse.recipes.train_fusion import CellName, write_components
 from certifuse.settings.fusion import FusionModuleSettings

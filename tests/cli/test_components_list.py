@@ -5,7 +5,8 @@ import json
 import torch
 from safetensors.torch import save_file
 
-from certifuse.components import expert_spec, save_component
+from certifuse.component_files import save_component
+from certifuse.experts import expert_spec
 
 
 def parameters(module):

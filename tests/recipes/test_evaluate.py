@@ -11,6 +11,7 @@ from safetensors.numpy import load_file
 from torch.nn import functional
 
 from certifuse import layout
+from certifuse.evaluation.combination import fit_stacking
 from certifuse.recipes.compare_cells import CompareStep, compare_cells
 from certifuse.recipes.evaluate import ExpertLogits, Labels, ScoreSheet
 from certifuse.recipes.gather import GatherStep, gather
@@ -118,6 +119,17 @@ def test_stacking_is_fitted_only_where_the_experts_have_not_trained(sheets: dict
     assert not predictors & {"stacking_finetuned", "stacking_after"}
 
 
+def test_validation_chooses_the_penalty_of_the_stacking(sheets: dict[str, Any]) -> None:
+    labels, before = sheets["labels"], sheets["before"]
+    fusion, validation = (functional.log_softmax(part.double(), -1) for part in (before.fusion, before.validation))
+    losses = {}
+    for l2 in EvaluationSettings().stacking_l2:
+        log_probs = fit_stacking(fusion, labels.fusion, l2).log_probs(validation)
+        losses[l2] = float(functional.nll_loss(log_probs, labels.validation))
+    assert score(sheets["results"], "stacking_before", "l2") == min(losses, key=losses.__getitem__)
+    assert len(set(losses.values())) == len(losses)
+
+
 def test_a_missing_cell_is_listed_with_its_reason(sheets: dict[str, Any]) -> None:
     (missing,) = rows(sheets["results"] / layout.MISSING)
     assert (missing["lambda"], missing["seed"]) == ("0.5", "0")
@@ -148,8 +160,9 @@ def test_predictions_are_compact_and_complete(sheets: dict[str, Any]) -> None:
     tensors = load_file(directory / "predictions.safetensors")
     assert tensors["fused/predicted"].dtype == np.int16
     assert np.array_equal(tensors["fused/predicted"], sheets["fused"][0].argmax(-1).numpy())
-    true_probs = sheets["fused"][0].gather(1, sheets["labels"].test[:, None])[:, 0].exp().numpy()
-    assert np.allclose(tensors["fused/probability_of_label"].astype(float), true_probs, atol=1e-3)
+    nll_nats = -tensors["fused/log_probability_of_label"].mean()
+    assert nll_nats == pytest.approx(score(sheets["results"], "fused", "nll_nats"), rel=1e-6)
+    assert np.allclose(tensors["fused/log_confidence"], sheets["fused"][0].amax(-1).numpy(), rtol=1e-6)
 
 
 def test_a_hole_in_the_results_is_an_empty_table_not_a_crash(tmp_path: Path) -> None:

@@ -110,6 +110,7 @@ def _comparisons(
             row |= {"difference_points": difference, "low_points": difference - 0.4, "high_points": difference + 0.4}
             row |= {"bootstrap_p": 0.02, "only_predictor_right": 300, "only_baseline_right": 350, "mcnemar_p": 0.01}
             row |= {"mcnemar_p_holm": 0.04, "seeds_significant": min(seeds, 2) if level == "cell" else None}
+            row |= {"bootstrap_p_holm": 0.06, "seeds_worse": 1 if level == "cell" else None}
             row |= dict.fromkeys(("t_low_points", "t_high_points"), difference if level == "cell" else None)
             rows.append(row)
     return rows
@@ -165,7 +166,9 @@ def study_frames(
         summary=pd.DataFrame(summary),
         logs=pd.concat(logs, ignore_index=True),
         calibration=pd.concat(calibration, ignore_index=True),
-        comparison=pd.DataFrame(comparison).astype({"seed": "Int64", "seeds_significant": "Int64"}),
+        comparison=pd.DataFrame(comparison).astype(
+            {"seed": "Int64", "seeds_significant": "Int64", "seeds_worse": "Int64"}
+        ),
         missing=pd.DataFrame(absent, columns=["architecture", "fusion", "lambda", "seed", "reason"]),
     )
 

@@ -101,7 +101,7 @@ def test_comparisons_equal_the_frame(frames):
     assert row["difference_points"] == expected
     signed = f"{expected:+.2f} [{expected - 0.4:+.2f}, {expected + 0.4:+.2f}]".replace("-", "$-$")
     assert (row["seeds"], row["seeds_significant"], row["low_points"]) == (2, 2, expected - 0.4)
-    assert f"& {signed} & 2 of 2 &" in comparison_tex(rows, STATISTICS)
+    assert f"& {signed} & 2 of 2, 1 worse &" in comparison_tex(rows, STATISTICS)
 
 
 def test_a_cell_that_is_not_compared_says_why(frames):

@@ -16,7 +16,9 @@ def parameters_of(joint):
 
 
 def moved(joint, before):
-    return {name for name, parameter in joint.network.named_parameters() if not torch.equal(parameter.data, before[name])}
+    return {
+        name for name, parameter in joint.network.named_parameters() if not torch.equal(parameter.data, before[name])
+    }
 
 
 @pytest.mark.parametrize("lam", [0.0, 0.1, 1.0, 5.0])

@@ -143,5 +143,7 @@ def test_progress_is_a_line_per_epoch(tmp_path, caplog):
     with caplog.at_level(logging.INFO):
         run(tmp_path, Counter([12.5, 50.0]))
     lines = [record.getMessage() for record in caplog.records if "epoch" in record.getMessage()]
-    assert lines[1].startswith("[run] epoch 2/2: training loss 0.5000 nats, validation loss 1.0000 nats, accuracy 50.00 %")
+    assert lines[1].startswith(
+        "[run] epoch 2/2: training loss 0.5000 nats, validation loss 1.0000 nats, accuracy 50.00 %"
+    )
     assert len(lines) == 2

@@ -131,13 +131,15 @@ def test_a_finished_run_leaves_nothing(store):
     assert not store.directory.exists()
 
 
-def test_a_finished_run_leaves_the_states_of_others(store):
+def test_a_starting_run_drops_the_states_of_other_settings(store):
     other = ResumeStore(store.directory, "other")
     other.save(snapshot(1))
-    store.note_running("run", 5)
     store.save(snapshot(2))
+    store.note_running("run", 5)
+    assert not other.newest.exists()
+    assert store.load() is not None
     store.remove()
-    assert list(store.directory.iterdir()) == [other.newest]
+    assert not store.directory.exists()
 
 
 def test_who_runs_is_noted(store):
@@ -149,7 +151,9 @@ def test_who_runs_is_noted(store):
 
 
 def test_a_second_runner_stops_at_once_and_names_the_first(store):
-    with subprocess.Popen([sys.executable, "-c", HOLD, str(store.directory)], stdout=subprocess.PIPE, text=True) as first:
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(store.directory)], stdout=subprocess.PIPE, text=True
+    ) as first:
         try:
             assert first.stdout.readline() == "held\n"
             note = store.runner.read_text()

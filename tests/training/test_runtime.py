@@ -14,7 +14,9 @@ def devices(monkeypatch):
 
     def pretend(cuda=False, cuda_bf16=False, avx512_bf16=False, amx=False):
         monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
-        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: cuda_bf16 or including_emulation)
+        monkeypatch.setattr(
+            torch.cuda, "is_bf16_supported", lambda including_emulation=True: cuda_bf16 or including_emulation
+        )
         monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx512_bf16)
         monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
 
@@ -42,7 +44,9 @@ def test_automatic_choices(devices, machine, device, bf16, compiled):
 @pytest.mark.parametrize("cuda", [True, False])
 def test_explicit_choices_win(devices, cuda):
     devices(cuda=cuda, cuda_bf16=True, avx512_bf16=True)
-    settings = ExecutionSettings(device="cpu", precision="fp32", channels_last="off", compile="off", deterministic=False)
+    settings = ExecutionSettings(
+        device="cpu", precision="fp32", channels_last="off", compile="off", deterministic=False
+    )
     runtime = runtimes.start(settings)
     assert (runtime.device.type, runtime.bf16, runtime.channels_last) == ("cpu", False, False)
     assert (runtime.compile, runtime.deterministic) == (False, False)

@@ -72,7 +72,7 @@ class Tree:
         return subprocess.Popen(
             arguments,
             cwd=self.root,
-            env=os.environ | {"PATH": path},
+            env=os.environ | {"PATH": path, "PYTHONPATH": str(self.root / "lib")},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -133,8 +133,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Tree:
 
 @pytest.fixture
 def copied(finished: Tree, tmp_path: Path) -> Tree:
-    """A copy of the finished small study, to change."""
-    return finished.copy(tmp_path)
+    """A copy of the finished small study, to change, where a path is not quoted at its peril."""
+    return finished.copy(tmp_path / "it's a copy")
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,8 @@ from typing import Any
 
 import torch
 
-from certifuse.components import Found, assemble, load_complete, load_component, read_header, save_complete
+from certifuse.component_files import load_component, read_header
+from certifuse.components import Found, assemble, load_complete, save_complete
 from certifuse.errors import UserError
 from certifuse.models.fused_network import FusedNetwork
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from safetensors import safe_open
 
-from certifuse.components import NotAComponentError, read_header
+from certifuse.component_files import NotAComponentError, read_header
 from certifuse.errors import UserError
 
 BATCH_NORM_STATISTICS = ("running_mean", "running_var", "num_batches_tracked")

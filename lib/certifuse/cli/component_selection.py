@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from certifuse import layout
-from certifuse.components import Found, find_components, read_header
+from certifuse.component_files import read_header
+from certifuse.components import Found, find_components
 from certifuse.errors import UserError
 
 SELECTORS = {"architecture": "--architecture", "fusion": "--fusion-type", "lam": "--lambda", "seed": "--seed"}

@@ -61,7 +61,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     _add_selectors(evaluate, "a complete file, a run, one of its epochs, or a directory above runs", required=False)
     _add_parts(evaluate)
     evaluate.add_argument("--images", type=Path, required=True, metavar="FILE", help="images of the workflow")
-    evaluate.add_argument("--split", choices=SPLITS, default="test", help="which images (default: test)")
+    evaluate.add_argument("--split", choices=SPLITS, required=True, help="which images; the test images are for finished models, once")
     evaluate.add_argument("--splits", type=Path, metavar="FILE", help="splits of the workflow, for --split validation")
     evaluate.add_argument("--threads", type=_positive, default=1, metavar="N", help="CPU threads (default: 1)")
     evaluate.set_defaults(run=run_evaluate)

@@ -50,3 +50,8 @@ def run_step(step: Callable[[], None]) -> None:
         for line in str(error).splitlines():
             logging.error("error: %s", line)
         sys.exit(USER_ERROR_STATUS)
+    except RuntimeError as error:
+        if type(error).__name__ != "OutOfMemoryError":  # torch's, by name: this module does not import torch
+            raise
+        logging.error("error: the device is out of memory: lower batch_size (%s)", str(error).splitlines()[0])
+        sys.exit(USER_ERROR_STATUS)

@@ -146,6 +146,11 @@ def _npz_images(images: NDArray[Any], where: str) -> Tensor:
     if images.dtype != np.uint8 or images.ndim not in (3, 4):
         found = f"{images.dtype} {images.shape}"
         raise UserError(f"{where}: expected uint8 (N, H, W, C) or (N, H, W), found {found}; convert the array")
+    if images.ndim == 4 and images.shape[-1] not in (1, 3, 4):
+        raise UserError(
+            f"{where}: expected (N, H, W, C) with 1, 3 or 4 channels, found {images.shape}; "
+            "transpose(0, 2, 3, 1) turns (N, C, H, W) into it"
+        )
     return _channels_first(images if images.ndim == 4 else images[..., None])
 
 

@@ -2,7 +2,8 @@
 
 Two kinds of rows. `seed`: one network against one average on the same test images, with McNemar's exact test,
 Holm-adjusted over all such rows of one predictor and baseline. `cell`: the mean over the seeds, with a bootstrap
-over the test images (seeds kept) and, where there are two seeds or more, a t interval over the seeds.
+over the test images (seeds kept), its p-values Holm-adjusted over these cells, and, where there are two seeds or
+more, a t interval over the seeds.
 Shapes: S seeds, N test images.
 """
 
@@ -24,8 +25,16 @@ PREDICTORS = ("fused", "fused_plus_experts")
 BASELINES = ("probability_average_finetuned", "probability_average_before")
 COLUMNS = (
     *("level", "architecture", "fusion", "lambda", "seed", "predictor", "baseline", "n_test", "seeds"),
-    *("difference_points", "low_points", "high_points", "bootstrap_p", "t_low_points", "t_high_points"),
-    *("only_predictor_right", "only_baseline_right", "mcnemar_p", "mcnemar_p_holm", "seeds_significant"),
+    *(
+        "difference_points",
+        "low_points",
+        "high_points",
+        "bootstrap_p",
+        "bootstrap_p_holm",
+        "t_low_points",
+        "t_high_points",
+    ),
+    *("only_predictor_right", "only_baseline_right", "mcnemar_p", "mcnemar_p_holm", "seeds_significant", "seeds_worse"),
 )
 
 
@@ -44,7 +53,10 @@ def compare_cells(settings: CompareStep, results: Path) -> None:
             seeds = [row for cell in settings.cells() for row in _seed_rows(correct, cell, predictor, baseline)]
             for row, adjusted in zip(seeds, holm([row["mcnemar_p"] for row in seeds]), strict=True):
                 row["mcnemar_p_holm"] = float(adjusted)
-            rows += seeds + _cell_rows(settings, correct, seeds, predictor, baseline)
+            cells = _cell_rows(settings, correct, seeds, predictor, baseline)
+            for row, adjusted in zip(cells, holm([row["bootstrap_p"] for row in cells]), strict=True):
+                row["bootstrap_p_holm"] = float(adjusted)
+            rows += seeds + cells
     write_rows(results / layout.COMPARISON, rows, COLUMNS)
 
 
@@ -105,7 +117,7 @@ def _cell_rows(
         theirs = np.stack([correct[(cell.architecture, cell.seed)][baseline] for cell in cells])
         boot = paired_bootstrap(ours, theirs, statistics.bootstrap_samples, statistics.confidence, statistics.seed)
         over_seeds = t_interval([row["difference_points"] for row in members], statistics.confidence)
-        alpha = 1 - statistics.confidence
+        differing = [row for row in members if row["mcnemar_p_holm"] < 1 - statistics.confidence]
         rows.append(
             {
                 "level": "cell",
@@ -118,7 +130,8 @@ def _cell_rows(
                 "bootstrap_p": boot.p_value,
                 "t_low_points": over_seeds.low,
                 "t_high_points": over_seeds.high,
-                "seeds_significant": sum(row["mcnemar_p_holm"] < alpha for row in members),
+                "seeds_significant": len(differing),
+                "seeds_worse": sum(row["difference_points"] < 0 for row in differing),
             }
         )
     return rows

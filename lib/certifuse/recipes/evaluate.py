@@ -1,8 +1,8 @@
 """Score predictors on the test images: the part that cells and baselines share.
 
 Temperature is fitted on the validation images; the test images are only scored. Stacking is fitted on the fusion
-images, and only for experts that have not trained on them: what they say of their own training images is
-overconfident, and a stacking fitted on it would be a straw man.
+images with a penalty that the validation images choose, and only for experts that have not trained on the fusion
+images: what they say of their own training images is overconfident, and a stacking fitted on it would be a straw man.
 Shapes: E experts, N images, K classes.
 """
 
@@ -124,8 +124,9 @@ class ScoreSheet:
             self._add_bins(predictor, calibrated, log_probs_NK)
         self._add_classes(predictor, test_NK)
         self.predictions[f"{predictor}/predicted"] = test_NK.argmax(-1).to(torch.int16)
-        true_probs_N = test_NK.gather(1, labels_N[:, None])[:, 0].exp()
-        self.predictions[f"{predictor}/probability_of_label"] = true_probs_N.to(torch.float16)
+        label_N = test_NK.gather(1, labels_N[:, None])[:, 0]
+        self.predictions[f"{predictor}/log_probability_of_label"] = label_N.to(torch.float32)
+        self.predictions[f"{predictor}/log_confidence"] = test_NK.amax(-1).to(torch.float32)
 
     def add_experts(self, stage: str, logits: ExpertLogits) -> None:
         """The experts of one stage: each alone, every way to combine them, and how they differ."""
@@ -159,9 +160,13 @@ class ScoreSheet:
 
     def _add_stacking(self, stage: str, test_ENK: Tensor, validation_ENK: Tensor, fusion_ENK: Tensor) -> None:
         log_probs_ENK = functional.log_softmax(fusion_ENK.double(), -1)
-        stacking = combination.fit_stacking(log_probs_ENK, self.labels.fusion, self.settings.stacking_l2)
-        self.add(f"stacking_{stage}", {"fit_converged": int(stacking.converged)})
-        self.add_soft(f"stacking_{stage}", stacking.log_probs(test_ENK), stacking.log_probs(validation_ENK))
+        fits = [
+            (l2, combination.fit_stacking(log_probs_ENK, self.labels.fusion, l2)) for l2 in self.settings.stacking_l2
+        ]
+        losses = [scores.nll_nats(fit.log_probs(validation_ENK), self.labels.validation) for _, fit in fits]
+        l2, best = fits[losses.index(min(losses))]
+        self.add(f"stacking_{stage}", {"l2": l2, "fit_converged": int(best.converged)})
+        self.add_soft(f"stacking_{stage}", best.log_probs(test_ENK), best.log_probs(validation_ENK))
 
     def _add_bins(self, predictor: str, calibrated: int, log_probs_NK: Tensor) -> None:
         bins = calibration.reliability_bins(log_probs_NK, self.labels.test, self.settings.calibration_bins)

@@ -28,7 +28,7 @@ def evaluate_baselines(
     output: Path,
 ) -> None:
     """Write the scores of the stages `before` and `finetuned` (expert files each) and of `single` (one file)."""
-    runtime = runtimes.start(settings.execution)
+    runtime = runtimes.start(settings.execution, training=False)
     parts = image_parts(load_image_set(images_file), load_splits(splits_file), runtime)
     identity = {"architecture": family["architecture"], "fusion": BASELINE, "lambda": "", "seed": family["seed"]}
     sheet = ScoreSheet(identity, settings.evaluation, parts.labels())

@@ -25,7 +25,7 @@ def evaluate_fusion(
     output: Path,
 ) -> None:
     """Write the scores of the cell whose components are in a directory."""
-    runtime = runtimes.start(settings.execution)
+    runtime = runtimes.start(settings.execution, training=False)
     parts = image_parts(load_image_set(images_file), load_splits(splits_file), runtime)
     found = find_components(components)
     network = load_network(found.experts, found.fusion, found.global_head)

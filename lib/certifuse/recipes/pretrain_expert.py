@@ -7,10 +7,11 @@ from typing import Any
 
 from torch import Tensor
 
-from certifuse.components import build_expert, expert_spec, save_component
+from certifuse.component_files import save_component
 from certifuse.data.image_set import load_image_set
 from certifuse.data.splits import Splits, load_splits
 from certifuse.errors import UserError
+from certifuse.experts import build_expert, expert_spec
 from certifuse.provenance import write_json
 from certifuse.randomness import derive_seed, initialising
 from certifuse.settings.base import Settings

@@ -13,17 +13,15 @@ from typing import Any, cast
 from torch import Tensor
 
 from certifuse import layout
+from certifuse.component_files import Component, load_component, save_component
 from certifuse.components import (
-    Component,
     Found,
     assemble,
     build_fusion_module,
     find_components,
     fusion_spec,
-    load_component,
     network_specs,
     save_complete,
-    save_component,
 )
 from certifuse.data.image_set import load_image_set
 from certifuse.data.splits import load_splits

@@ -49,9 +49,11 @@ COMPARISON = _CELL | {
     "low_points": "float64",
     "high_points": "float64",
     "bootstrap_p": "float64",
+    "bootstrap_p_holm": "float64",
     "mcnemar_p": "float64",
     "mcnemar_p_holm": "float64",
     "seeds_significant": "Int64",
+    "seeds_worse": "Int64",
     "t_low_points": "float64",
     "t_high_points": "float64",
 }

@@ -103,8 +103,14 @@ def _compared(key: tuple[Any, ...], members: list[Row]) -> TableRow:
     cells = [*names, predictor_name(predictor), _seeds(members[0])]
     for baseline in AGAINST:
         row = by_baseline.get(baseline)
-        cells += ["absent", ""] if row is None else [_difference(row), f"{row['seeds_significant']} of {row['seeds']}"]
+        cells += ["absent", ""] if row is None else [_difference(row), _significant(row)]
     return TableRow(tuple(cells))
+
+
+def _significant(row: Row) -> str:
+    """Seeds that differ significantly, and how many of them for the worse."""
+    worse = f", {row['seeds_worse']} worse" if row["seeds_worse"] else ""
+    return f"{row['seeds_significant']} of {row['seeds']}{worse}"
 
 
 def _difference(row: Row) -> str:

@@ -39,8 +39,8 @@ ESTIMATES = (
     "one_model_standard_error_points",
 )
 COMPARED = (
-    *("n_test", "seeds", "difference_points", "low_points", "high_points", "bootstrap_p"),
-    *("t_low_points", "t_high_points", "seeds_significant"),
+    *("n_test", "seeds", "difference_points", "low_points", "high_points", "bootstrap_p", "bootstrap_p_holm"),
+    *("t_low_points", "t_high_points", "seeds_significant", "seeds_worse"),
 )
 GAPS = ("missing_seeds", "reason")
 COLUMNS = {

@@ -10,8 +10,11 @@ class EvaluationSettings(Settings):
 
     batch_size: Count = Field(default=512, description="Images per forward pass.")
     calibration_bins: Count = Field(default=15, description="Equal-width confidence bins of ECE and diagrams.")
-    stacking_l2: NonNegative = Field(
-        default=1.0, description="Penalty that draws the stacked linear classifier towards the average of the experts."
+    stacking_l2: tuple[NonNegative, ...] = Field(
+        default=(1.0, 0.1, 0.01, 0.001),
+        min_length=1,
+        description="Penalties that draw the stacked linear classifier towards the average of the experts; validation "
+        "images choose among them.",
     )
 
 

@@ -19,6 +19,6 @@ class ExecutionSettings(Settings):
     )
     channels_last: Literal["auto", "on", "off"] = Field(default="auto", description="`auto`: on.")
     compile: Literal["auto", "on", "off"] = Field(
-        default="auto", description="torch.compile. `auto`: on for CUDA, off for the CPU (no gain for small networks)."
+        default="auto", description="torch.compile in training. `auto`: on for CUDA with a C compiler, off for the CPU."
     )
     deterministic: bool = Field(default=True, description="Deterministic kernels only.")

@@ -57,7 +57,9 @@ class FusionModuleSettings(Settings):
     input_dim: Count | None = Field(
         default=None, description="Project each expert's feature to this size first; null: use the feature as it is."
     )
-    hidden_dim: Count | None = Field(default=None, description="Hidden size of the module; null: its input size.")
+    hidden_dim: Count | None = Field(
+        default=None, description="Hidden size of the module; null: the size of one (projected) feature."
+    )
     dropout: Probability = Field(default=0.2, description="Dropout inside the fusion module.")
     attention_heads: Count = Field(
         default=8, description="Heads of TransformerBase; the largest divisor of the feature size up to this is used."

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import math
 import sys
 import time
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from certifuse.rows import write_rows
+from certifuse.training.epoch import NonFiniteLossError
 from certifuse.training.resume import ResumeStore, Snapshot
 from certifuse.training.telemetry import Telemetry
 
@@ -84,6 +86,8 @@ def train(
         while not _finished(run, settings):
             epoch = len(run.rows)
             row = {"epoch": epoch + 1, **trainee.train(epoch), **trainee.validate()}
+            if not math.isfinite(row["val_loss"]):
+                raise NonFiniteLossError(f"the validation loss is not finite in epoch {epoch + 1}: lower the rates")
             run.rows.append(row)
             if _rank(row) > _rank(run.rows[run.best_epoch - 1]) or run.best_epoch == epoch + 1:
                 run.best_epoch = epoch + 1

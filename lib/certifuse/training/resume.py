@@ -99,6 +99,9 @@ class ResumeStore:
             ) from None
         except OSError as error:
             log.warning("%s: cannot be locked (%s), so a second run of %s would go unnoticed", self.lock, error, run)
+        for path in self.directory.glob("*.safetensors"):  # of other settings, which would only take up room
+            if path not in (self.newest, self.previous):
+                path.unlink()
         note = {"run": run, "epochs": epochs, "pid": os.getpid(), "host": socket.gethostname()}
         write_json(self.runner, note | {"started_unix_s": time.time()})
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import shutil
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from certifuse.errors import UserError
 from certifuse.randomness import make_deterministic
 from certifuse.settings.execution import ExecutionSettings
+from certifuse.training.lease import take_gpu
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class Runtime:
             "compile": self.compile,
             "deterministic": self.deterministic,
             "threads": self.threads,
-            "tf32": bool(cuda and torch.backends.cuda.matmul.allow_tf32),
+            "tf32": bool(cuda and (torch.backends.cuda.matmul.allow_tf32 or torch.backends.cudnn.allow_tf32)),
         }
 
 
@@ -78,8 +80,16 @@ def keep_freed_memory() -> None:
         mallopt(mmap_threshold, 2**30)
 
 
-def start(settings: ExecutionSettings) -> Runtime:
-    """Decide every `auto` and set threads, determinism and allocation for this process.
+def has_compiler() -> bool:
+    """Whether there is the C compiler that torch.compile builds its launchers with."""
+    return any(shutil.which(name) for name in ("cc", "gcc", "clang"))
+
+
+def start(settings: ExecutionSettings, *, training: bool = True) -> Runtime:
+    """Decide every `auto` and set threads, determinism, precision and allocation for this process.
+
+    Evaluation (`training=False`) makes one pass, which no compilation pays for. On CUDA the process takes the GPU that
+    it was assigned, or a lease on a free one (see `lease`).
 
     Raises:
         UserError: CUDA was asked for and there is none.
@@ -87,18 +97,19 @@ def start(settings: ExecutionSettings) -> Runtime:
     if settings.device == "cuda" and not torch.cuda.is_available():
         raise UserError("execution.device: expected a CUDA device, found none: use auto or cpu, or a GPU node")
     use_cuda = settings.device != "cpu" and torch.cuda.is_available()
-    device = torch.device("cuda" if use_cuda else "cpu")
+    device = torch.device("cuda", take_gpu(torch.cuda.device_count())) if use_cuda else torch.device("cpu")
     if settings.deterministic:
         make_deterministic(settings.threads)
     else:
         torch.set_num_threads(settings.threads)
     keep_freed_memory()
+    torch.backends.cudnn.allow_tf32 = False
     automatic = {"auto": computes_in_bf16(device), "bf16": True, "fp32": False}
     return Runtime(
         device=device,
         bf16=automatic[settings.precision],
         channels_last=settings.channels_last != "off",
-        compile=settings.compile == "on" or (settings.compile == "auto" and use_cuda),
+        compile=training and (settings.compile == "on" or (settings.compile == "auto" and use_cuda and has_compiler())),
         deterministic=settings.deterministic,
         threads=settings.threads,
     )
