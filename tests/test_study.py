@@ -358,7 +358,8 @@ TOUCHES = [
 
 @pytest.mark.parametrize(("path", "value", "touched"), TOUCHES, ids=[case[0] for case in TOUCHES])
 def test_a_key_touches_the_settings_of_its_rules_alone(path: str, value: Any, touched: set[str]) -> None:
-    before, after = slices(read_study(DEFAULT)), slices(read_study(changed(path, value)))
+    config = changed("fusion.per_fusion", {"TransformerBase": {"expert_lr": 5e-4, "fusion_lr": 1e-3}})
+    before, after = slices(read_study(config)), slices(read_study(changed(path, value, config)))
     assert {rule for rule, text in before.items() if after[rule] != text} == touched
 
 

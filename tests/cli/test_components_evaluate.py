@@ -24,6 +24,9 @@ def images(tmp_path):
     return image_set
 
 
+TEST = ("--split", "test")
+
+
 def brute_force(network, image_set, pixels, labels):
     """Top-1 in percent and mean NLL of each predictor, one image at a time."""
     sums = {}
@@ -55,13 +58,13 @@ def test_scores_equal_brute_force(store, images, tmp_path, certifuse, certifuse_
     run, file = store(), tmp_path / "images.safetensors"
     expected = brute_force(run.network, images, images.test_images, images.test_labels)
     assert len({nll for _, nll in expected.values()}) == 4
-    by_directory = certifuse_json("components", "evaluate", run.directory, "--images", file)
-    by_file = certifuse_json("components", "evaluate", run.complete, "--images", file)
+    by_directory = certifuse_json("components", "evaluate", run.directory, "--images", file, *TEST)
+    by_file = certifuse_json("components", "evaluate", run.complete, "--images", file, *TEST)
     assert_scores(table_of(by_directory["scores"]), expected)
     assert by_file["scores"] == by_directory["scores"]
     assert {row["images"] for row in by_file["scores"]} == {30}
 
-    code, out, _ = certifuse("components", "evaluate", run.directory, "--images", file)
+    code, out, _ = certifuse("components", "evaluate", run.directory, "--images", file, *TEST)
     assert code == 0
     assert "30 test images" in out
     shown = {line.split()[0]: line.split()[1:] for line in out.splitlines()[-4:]}
@@ -85,10 +88,12 @@ def test_validation_images_and_experts_alone(store, images, tmp_path, certifuse_
 def test_refusals(store, images, tmp_path, refused):
     run, coloured, file = store(), store(seed=1, in_channels=3), tmp_path / "images.safetensors"
     evaluate = ("components", "evaluate", "--images", file)
-    assert "(3, 3)" in refused(*evaluate, coloured.directory)
-    assert "found (1, 3)" in refused(*evaluate, coloured.directory)
+    assert "(3, 3)" in refused(*evaluate, coloured.directory, *TEST)
+    assert "found (1, 3)" in refused(*evaluate, coloured.directory, *TEST)
     assert "--splits FILE" in refused(*evaluate, run.directory, "--split", "validation")
-    assert "--splits FILE" in refused(*evaluate, run.directory, "--splits", file)
-    assert str(run.head) in refused("components", "evaluate", run.directory, "--images", run.head)
-    assert "expected no --num-experts" in refused(*evaluate, run.complete, "--num-experts", 1)
-    assert str(tmp_path / "none") in refused("components", "evaluate", run.directory, "--images", tmp_path / "none")
+    assert "--splits FILE" in refused(*evaluate, run.directory, "--splits", file, *TEST)
+    assert str(run.head) in refused("components", "evaluate", run.directory, "--images", run.head, *TEST)
+    assert "expected no --num-experts" in refused(*evaluate, run.complete, "--num-experts", 1, *TEST)
+    assert str(tmp_path / "none") in refused(
+        "components", "evaluate", run.directory, "--images", tmp_path / "none", *TEST
+    )

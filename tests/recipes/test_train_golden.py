@@ -34,7 +34,9 @@ def study(tiny, tmp_path_factory):
     root = tmp_path_factory.mktemp("golden")
     images, splits = root / "images.safetensors", root / "splits.safetensors"
     prepare_images(PrepareStep.from_json('{"data": {"source": "digits"}}'), images)
-    split = SplitSettings(experts=2, shared_fraction=0.2, unique_fraction=0.2, fusion_fraction=0.3, validation_fraction=0.3)
+    split = SplitSettings(
+        experts=2, shared_fraction=0.2, unique_fraction=0.2, fusion_fraction=0.3, validation_fraction=0.3
+    )
     split_images(images, split, splits, root / "splits.json")
     step = tiny.fusion_step()
 

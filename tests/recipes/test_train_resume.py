@@ -121,7 +121,9 @@ def test_every_piece_of_the_state_matters(tiny, tmp_path, monkeypatch, whole, pi
     run = tiny.prepare(tmp_path, execution=LAYOUTS["fp32"], **SAVING, **CHOICES)
     cut_off(run, monkeypatch, 3)
     store, snapshot = stored(run)
-    name = next(name for name in sorted(snapshot.tensors) if piece in name and snapshot.tensors[name].is_floating_point())
+    name = next(
+        name for name in sorted(snapshot.tensors) if piece in name and snapshot.tensors[name].is_floating_point()
+    )
     progress = snapshot.progress
     if piece == "best/":  # the best weights matter where the best epoch is behind
         progress = progress | {"rows": [row | {"val_accuracy": 100.0} for row in progress["rows"]], "best_epoch": 1}
@@ -176,7 +178,9 @@ def test_the_state_from_other_inputs_is_not_taken(tiny, tmp_path, monkeypatch):
 def test_an_expert_that_is_cut_off_ends_as_the_uninterrupted_one(tiny, tmp_path, monkeypatch):
     training = ExpertTraining(epochs=3, batch_size=16, lr=0.05, warmup_epochs=0.5, augmentation="cutmix")
     execution = LAYOUTS["fp32 channels_last"]
-    step = PretrainStep(architecture={"name": "resnet", "width": 4, "blocks": [1, 1]}, training=training, execution=execution)
+    step = PretrainStep(
+        architecture={"name": "resnet", "width": 4, "blocks": [1, 1]}, training=training, execution=execution
+    )
 
     def pretrain(where):
         files = tiny.files(where, save_interval_s=0.0)

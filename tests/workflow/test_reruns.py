@@ -138,6 +138,8 @@ def test_a_missing_cell_is_shown_as_missing_with_only_finished_and_run_without(c
     for path in (copied.root / cell).iterdir():
         path.unlink()
     assert copied.planned("--config", "only_finished=true") == GATHER
+    outdated = ("--config", "only_finished=true", 'fusion={"fusion_lr": 0.003}')
+    assert copied.planned(*outdated) == GATHER, "cells of other settings are not run either"
 
     done = copied.snakemake("results/metrics/missing.csv", "--config", "only_finished=true")
     assert done.returncode == 0, done.stdout + done.stderr

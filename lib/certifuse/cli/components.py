@@ -32,7 +32,7 @@ left out and the network averages the experts; a fusion module that is named wit
 LOAD_EXAMPLE = """
   certifuse components load-complete results/fusion_checkpoints --fusion-type TransformerBase --seed 0"""
 EVALUATE_EXAMPLE = """
-  certifuse components evaluate RUN --images results/data/images.safetensors
+  certifuse components evaluate RUN --images results/data/images.safetensors --split test
   certifuse components evaluate mixed.safetensors --images results/data/images.safetensors \\
       --split validation --splits results/splits/splits.safetensors"""
 
@@ -61,7 +61,9 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     _add_selectors(evaluate, "a complete file, a run, one of its epochs, or a directory above runs", required=False)
     _add_parts(evaluate)
     evaluate.add_argument("--images", type=Path, required=True, metavar="FILE", help="images of the workflow")
-    evaluate.add_argument("--split", choices=SPLITS, required=True, help="which images; the test images are for finished models, once")
+    evaluate.add_argument(
+        "--split", choices=SPLITS, required=True, help="which images; the test images are for finished models, once"
+    )
     evaluate.add_argument("--splits", type=Path, metavar="FILE", help="splits of the workflow, for --split validation")
     evaluate.add_argument("--threads", type=_positive, default=1, metavar="N", help="CPU threads (default: 1)")
     evaluate.set_defaults(run=run_evaluate)
