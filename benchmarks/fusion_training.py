@@ -2,10 +2,10 @@
 
     python benchmarks/fusion_training.py --threads 2 > fusion_training.json
 
-Both train the same network (four ResNet-8 experts of width 16, concatenation, 100 classes) on the same 32 x 32 uint8
-images in batches of 64 with the same loss, optimiser, clipping and augmentation (crop and flip). Ours is `EpochTrainer`
-under the library's automatic choices. The plain loop is what one writes first: `Dataset`, `DataLoader` (0 or 2
-workers, whichever is faster), torchvision transforms per image, fp32, `.item()` at every step.
+Both train the same network (four thin experts, by default ResNet-8 of width 16; concatenation; 100 classes) on the
+same 32 x 32 uint8 images in batches of 64 with the same loss, optimiser, clipping and augmentation (crop and flip).
+Ours is `EpochTrainer` under the library's automatic choices. The plain loop is what one writes first: `Dataset`,
+`DataLoader` (0 or 2 workers, whichever is faster), torchvision transforms per image, fp32, `.item()` at every step.
 
 Each side lives in a process of its own, so that no setting of the library helps or hurts the other. They take turns,
 one waiting while the other is timed; the first turn warms up, and medians over the others are compared. Quote the
@@ -28,6 +28,14 @@ EXPERT_LR, FUSION_LR, EXPERT_CLIP, FUSION_CLIP = 1e-4, 1e-3, 5.0, 1.0
 ENOUGH_RATIO = 2.4
 """What two CPU cores with bf16 arithmetic should reach."""
 
+ARCHITECTURES: dict[str, dict[str, Any]] = {
+    "resnet": {"width": 16, "blocks": [1, 1, 1]},
+    "densenet": {"growth": 8, "blocks": [2, 2, 2], "bottleneck": 2, "dropout": 0.0},
+    "improved_wide_resnet": {"depth": 10, "widen_factor": 1, "dropout": 0.0},
+    "resnext": {"blocks": [1, 1, 1], "cardinality": 4, "base_width": 4, "width": 16, "expansion": 2, "dropout": 0.0},
+}
+"""The sizes of `config/cifar100_small.yaml`."""
+
 Measure = Callable[[int], float]
 """Train for a number of steps; returns images per second."""
 
@@ -41,25 +49,24 @@ def synthetic_images() -> tuple[Any, Any]:
     return images_NCHW, torch.randint(CLASSES, (IMAGES,), generator=generator)
 
 
-def fresh_network() -> Any:
+def fresh_network(architecture: str) -> Any:
     """Four experts, concatenation and a global head; the same weights on both sides."""
     import torch
 
     from certifuse.models.architectures import build_architecture
     from certifuse.models.fused_network import FusedNetwork
     from certifuse.models.fusion import build_fusion
-    from certifuse.settings.architectures import ResNetSettings
+    from certifuse.settings.architectures import ARCHITECTURE_SETTINGS
     from certifuse.settings.fusion import FusionModuleSettings
 
     torch.manual_seed(0)
-    experts = [
-        build_architecture("resnet", ResNetSettings(width=16, blocks=(1, 1, 1)), CLASSES) for _ in range(EXPERTS)
-    ]
+    settings = ARCHITECTURE_SETTINGS[architecture].from_json(json.dumps(ARCHITECTURES[architecture]))
+    experts = [build_architecture(architecture, settings, CLASSES) for _ in range(EXPERTS)]
     fusion = build_fusion("concatenation", EXPERTS, experts[0].feature_dim, FusionModuleSettings())
     return FusedNetwork(experts, fusion, CLASSES)
 
 
-def prepare_ours(threads: int) -> tuple[Measure, dict[str, Any]]:
+def prepare_ours(architecture: str, threads: int) -> tuple[Measure, dict[str, Any]]:
     """The library: images resident on the device, batched augmentation, automatic precision and layout."""
     import torch
 
@@ -90,7 +97,7 @@ def prepare_ours(threads: int) -> tuple[Measure, dict[str, Any]]:
     )
     images_NCHW, labels_N = synthetic_images()
     images = ImageSet(images_NCHW, labels_N, images_NCHW[:1], labels_N[:1], CLASSES, "synthetic")
-    network = fresh_network()
+    network = fresh_network(architecture)
     runtime.place(network)
     trainer = EpochTrainer(
         network=network,
@@ -116,7 +123,7 @@ def prepare_ours(threads: int) -> tuple[Measure, dict[str, Any]]:
     return measure, runtime.record()
 
 
-def prepare_plain(threads: int, workers: int) -> tuple[Measure, dict[str, Any]]:
+def prepare_plain(architecture: str, threads: int, workers: int) -> tuple[Measure, dict[str, Any]]:
     """The loop that one writes first."""
     import torch
     from PIL import Image
@@ -157,7 +164,7 @@ def prepare_plain(threads: int, workers: int) -> tuple[Measure, dict[str, Any]]:
         persistent_workers=workers > 0,
         multiprocessing_context="fork" if workers else None,
     )
-    network = fresh_network().train()
+    network = fresh_network(architecture).train()
     fused_parameters = [*network.fusion.parameters(), *network.global_head.parameters()]
     expert_optimiser = torch.optim.AdamW(network.experts.parameters(), lr=EXPERT_LR, weight_decay=WEIGHT_DECAY)
     fusion_optimiser = torch.optim.AdamW(fused_parameters, lr=FUSION_LR, weight_decay=WEIGHT_DECAY)
@@ -183,7 +190,7 @@ def prepare_plain(threads: int, workers: int) -> tuple[Measure, dict[str, Any]]:
                 loss = loss + LAMBDA * functional.cross_entropy(logits, labels, label_smoothing=LABEL_SMOOTHING)
             global_logits = network.global_head(network.fusion(torch.stack(features)))
             loss = loss + functional.cross_entropy(global_logits, labels, label_smoothing=LABEL_SMOOTHING)
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(network.experts.parameters(), EXPERT_CLIP)
             torch.nn.utils.clip_grad_norm_(fused_parameters, FUSION_CLIP)
             expert_optimiser.step()
@@ -195,25 +202,25 @@ def prepare_plain(threads: int, workers: int) -> tuple[Measure, dict[str, Any]]:
     return measure, {"precision": "fp32", "threads": threads, "workers": workers}
 
 
-def serve(side: str, threads: int, pipe: Connection) -> None:
+def serve(side: str, architecture: str, threads: int, pipe: Connection) -> None:
     """One side in its own process: say what runs, then train whenever told to, until told zero steps."""
     if side == "ours":
-        measure, about = prepare_ours(threads)
+        measure, about = prepare_ours(architecture, threads)
     else:
-        measure, about = prepare_plain(threads, workers=int(side.removeprefix("plain_")))
+        measure, about = prepare_plain(architecture, threads, workers=int(side.removeprefix("plain_")))
     pipe.send(about)
     while steps := pipe.recv():
         pipe.send(measure(steps))
 
 
-def alternate(steps: int, threads: int, repetitions: int) -> dict[str, dict[str, Any]]:
+def alternate(architecture: str, steps: int, threads: int, repetitions: int) -> dict[str, dict[str, Any]]:
     """Images per second of every side, one value per repetition, taken in turns."""
     context = multiprocessing.get_context("spawn")
     pipes: dict[str, Connection] = {}
     results: dict[str, dict[str, Any]] = {}
     for side in ("ours", "plain_0", "plain_2"):
         pipes[side], end = context.Pipe()
-        context.Process(target=serve, args=(side, threads, end)).start()
+        context.Process(target=serve, args=(side, architecture, threads, end)).start()
         end.close()  # a side that fails then ends the benchmark instead of leaving it waiting
         results[side] = {"settings": pipes[side].recv(), "images_per_second": []}
     for repetition in range(repetitions + 1):
@@ -232,6 +239,7 @@ def alternate(steps: int, threads: int, repetitions: int) -> dict[str, dict[str,
 def main() -> None:
     """Measure and print one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--architecture", choices=ARCHITECTURES, default="resnet", help="of the experts (resnet)")
     parser.add_argument("--steps", type=int, default=40, help="steps of each timed turn (40)")
     parser.add_argument("--threads", type=int, default=2, help="torch threads of each side (2)")
     parser.add_argument("--repetitions", type=int, default=5, help="timed turns of each side (5)")
@@ -239,11 +247,12 @@ def main() -> None:
 
     from certifuse.provenance import environment_record
 
-    sides = alternate(arguments.steps, arguments.threads, arguments.repetitions)
+    sides = alternate(arguments.architecture, arguments.steps, arguments.threads, arguments.repetitions)
     ours, *plain = (side["median_images_per_second"] for side in sides.values())
     record = {
         "ratio": round(ours / max(plain), 2),
         "expected_ratio_on_two_bf16_cores": ENOUGH_RATIO,
+        "architecture": {"name": arguments.architecture, **ARCHITECTURES[arguments.architecture]},
         "threads": arguments.threads,
         "batch_size": BATCH_SIZE,
         "steps": arguments.steps,

@@ -1,4 +1,4 @@
-"""What several test directories share: one thread, a tiny image set, its splits and experts, and a run of the recipe."""
+"""What several test directories share: one thread, a tiny image set, its splits and experts, a run of the recipe."""
 
 import csv
 import json

@@ -222,7 +222,12 @@ def test_the_root_holds_nothing_but_the_version():
     assert {name for name in names if not (LIBRARY / name).is_dir() and not (LIBRARY / f"{name}.py").is_file()} == set()
 
 
-FINGERPRINT = "import sys; from pathlib import Path; from certifuse.provenance import source_fingerprint; print(source_fingerprint(Path(sys.argv[1])))"
+FINGERPRINT = """
+import sys
+from pathlib import Path
+from certifuse.provenance import source_fingerprint
+print(source_fingerprint(Path(sys.argv[1])))
+"""
 
 
 def test_the_place_of_the_checkout_is_not_seen_and_nothing_heavy_is_imported(tmp_path):

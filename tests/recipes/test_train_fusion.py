@@ -11,7 +11,7 @@ from certifuse.components import find_components, load_complete, load_network
 from certifuse.data.image_set import load_image_set
 from certifuse.data.splits import load_splits
 from certifuse.errors import UserError
-from certifuse.experts import expert_spec
+from certifuse.experts import build_expert, expert_spec
 from certifuse.provenance import digest_file
 from certifuse.recipes.train_fusion import train_fusion
 from certifuse.training import runtime as runtimes
@@ -212,20 +212,18 @@ def test_fine_tuned_experts_get_a_fresh_fusion_module(tiny, tmp_path):
 
 def test_experts_of_another_size_are_stored_as_what_they_are(tiny, tmp_path):
     """Earlier experts may differ from the pre-trained ones, in number too; their own files describe the components."""
-    sizes = {"name": "resnet", "width": 6, "blocks": [1, 1]}
-    wide = write_experts(tmp_path / "wide", sizes, count=3)
-    run = first_row(tiny, tmp_path / "run", initial_components=str(wide))
+    deep, wide = ({"name": "resnet"} | size for size in ({"width": 6, "blocks": [1, 1]}, {"width": 12, "blocks": [1]}))
+    earlier = write_experts(tmp_path / "earlier", deep, deep, wide)  # 12 features each
+    run = first_row(tiny, tmp_path / "run", initial_components=str(earlier))
     found = find_components(run.directory)
-    assert [read_header(path)["spec"]["architecture"] for path in found.experts] == [sizes] * 3
+    assert [read_header(path)["spec"]["architecture"] for path in found.experts] == [deep, deep, wide]
     accuracy, _, _ = validated(run, load_network(*found))
     assert float(accuracy) == float(run.rows[0]["val_accuracy"])
 
 
-def write_experts(directory, sizes, count):
-    from certifuse.experts import build_expert
-
-    spec = expert_spec(sizes, 4, 1)
-    for index in range(count):
+def write_experts(directory, *sizes):
+    for index, own in enumerate(sizes):
+        spec = expert_spec(own, 4, 1)
         save_component(directory / "experts" / f"expert_{index}.safetensors", spec, build_expert(spec).state_dict())
     return directory
 
@@ -254,7 +252,7 @@ def test_earlier_components_that_do_not_fit_are_refused(tiny, tmp_path, trained,
 
 def test_experts_of_another_architecture_are_refused(tiny, tmp_path):
     sizes = {"name": "densenet", "growth": 4, "blocks": [1, 1], "bottleneck": 2, "compression": 0.5, "dropout": 0.0}
-    experts = find_components(write_experts(tmp_path / "other", sizes, count=2)).experts
+    experts = find_components(write_experts(tmp_path / "other", sizes, sizes)).experts
     with pytest.raises(UserError, match="expected an expert of architecture resnet, found densenet"):
         tiny.train(tmp_path / "run", files={"experts": tuple(experts)})
 
@@ -294,7 +292,7 @@ def test_a_second_runner_does_not_touch_the_epochs_of_the_first(tiny, tmp_path, 
         raise BlockingIOError
 
     monkeypatch.setattr("fcntl.lockf", held)
-    with pytest.raises(UserError, match="another process is already training resnet-concatenation-1.0-0"):
+    with pytest.raises(UserError, match=r"another process is already training resnet-concatenation-1\.0-0"):
         tiny.train(tmp_path, epochs=2, save_every=1)
     assert sorted(path.name for path in (run.directory / "epochs").iterdir()) == ["epoch_1", "epoch_2"]
 
