@@ -33,12 +33,11 @@ R = study.results_dir
 SCRIPTS = ROOT / "workflow" / "scripts"
 EXPERTS = range(study.splits.experts)
 
-# One line before every command. glibc would return memory to the system at every training step; cuBLAS must know before
-# CUDA starts. The scripts are a shell variable because an absolute path among the params would rerun all in a moved copy.
+# One line before every command. cuBLAS must know its workspace before CUDA starts. The scripts are a shell variable
+# because an absolute path among the params would rerun all in a moved copy.
 shell.prefix(
     f"set -euo pipefail; SCRIPTS={quote(str(SCRIPTS))}; "
-    f"export PYTHONPATH={quote(str(ROOT / 'lib'))}${{{{PYTHONPATH:+:$PYTHONPATH}}}} CUBLAS_WORKSPACE_CONFIG=:4096:8 "
-    "MALLOC_TRIM_THRESHOLD_=2000000000 MALLOC_MMAP_THRESHOLD_=1000000000; "
+    f"export PYTHONPATH={quote(str(ROOT / 'lib'))}${{{{PYTHONPATH:+:$PYTHONPATH}}}} CUBLAS_WORKSPACE_CONFIG=:4096:8; "
 )
 
 
