@@ -151,7 +151,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
     split = SplitSettings(
         experts=2, shared_fraction=0.2, unique_fraction=0.4, fusion_fraction=0.4, validation_fraction=0.25
     )
-    save_splits(make_splits(images.train_labels, 4, split), root / "splits.safetensors")
+    save_splits(make_splits(images, split), root / "splits.safetensors")
     made = Tiny(root, root / "images.safetensors", root / "splits.safetensors", ())
     experts = []
     for index in range(2):

@@ -21,17 +21,21 @@ def images(tmp_path):
 
     image_set = ImageSet(pixels(40), labels(40), pixels(30), labels(30), num_classes=3, name="noise")
     save_image_set(image_set, tmp_path / "images.safetensors")
+    index = torch.arange(40)
+    sets = (index[:20], index[20:30], index[33:40], index[:0], index[:0])
+    save_splits(Splits((index[:20],), *sets, mean=(MEAN,), std=(STD,)), tmp_path / "splits.safetensors")
     return image_set
 
 
+MEAN, STD = 0.4, 0.3
 TEST = ("--split", "test")
 
 
-def brute_force(network, image_set, pixels, labels):
+def brute_force(network, pixels, labels):
     """Top-1 in percent and mean NLL of each predictor, one image at a time."""
     sums = {}
     for image, label in zip(pixels, labels.tolist(), strict=True):
-        normalised = (image.float() / 255 - image_set.mean[0]) / image_set.std[0]
+        normalised = (image.float() / 255 - MEAN) / STD
         with torch.inference_mode():
             output = network.eval()(normalised[None])
         experts = [logits[0].double().softmax(0) for logits in output.expert_logits_ENK]
@@ -55,16 +59,16 @@ def assert_scores(found, expected):
 
 
 def test_scores_equal_brute_force(store, images, tmp_path, certifuse, certifuse_json):
-    run, file = store(), tmp_path / "images.safetensors"
-    expected = brute_force(run.network, images, images.test_images, images.test_labels)
+    run, files = store(), ("--images", tmp_path / "images.safetensors", "--splits", tmp_path / "splits.safetensors")
+    expected = brute_force(run.network, images.test_images, images.test_labels)
     assert len({nll for _, nll in expected.values()}) == 4
-    by_directory = certifuse_json("components", "evaluate", run.directory, "--images", file, *TEST)
-    by_file = certifuse_json("components", "evaluate", run.complete, "--images", file, *TEST)
+    by_directory = certifuse_json("components", "evaluate", run.directory, *files, *TEST)
+    by_file = certifuse_json("components", "evaluate", run.complete, *files, *TEST)
     assert_scores(table_of(by_directory["scores"]), expected)
     assert by_file["scores"] == by_directory["scores"]
     assert {row["images"] for row in by_file["scores"]} == {30}
 
-    code, out, _ = certifuse("components", "evaluate", run.directory, "--images", file, *TEST)
+    code, out, _ = certifuse("components", "evaluate", run.directory, *files, *TEST)
     assert code == 0
     assert "30 test images" in out
     shown = {line.split()[0]: line.split()[1:] for line in out.splitlines()[-4:]}
@@ -73,13 +77,11 @@ def test_scores_equal_brute_force(store, images, tmp_path, certifuse, certifuse_
 
 def test_validation_images_and_experts_alone(store, images, tmp_path, certifuse_json):
     run, splits = store(), tmp_path / "splits.safetensors"
-    index = torch.arange(40)
-    save_splits(Splits((index[:20],), index[:20], index[20:30], index[33:40], index[:0]), splits)
     record = certifuse_json(
         *("components", "evaluate", run.directory, "--num-experts", 1, "--images", tmp_path / "images.safetensors"),
         *("--split", "validation", "--splits", splits),
     )
-    expected = brute_force(run.network, images, images.train_images[33:], images.train_labels[33:])
+    expected = brute_force(run.network, images.train_images[33:], images.train_labels[33:])
     expected = {"expert_0": expected["expert_0"], "probability_average": expected["expert_0"]}
     assert_scores(table_of(record["scores"]), expected)
     assert record["split"] == "validation"
@@ -87,13 +89,11 @@ def test_validation_images_and_experts_alone(store, images, tmp_path, certifuse_
 
 def test_refusals(store, images, tmp_path, refused):
     run, coloured, file = store(), store(seed=1, in_channels=3), tmp_path / "images.safetensors"
-    evaluate = ("components", "evaluate", "--images", file)
+    without = ("components", "evaluate", "--images", file)
+    evaluate = (*without, "--splits", tmp_path / "splits.safetensors")
     assert "(3, 3)" in refused(*evaluate, coloured.directory, *TEST)
     assert "found (1, 3)" in refused(*evaluate, coloured.directory, *TEST)
-    assert "--splits FILE" in refused(*evaluate, run.directory, "--split", "validation")
-    assert "--splits FILE" in refused(*evaluate, run.directory, "--splits", file, *TEST)
-    assert str(run.head) in refused("components", "evaluate", run.directory, "--images", run.head, *TEST)
+    assert "index splits" in refused(*without, run.directory, "--splits", file, *TEST)
+    assert str(run.head) in refused(*evaluate, run.directory, "--images", run.head, *TEST)
     assert "expected no --num-experts" in refused(*evaluate, run.complete, "--num-experts", 1, *TEST)
-    assert str(tmp_path / "none") in refused(
-        "components", "evaluate", run.directory, "--images", tmp_path / "none", *TEST
-    )
+    assert str(tmp_path / "none") in refused(*evaluate, run.directory, "--images", tmp_path / "none", *TEST)

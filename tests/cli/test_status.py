@@ -213,7 +213,9 @@ def test_absent_configuration(tmp_path, refused):
     ],
 )
 def test_names_are_those_of_the_rules(job, rules):
-    text = (ROOT / "rules" / rules).read_text()
-    pattern = job.replace("{", "{{").replace("}", "}}")
-    assert f"/logs/{pattern}.log" in text
-    assert job.startswith("evaluate") or f"{{layout.RESUME_DIR}}/{pattern}" in text
+    rule = job.partition("/")[0]
+    name = f"tasks.{rule.upper()}"
+    assert getattr(tasks, rule.upper()) == job
+    text = (ROOT / "rules" / rules).read_text().split(f"\nrule {rule}:")[-1].split("\nrule ")[0]
+    assert f"/logs/{{{name}}}.log" in text
+    assert rule.startswith("evaluate") or f"working_directories(R, {name})" in text

@@ -33,7 +33,7 @@ def test_round_trip_to_the_bit(image_set, tmp_path):
     for field in dataclasses.fields(ImageSet):
         stored, original = getattr(loaded, field.name), getattr(image_set, field.name)
         assert torch.equal(stored, original) if isinstance(original, torch.Tensor) else stored == original
-    assert (loaded.mean, loaded.std, loaded.digest) == (image_set.mean, image_set.std, image_set.digest)
+    assert loaded.digest == image_set.digest
 
 
 def test_statistics_equal_numpy_on_the_scaled_images():
@@ -84,17 +84,12 @@ def test_the_digest_sees_every_part(image_set):
         ({"test_labels": torch.tensor([0, -1])}, r"test_labels: expected classes 0\.\.2, found -1\.\.0"),
         ({"test_images": random_images(2, 1, 4, 6)}, r"test_images: expected \(C, H, W\) \(3, 4, 6\).*\(1, 4, 6\)"),
         ({"class_names": ("a", "b")}, r"class_names: expected 3 or none, found 2"),
-        (
-            {"train_images": torch.zeros(5, 3, 4, 6, dtype=torch.uint8)},
-            r"train_images: expected channels that vary, found channel 0 constant",
-        ),
     ],
 )
 def test_an_ill_formed_set_is_refused_also_from_a_file(image_set, changes, complaint, tmp_path):
     bad = dataclasses.replace(image_set, **changes)
     with pytest.raises(UserError, match=f"^here: {complaint}"):
         check_image_set(bad, "here")
-    bad.__dict__["channel_statistics"] = ((0.5,) * 3, (0.0 if "constant" in complaint else 1.0,) * 3)
     save_image_set(bad, tmp_path / "bad.safetensors")
     with pytest.raises(UserError, match=complaint):
         load_image_set(tmp_path / "bad.safetensors")

@@ -1,5 +1,6 @@
 """Sizes, shares, disjointness and the file of the index sets."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -19,15 +20,21 @@ from certifuse.settings.data import SplitSettings
 CIFAR100_LABELS = torch.arange(50_000) % 100
 
 
+def divided(labels, num_classes, choice):
+    """The splits of images that all differ: each shows its number, in four digits to the base 256."""
+    pixels = (torch.arange(len(labels))[:, None] // 256 ** torch.arange(4) % 256).to(torch.uint8).view(-1, 1, 2, 2)
+    return make_splits(ImageSet(pixels, labels, pixels[:1], labels[:1], num_classes, "numbers"), choice)
+
+
 def counts(splits_set, labels, num_classes=100):
     return labels[splits_set].bincount(minlength=num_classes)
 
 
 def test_cifar100_has_the_documented_sizes_and_equal_classes():
-    splits = make_splits(CIFAR100_LABELS, 100, SplitSettings())
+    splits = divided(CIFAR100_LABELS, 100, SplitSettings())
     sizes = {name: len(indices) for name, indices in splits.named().items()}
     experts = {f"expert_{index}": 22_000 for index in range(4)}
-    assert sizes == experts | {"pool": 40_000, "fusion": 9_000, "validation": 1_000, "certificate": 0}
+    assert sizes == experts | {"pool": 40_000, "fusion": 9_000, "validation": 1_000, "certificate": 0, "dropped": 0}
     for name, indices in splits.named().items():
         assert (counts(indices, CIFAR100_LABELS) == len(indices) // 100).all(), name
     shared = set.intersection(*(set(expert.tolist()) for expert in splits.experts))
@@ -40,14 +47,14 @@ def test_cifar100_has_the_documented_sizes_and_equal_classes():
 
 
 def test_disjoint_experts_of_cifar100_are_quarters_of_the_pool():
-    splits = make_splits(CIFAR100_LABELS, 100, SplitSettings(scheme="disjoint"))
+    splits = divided(CIFAR100_LABELS, 100, SplitSettings(scheme="disjoint"))
     assert torch.equal(torch.cat(splits.experts).sort().values, splits.pool)
     for expert in splits.experts:
         assert (counts(expert, CIFAR100_LABELS) == 100).all()
 
 
 def test_experts_by_class_own_25_random_classes_each():
-    splits = make_splits(CIFAR100_LABELS, 100, SplitSettings(scheme="by_class"))
+    splits = divided(CIFAR100_LABELS, 100, SplitSettings(scheme="by_class"))
     assert torch.equal(torch.cat(splits.experts).sort().values, splits.pool)
     owned = [set(CIFAR100_LABELS[expert].tolist()) for expert in splits.experts]
     assert [len(classes) for classes in owned] == [25] * 4
@@ -57,7 +64,7 @@ def test_experts_by_class_own_25_random_classes_each():
 
 def test_classes_are_dealt_as_evenly_as_possible():
     labels = torch.arange(400) % 10
-    splits = make_splits(labels, 10, SplitSettings(scheme="by_class", experts=4))
+    splits = divided(labels, 10, SplitSettings(scheme="by_class", experts=4))
     assert sorted(len(labels[expert].unique()) for expert in splits.experts) == [2, 2, 3, 3]
 
 
@@ -81,7 +88,7 @@ def test_every_scheme_divides_every_image_once(labels, scheme, experts, certific
         shared_fraction=0.1,
         unique_fraction=0.3,
     )
-    splits = make_splits(labels, 3, choice)
+    splits = divided(labels, 3, choice)
     uses = torch.zeros(len(labels), dtype=torch.int64)
     for part in (splits.pool, splits.fusion, splits.validation, splits.certificate):
         uses[part] += 1
@@ -107,7 +114,7 @@ def test_every_scheme_divides_every_image_once(labels, scheme, experts, certific
 
 def test_each_set_is_stratified_within_one_image_of_its_share():
     labels = torch.tensor([0] * 307 + [1] * 89 + [2] * 41)
-    splits = make_splits(labels, 3, SplitSettings())
+    splits = divided(labels, 3, SplitSettings())
     holdout = torch.cat([splits.fusion, splits.validation])
     for part, whole in [(splits.pool, torch.arange(437)), (splits.validation, holdout)]:
         share = counts(whole, labels, 3) * len(part) / len(whole)
@@ -117,7 +124,7 @@ def test_each_set_is_stratified_within_one_image_of_its_share():
 def test_the_certificate_draw_looks_at_no_label():
     choice = SplitSettings(certificate_fraction=0.5)
     shuffled = CIFAR100_LABELS[torch.from_numpy(np.random.default_rng(0).permutation(50_000))]
-    first, second = (make_splits(labels, 100, choice) for labels in (CIFAR100_LABELS, shuffled))
+    first, second = (divided(labels, 100, choice) for labels in (CIFAR100_LABELS, shuffled))
     assert torch.equal(first.certificate, second.certificate)
     assert not torch.equal(first.validation, second.validation)
     drawn = counts(first.certificate, CIFAR100_LABELS).double()
@@ -128,19 +135,19 @@ def test_the_certificate_draw_looks_at_no_label():
 def test_the_other_sets_are_the_same_whatever_the_certificate_images_show():
     choice = SplitSettings(certificate_fraction=0.5)
     labels = torch.arange(2_000) % 4
-    splits = make_splits(labels, 4, choice)
+    splits = divided(labels, 4, choice)
     relabelled = labels.clone()
     relabelled[splits.certificate] = 0
-    assert make_splits(relabelled, 4, choice).digests == splits.digests
+    assert divided(relabelled, 4, choice).digests == splits.digests
 
 
 def test_equal_seeds_give_equal_bits_and_another_seed_does_not():
     labels = torch.arange(1_000) % 10
     choice = {"certificate_fraction": 0.2}
-    first, again = (make_splits(labels, 10, SplitSettings(**choice)).digests for _ in range(2))
-    other = make_splits(labels, 10, SplitSettings(seed=43, **choice)).digests
+    first, again = (divided(labels, 10, SplitSettings(**choice)).digests for _ in range(2))
+    other = divided(labels, 10, SplitSettings(seed=43, **choice)).digests
     assert first == again
-    assert all(first[name] != other[name] for name in first)
+    assert all(first[name] != other[name] for name in first if name != "dropped")
 
 
 # ---- refusals ------------------------------------------------------------------------------------
@@ -153,13 +160,13 @@ def test_an_overlap_names_the_two_sets_the_count_and_the_first_index():
     check_disjoint({"a": sets["a"], "b": sets["b"]})
 
 
-@pytest.mark.parametrize("name", ["pool", "fusion", "validation", "certificate"])
+@pytest.mark.parametrize("name", ["pool", "fusion", "validation", "certificate", "dropped"])
 def test_overlapping_splits_cannot_be_built(name):
-    sets = {"pool": [0, 1], "fusion": [2, 3], "validation": [4], "certificate": [5]}
+    sets = {"pool": [0, 1], "fusion": [2, 3], "validation": [4], "certificate": [5], "dropped": [6]}
     other = "fusion" if name == "pool" else "pool"
     sets[name] = [*sets[name], sets[other][0]]
     with pytest.raises(UserError, match="1 common indices"):
-        Splits((), **{key: torch.tensor(value) for key, value in sets.items()})
+        Splits((), **{key: torch.tensor(value) for key, value in sets.items()}, mean=(0.5,), std=(0.2,))
 
 
 @pytest.mark.parametrize(
@@ -179,7 +186,7 @@ def test_overlapping_splits_cannot_be_built(name):
 )
 def test_too_few_images_or_classes_say_what_to_change(labels, choice, complaint):
     with pytest.raises(UserError, match=complaint) as caught:
-        make_splits(torch.tensor(labels), 3 if 2 in labels else 2, SplitSettings(**choice))
+        divided(torch.tensor(labels), 3 if 2 in labels else 2, SplitSettings(**choice))
     assert "\n" not in str(caught.value)
 
 
@@ -188,14 +195,14 @@ def test_too_few_images_or_classes_say_what_to_change(labels, choice, complaint)
 
 @pytest.fixture
 def splits():
-    return make_splits(torch.arange(300) % 3, 3, SplitSettings(experts=2, certificate_fraction=0.2))
+    return divided(torch.arange(300) % 3, 3, SplitSettings(experts=2, certificate_fraction=0.2))
 
 
 def test_round_trip(splits, tmp_path):
     save_splits(splits, tmp_path / "splits.safetensors")
     loaded = load_splits(tmp_path / "splits.safetensors")
     assert loaded.digests == splits.digests
-    assert len(loaded.experts) == 2
+    assert (len(loaded.experts), loaded.mean, loaded.std) == (2, splits.mean, splits.std)
     assert torch.equal(loaded.fusion, splits.fusion)
 
 
@@ -212,17 +219,68 @@ def test_an_exchanged_index_is_noticed(splits, tmp_path):
 
 
 def test_the_recipe_writes_the_splits_and_a_summary_of_them(tmp_path):
-    labels = torch.arange(300) % 3
-    pixels = torch.arange(300 * 4, dtype=torch.int64).remainder(251).to(torch.uint8).view(300, 1, 2, 2)
-    image_set = ImageSet(pixels, labels, pixels[:6], labels[:6], 3, "toy")
+    image_set = noise_with_copies()
     save_image_set(image_set, tmp_path / "images.safetensors")
     choice = SplitSettings(experts=2)
     split_images(tmp_path / "images.safetensors", choice, tmp_path / "splits.safetensors", tmp_path / "splits.json")
     splits, summary = load_splits(tmp_path / "splits.safetensors"), json.loads((tmp_path / "splits.json").read_text())
-    assert splits.digests == make_splits(labels, 3, choice).digests
+    assert splits.digests == make_splits(image_set, choice).digests
     assert {name: entry["sha256"] for name, entry in summary["sets"].items()} == splits.digests
-    assert summary["sets"]["pool"]["images"] == 240
-    assert summary["sets"]["pool"]["images_per_class"] == [80, 80, 80]
+    assert summary["sets"]["pool"]["images"] == 238
+    assert summary["sets"]["dropped"]["images"] == 2
+    assert summary["sets"]["dropped"]["images_per_class"] == [1, 1, 0]
     assert summary["sets"]["certificate"]["images_per_class"] == [0, 0, 0]
-    assert summary["image_set"] == {"name": "toy", "sha256": image_set.digest, "training_images": 300}
+    assert summary["image_set"] == {"name": "noise", "sha256": image_set.digest, "training_images": 300}
+    assert summary["pool_statistics"] == {"mean": list(splits.mean), "std": list(splits.std)}
     assert SplitSettings(**summary["settings"]) == choice
+
+
+# ---- pool statistics and copies ------------------------------------------------------------------
+
+
+def noise_with_copies():
+    """300 images of noise in three classes; 120 and 205 repeat 7 and 50, and 31 is a brighter 30."""
+    pixels = torch.from_numpy(np.random.default_rng(1).integers(0, 200, (300, 2, 3, 4), dtype=np.uint8))
+    pixels[120], pixels[205], pixels[31] = pixels[7], pixels[50], pixels[30] + 40
+    labels = torch.arange(300) % 3
+    return ImageSet(pixels, labels, pixels[:6], labels[:6], 3, "noise")
+
+
+def test_statistics_are_those_of_the_pool_and_no_other_image_moves_them():
+    choice, image_set = SplitSettings(certificate_fraction=0.3), noise_with_copies()
+    splits = make_splits(image_set, choice)
+    pool = image_set.train_images[splits.pool].numpy() / 255
+    np.testing.assert_allclose(splits.mean, pool.mean((0, 2, 3)), rtol=1e-13)
+    np.testing.assert_allclose(splits.std, pool.std((0, 2, 3)), rtol=1e-13)
+    for name, same in [("certificate", True), ("fusion", True), ("validation", True), ("pool", False)]:
+        pixels = image_set.train_images.clone()
+        pixels[getattr(splits, name)[0], 0, 0, 0] ^= 128
+        changed = make_splits(dataclasses.replace(image_set, train_images=pixels), choice)
+        assert changed.digests == splits.digests
+        assert ((changed.mean, changed.std) == (splits.mean, splits.std)) == same, name
+
+
+def test_copies_are_dropped_before_any_draw_and_fractions_are_of_the_rest():
+    image_set = noise_with_copies()
+    assert make_splits(image_set, SplitSettings()).dropped.tolist() == [120, 205]
+    splits = make_splits(image_set, SplitSettings(certificate_fraction=0.3, duplicate_correlation=0.98))
+    assert splits.dropped.tolist() == [31, 120, 205]
+    used = torch.cat([splits.pool, splits.fusion, splits.validation, splits.certificate])
+    assert sorted(used.tolist()) == sorted(set(range(300)) - {31, 120, 205})
+    assert (len(splits.pool), len(splits.certificate)) == (297 - round(0.2 * 297), round(0.3 * round(0.2 * 297)))
+
+    kept = used.sort().values
+    without = dataclasses.replace(
+        image_set, train_images=image_set.train_images[kept], train_labels=image_set.train_labels[kept]
+    )
+    alone = make_splits(without, SplitSettings(certificate_fraction=0.3))
+    for name, indices in alone.named().items():
+        assert name == "dropped" or torch.equal(kept[indices], splits.named()[name]), name
+    assert (alone.mean, alone.std) == (splits.mean, splits.std)
+
+
+def test_a_constant_channel_of_the_pool_is_refused():
+    image_set = noise_with_copies()
+    image_set.train_images[:, 1] = 9
+    with pytest.raises(UserError, match="channels that vary in the pool, found channel 1 constant; drop it"):
+        make_splits(image_set, SplitSettings())

@@ -53,10 +53,10 @@ def trained(tiny, tmp_path_factory):
 def validated(run, network):
     """(accuracy in percent, loss, accuracy of each expert) of a network on the validation images of a run."""
     runtime = runtimes.start(run.settings.execution)
-    images, indices = load_image_set(run.files.images), load_splits(run.files.splits).validation
+    images, splits = load_image_set(run.files.images), load_splits(run.files.splits)
     runtime.place(network)
-    fused, experts = fused_logits_of(network, on_device(images, runtime), indices, runtime)
-    labels = images.train_labels[indices]
+    fused, experts = fused_logits_of(network, on_device(images, splits, runtime), splits.validation, runtime)
+    labels = images.train_labels[splits.validation]
     return accuracy_percent(fused[None], labels)[0], nll_nats(fused[None], labels)[0], accuracy_percent(experts, labels)
 
 

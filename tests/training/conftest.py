@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 
+from certifuse.data.splits import load_splits
 from certifuse.models.architectures import build_architecture
 from certifuse.models.fused_network import FusedNetwork
 from certifuse.models.fusion import build_fusion
@@ -42,7 +43,7 @@ def make_joint(tiny, tiny_images) -> MakeJoint:
             network=network,
             objective=dual_path_objective(lam, training) if fusion else individual_objective(training),
             groups=parameter_groups(network, training),
-            data=on_device(tiny_images, runtime),
+            data=on_device(tiny_images, load_splits(tiny.splits), runtime),
             indices=torch.arange(images),
             batch_size=training.batch_size,
             augmentation=training.augmentation,

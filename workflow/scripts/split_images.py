@@ -1,4 +1,4 @@
-"""Divide the training images between experts, fusion, validation and certificate."""
+"""Drop copies and divide the other training images between experts, fusion, validation and certificate."""
 
 from certifuse.cli.step import add_file_options, run_step, step_parser
 

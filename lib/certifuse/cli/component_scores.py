@@ -16,23 +16,23 @@ from certifuse.training.epoch import official_test_on_device, on_device
 from certifuse.training.inference import accuracy_percent, fused_logits_of, nll_nats
 
 
-def scores(assembly: Assembly, images_file: Path, splits_file: Path | None, threads: int) -> list[dict[str, Any]]:
+def scores(assembly: Assembly, images_file: Path, splits_file: Path, split: str, threads: int) -> list[dict[str, Any]]:
     """Top-1 in percent and mean NLL in nats of each predictor, in fp32.
 
     Predictors are the fused network (where there is a fusion module), each expert, and the average of the experts'
-    probabilities; images are the validation images where splits are given, otherwise the official test images.
+    probabilities; `split` is `validation` or `test`, the official test images. Images are normalised as the pool.
 
     Raises:
         UserError: the images do not have the network's channels or classes.
     """
-    images = load_image_set(images_file)
+    images, splits = load_image_set(images_file), load_splits(splits_file)
     _check_images(assembly, images, images_file)
     runtime = runtimes.start(ExecutionSettings(threads=threads, precision="fp32", compile="off"))
-    if splits_file is None:
-        data = official_test_on_device(images, runtime)
+    if split == "test":
+        data = official_test_on_device(images, splits, runtime)
         indices = torch.arange(len(data.labels))
     else:
-        data, indices = on_device(images, runtime), load_splits(splits_file).validation
+        data, indices = on_device(images, splits, runtime), splits.validation
     runtime.place(assembly.network)
     fused_NK, experts_ENK = fused_logits_of(assembly.network, data, indices, runtime)
     names = [f"expert_{index}" for index in range(len(experts_ENK))]

@@ -32,7 +32,8 @@ left out and the network averages the experts; a fusion module that is named wit
 LOAD_EXAMPLE = """
   certifuse components load-complete results/fusion_checkpoints --fusion-type TransformerBase --seed 0"""
 EVALUATE_EXAMPLE = """
-  certifuse components evaluate RUN --images results/data/images.safetensors --split test
+  certifuse components evaluate RUN --images results/data/images.safetensors \\
+      --split test --splits results/splits/splits.safetensors
   certifuse components evaluate mixed.safetensors --images results/data/images.safetensors \\
       --split validation --splits results/splits/splits.safetensors"""
 
@@ -64,7 +65,9 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     evaluate.add_argument(
         "--split", choices=SPLITS, required=True, help="which images; the test images are for finished models, once"
     )
-    evaluate.add_argument("--splits", type=Path, metavar="FILE", help="splits of the workflow, for --split validation")
+    evaluate.add_argument(
+        "--splits", type=Path, required=True, metavar="FILE", help="splits of the workflow; they normalise the images"
+    )
     evaluate.add_argument("--threads", type=_positive, default=1, metavar="N", help="CPU threads (default: 1)")
     evaluate.set_defaults(run=run_evaluate)
 
@@ -151,11 +154,9 @@ def run_evaluate(arguments: argparse.Namespace) -> int:
     """Print accuracy and loss of a network, of its experts and of their average."""
     from certifuse.cli.component_scores import scores
 
-    if (arguments.split == "validation") != (arguments.splits is not None):
-        raise UserError(f"--split {arguments.split}: expected --splits FILE with validation and only then")
     is_file = arguments.source is not None and arguments.source.is_file()
     assembly, notes = (_complete(arguments), []) if is_file else _assembled(arguments)
-    rows = scores(assembly, arguments.images, arguments.splits, arguments.threads)
+    rows = scores(assembly, arguments.images, arguments.splits, arguments.split, arguments.threads)
     if arguments.json:
         _report(assembly, notes, as_json=True, split=arguments.split, scores=rows)
         return 0

@@ -31,21 +31,6 @@ class ImageSet:
     class_names: tuple[str, ...] = ()
 
     @cached_property
-    def channel_statistics(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """Mean and standard deviation of all training images; see `channel_statistics`."""
-        return channel_statistics(self.train_images)
-
-    @property
-    def mean(self) -> tuple[float, ...]:
-        """Channel means of the training images in [0, 1]."""
-        return self.channel_statistics[0]
-
-    @property
-    def std(self) -> tuple[float, ...]:
-        """Channel standard deviations of the training images in [0, 1]."""
-        return self.channel_statistics[1]
-
-    @cached_property
     def digest(self) -> str:
         """SHA-256 of all that a result can depend on: the four tensors and the number of classes."""
         digests = {name: digest_tensor(getattr(self, name)) for name in TENSORS}
@@ -80,13 +65,11 @@ def normalise(images_NCHW: Tensor, mean_C: Tensor, std_C: Tensor, dtype: torch.d
 
 
 def save_image_set(image_set: ImageSet, path: Path) -> None:
-    """Write one safetensors file, atomically; the facts beside the tensors include the channel statistics."""
+    """Write one safetensors file, atomically."""
     facts = {
         "name": image_set.name,
         "num_classes": image_set.num_classes,
         "class_names": list(image_set.class_names),
-        "mean": list(image_set.mean),
-        "std": list(image_set.std),
     }
     write_sealed(path, KIND, {name: getattr(image_set, name) for name in TENSORS}, facts)
 
@@ -100,8 +83,6 @@ def load_image_set(path: Path) -> ImageSet:
         name=facts["name"],
         class_names=tuple(facts["class_names"]),
     )
-    # Fill the cache: counting the pixels of CIFAR takes half a second.
-    vars(image_set)["channel_statistics"] = (tuple(facts["mean"]), tuple(facts["std"]))
     check_image_set(image_set, str(path))
     return image_set
 
@@ -119,11 +100,6 @@ def check_image_set(image_set: ImageSet, where: str) -> None:
     if names and len(names) != image_set.num_classes:
         raise UserError(
             f"{where}: class_names: expected {image_set.num_classes} or none, found {len(names)}; name each"
-        )
-    if 0 in image_set.std:
-        channel = image_set.std.index(0)
-        raise UserError(
-            f"{where}: train_images: expected channels that vary, found channel {channel} constant; drop it"
         )
 
 

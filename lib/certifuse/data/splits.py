@@ -1,7 +1,9 @@
 """Which training image serves which purpose: seeded, disjoint where they must be, checked whenever they are read.
 
-    training images N = pool + holdout,    holdout = certificate + validation + fusion
+    training images = dropped + N,    N = pool + holdout,    holdout = certificate + validation + fusion
 
+Dropped are the copies of earlier images. What the images are normalised with, the channel mean and standard deviation,
+is counted over the pool and stored beside the sets: no other image may tell a model anything before it is trained on.
 CIFAR-100 with the default settings: pool 40,000 and holdout 10,000, of which 1,000 validation and 9,000 fusion;
 four `iid` experts of 16,000 shared + 6,000 unique = 22,000 pool images each. The test part is no business of this
 module. Shape suffixes: N images, K classes.
@@ -16,20 +18,23 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from certifuse.data.duplicates import duplicates
+from certifuse.data.image_set import ImageSet, channel_statistics
 from certifuse.data.sealed_tensors import digest_tensor, read_sealed, write_sealed
 from certifuse.data.stratification import Indices, stratified_draw
 from certifuse.errors import UserError
 from certifuse.randomness import numpy_stream
 from certifuse.settings.data import SplitSettings
 
-KIND = "index splits"
+KIND = "index splits and pool statistics"
 
 
 @dataclass(frozen=True, eq=False)
 class Splits:
-    """Ascending int64 indices into the training images. Pool, fusion, validation and certificate are disjoint.
+    """Ascending int64 indices into the training images: disjoint, but for the experts, which are subsets of the pool.
 
-    Experts are subsets of the pool; `iid` experts share a part of it. The certificate set is empty unless asked for.
+    `iid` experts share a part of the pool. The certificate set is empty unless asked for. `dropped` are copies of other
+    images, which nobody uses. `mean` and `std` (C,) are those of the pool, with pixels in [0, 1].
     """
 
     experts: tuple[Tensor, ...]
@@ -37,16 +42,19 @@ class Splits:
     fusion: Tensor
     validation: Tensor
     certificate: Tensor
+    dropped: Tensor
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
 
     def __post_init__(self) -> None:
         named = self.named()
-        check_disjoint({name: named[name] for name in ("pool", "fusion", "validation", "certificate")})
+        check_disjoint({name: named[name] for name in ("pool", "fusion", "validation", "certificate", "dropped")})
 
     def named(self) -> dict[str, Tensor]:
         """Every set by its name; experts are `expert_0`, `expert_1`, ..."""
         experts = {f"expert_{index}": indices for index, indices in enumerate(self.experts)}
         kept = {"fusion": self.fusion, "validation": self.validation, "certificate": self.certificate}
-        return {**experts, "pool": self.pool, **kept}
+        return {**experts, "pool": self.pool, **kept, "dropped": self.dropped}
 
     @property
     def digests(self) -> dict[str, str]:
@@ -69,37 +77,46 @@ def check_disjoint(sets: Mapping[str, Tensor]) -> None:
             )
 
 
-def make_splits(labels_N: Tensor, num_classes: int, settings: SplitSettings) -> Splits:
-    """Divide the training images with labels int64 (N,). Every draw has its own stream of `settings.seed`.
+def make_splits(image_set: ImageSet, settings: SplitSettings) -> Splits:
+    """Divide the training images, but for the copies among them. Every draw has its own stream of `settings.seed`.
 
-    The certificate set comes first, as a simple random draw that looks at no label, and every other set depends on
-    the remaining images only. So for i.i.d. training images the certificate images are i.i.d. and independent of
-    whatever is trained or selected on the other sets, as the bounds require; a stratified draw would not be. The other
-    sets are stratified by class.
+    Copies are dropped first: one in another set would tell a model about the certificate set before it is certified.
+    They are dropped by their pixels alone, before any set exists. The certificate set comes next, as a simple random
+    draw that looks at no label of the N images that are left. In the order of that draw they are exchangeable, as they
+    would not be if copies were dropped from a set that is already drawn. Every other set depends on the remaining
+    images only. So where the N images are i.i.d. (of a source that does not repeat itself) the certificate images are
+    i.i.d. and independent of whatever is trained or selected on the other sets, as the bounds require; a stratified
+    draw would not be. The other sets are stratified by class. All fractions are of the N images.
 
     Raises:
-        UserError: a set is empty, or a class has no image in the pool or in the fusion set.
+        UserError: a set is empty, a class has no image in the pool or in the fusion set, or a channel of the pool is
+            constant.
     """
-    labels = labels_N.numpy()
-    holdout_size = round(settings.fusion_fraction * len(labels))
+    labels = image_set.train_labels.numpy()
+    dropped = duplicates(image_set.train_images, settings.duplicate_correlation)
+    kept = np.setdiff1d(np.arange(len(labels)), dropped)
+    holdout_size = round(settings.fusion_fraction * len(kept))
     certificate_size = round(settings.certificate_fraction * holdout_size)
     validation_size = round(settings.validation_fraction * holdout_size)
 
-    shuffled = numpy_stream(settings.seed, "splits", "certificate").permutation(len(labels))
+    shuffled = numpy_stream(settings.seed, "splits", "certificate").permutation(kept)
     certificate, rest = np.sort(shuffled[:certificate_size]), np.sort(shuffled[certificate_size:])
     stream = numpy_stream(settings.seed, "splits", "pool")
-    pool, rest = stratified_draw(rest, labels[rest], len(labels) - holdout_size, stream)
+    pool, rest = stratified_draw(rest, labels[rest], len(kept) - holdout_size, stream)
     stream = numpy_stream(settings.seed, "splits", "validation")
     validation, fusion = stratified_draw(rest, labels[rest], validation_size, stream)
-    _check_classes({"pool": labels[pool], "fusion": labels[fusion]}, labels, num_classes)
+    _check_classes({"pool": labels[pool], "fusion": labels[fusion]}, labels[kept], image_set.num_classes)
 
     if settings.scheme == "by_class":
-        experts = _experts_by_class(pool, labels, num_classes, settings)
+        experts = _experts_by_class(pool, labels, image_set.num_classes, settings)
     else:
         experts = _experts_by_share(pool, labels, settings)
+    mean, std = _pool_statistics(image_set.train_images[pool])
     splits = Splits(
         tuple(torch.from_numpy(indices) for indices in experts),
-        *(torch.from_numpy(indices) for indices in (pool, fusion, validation, certificate)),
+        *(torch.from_numpy(indices) for indices in (pool, fusion, validation, certificate, dropped)),
+        mean=mean,
+        std=std,
     )
     _check_filled(splits, settings)
     return splits
@@ -132,6 +149,16 @@ def _experts_by_class(pool: Indices, labels: Indices, num_classes: int, settings
     return [pool[np.isin(labels[pool], own)] for own in np.array_split(classes, settings.experts)]
 
 
+def _pool_statistics(images_NCHW: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    mean, std = channel_statistics(images_NCHW)
+    if 0 in std:
+        raise UserError(
+            f"splits: train_images: expected channels that vary in the pool, found channel {std.index(0)} constant; "
+            "drop it"
+        )
+    return mean, std
+
+
 def _check_classes(labels_of: Mapping[str, Indices], labels: Indices, num_classes: int) -> None:
     images_K = np.bincount(labels, minlength=num_classes)
     for name, own in labels_of.items():
@@ -151,17 +178,19 @@ def _check_filled(splits: Splits, settings: SplitSettings) -> None:
         **{f"expert_{index}": "experts, shared_fraction or unique_fraction" for index in range(settings.experts)},
     }
     for name, indices in splits.named().items():
-        if len(indices) == 0 and not (name == "certificate" and settings.certificate_fraction == 0):
+        may_be_empty = name == "dropped" or (name == "certificate" and settings.certificate_fraction == 0)
+        if len(indices) == 0 and not may_be_empty:
             raise UserError(f"splits: the {name} set is empty; add images, or change splits.{fraction_of[name]}")
 
 
 def save_splits(splits: Splits, path: Path) -> None:
-    """Write one sealed safetensors file, atomically; its record holds the SHA-256 of each set."""
-    write_sealed(path, KIND, splits.named(), {"experts": len(splits.experts)})
+    """Write one sealed safetensors file, atomically; its record holds the statistics and the SHA-256 of each set."""
+    facts = {"experts": len(splits.experts), "mean": list(splits.mean), "std": list(splits.std)}
+    write_sealed(path, KIND, splits.named(), facts)
 
 
 def load_splits(path: Path) -> Splits:
     """Read it back. UserError when it is absent, foreign or changed, or when sets overlap."""
     sets, facts = read_sealed(path, KIND)
     experts = tuple(sets.pop(f"expert_{index}") for index in range(facts["experts"]))
-    return Splits(experts, **sets)
+    return Splits(experts, **sets, mean=tuple(facts["mean"]), std=tuple(facts["std"]))

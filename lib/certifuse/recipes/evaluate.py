@@ -55,7 +55,7 @@ class ImageParts:
 
 def image_parts(images: ImageSet, splits: Splits, runtime: Runtime) -> ImageParts:
     """The official test images, and the validation and fusion images."""
-    training, test = on_device(images, runtime), official_test_on_device(images, runtime)
+    training, test = on_device(images, splits, runtime), official_test_on_device(images, splits, runtime)
     device = runtime.device
     return ImageParts(
         test=(test, torch.arange(len(test.labels), device=device)),

@@ -12,7 +12,7 @@ from certifuse.data.image_set import load_image_set
 from certifuse.data.splits import Splits, load_splits
 from certifuse.errors import UserError
 from certifuse.experts import build_expert, expert_spec
-from certifuse.provenance import write_json
+from certifuse.provenance import digest_file, write_json
 from certifuse.randomness import derive_seed, initialising
 from certifuse.settings.base import Settings
 from certifuse.settings.execution import ExecutionSettings
@@ -56,7 +56,7 @@ def pretrain_expert(settings: PretrainStep, member: str, seed: int, files: StepF
         network=network,
         objective=single_objective(settings.training.label_smoothing),
         groups=[single_group(network, settings.training)],
-        data=on_device(images, runtime),
+        data=on_device(images, splits, runtime),
         indices=member_indices(splits, member).to(runtime.device),
         batch_size=settings.training.batch_size,
         augmentation=settings.training.augmentation,
@@ -75,6 +75,7 @@ def pretrain_expert(settings: PretrainStep, member: str, seed: int, files: StepF
 
     about = {"member": member, "seed": seed, "epoch": outcome.best_epoch, "origin": "pre-trained"}
     save_component(files.output, spec, outcome.best_weights, **about)
-    record = run_record(settings, files, runtime, network, outcome)
-    write_json(files.manifest, record | about | {"training_images": len(trainer.indices)})
+    record = run_record(settings, files, runtime, network, outcome) | about
+    record |= {"training_images": len(trainer.indices), "component_sha256": digest_file(files.output)}
+    write_json(files.manifest, record)
     store.remove()

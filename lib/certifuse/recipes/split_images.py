@@ -11,9 +11,12 @@ from certifuse.settings.data import SplitSettings
 
 
 def split_images(images: Path, settings: SplitSettings, output: Path, summary: Path) -> None:
-    """Write the index sets to `output` (safetensors) and their sizes, digests and class counts to `summary` (JSON)."""
+    """Write the index sets and the statistics of the pool to `output` (safetensors).
+
+    `summary` (JSON) holds the statistics and the sizes, digests and class counts of the sets.
+    """
     image_set = load_image_set(images)
-    splits = make_splits(image_set.train_labels, image_set.num_classes, settings)
+    splits = make_splits(image_set, settings)
     save_splits(splits, output)
     digests = splits.digests
     sets = {
@@ -27,4 +30,6 @@ def split_images(images: Path, settings: SplitSettings, output: Path, summary: P
         for name, indices in splits.named().items()
     }
     source = {"name": image_set.name, "sha256": image_set.digest, "training_images": len(image_set.train_labels)}
-    write_json(summary, {"image_set": source, "settings": settings.plain(), "sets": sets})
+    normalisation = {"mean": list(splits.mean), "std": list(splits.std)}
+    record = {"image_set": source, "settings": settings.plain(), "sets": sets, "pool_statistics": normalisation}
+    write_json(summary, record)

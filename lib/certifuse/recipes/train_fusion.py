@@ -87,7 +87,7 @@ def train_fusion(settings: FusionStep, cell: CellName, files: StepFiles) -> None
         network=network,
         objective=objective,
         groups=parameter_groups(network, training),
-        data=on_device(images, runtime),
+        data=on_device(images, splits, runtime),
         indices=splits.fusion.to(runtime.device),
         batch_size=training.batch_size,
         augmentation=training.augmentation,

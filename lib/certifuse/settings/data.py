@@ -34,7 +34,7 @@ DataSettings = Annotated[DigitsData | CifarData | NpzData, Field(discriminator="
 
 
 class SplitSettings(Settings):
-    """Expert pool and fusion holdout; the experts' shares of the pool; what the holdout keeps aside."""
+    """Expert pool and fusion holdout; the experts' shares of the pool; what the holdout keeps aside; what is a copy."""
 
     seed: Index = Field(default=42, description="Seed of every draw.")
     experts: Count = Field(default=4, description="Number of experts E.")
@@ -51,6 +51,11 @@ class SplitSettings(Settings):
     )
     certificate_fraction: Fraction = Field(
         default=0.0, description="Share of the holdout that nothing is trained or selected on."
+    )
+    duplicate_correlation: Annotated[float, Field(gt=0, le=1)] = Field(
+        default=1.0,
+        description="Training images whose pixels correlate at least so with those of an earlier one are left out, "
+        "before the shares are taken; at 1 only images of equal bytes. For certificates 0.98 or lower; below 0.9 slow.",
     )
 
     @model_validator(mode="after")

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from certifuse.data.augmentation import augment
 from certifuse.data.batches import epoch_batches
 from certifuse.data.image_set import ImageSet, normalise
+from certifuse.data.splits import Splits
 from certifuse.errors import UserError
 from certifuse.randomness import numpy_stream, seed_layers, torch_stream
 from certifuse.settings.augmentation import AugmentationSettings
@@ -40,20 +41,20 @@ class DeviceImages:
         return normalise(self.images[indices], self.mean, self.std)
 
 
-def on_device(images: ImageSet, runtime: Runtime) -> DeviceImages:
-    """The training images of a set on the device, once: nothing is copied per step."""
-    return _place(images, images.train_images, images.train_labels, runtime)
+def on_device(images: ImageSet, splits: Splits, runtime: Runtime) -> DeviceImages:
+    """The training images on the device, once: nothing is copied per step. Normalised as the pool of the splits."""
+    return _place(images.train_images, images.train_labels, images.num_classes, splits, runtime)
 
 
-def official_test_on_device(images: ImageSet, runtime: Runtime) -> DeviceImages:
-    """The test images of a set on the device. Only the evaluation of finished models asks for them."""
-    return _place(images, images.test_images, images.test_labels, runtime)
+def official_test_on_device(images: ImageSet, splits: Splits, runtime: Runtime) -> DeviceImages:
+    """The test images on the device, normalised likewise. Only the evaluation of finished models asks for them."""
+    return _place(images.test_images, images.test_labels, images.num_classes, splits, runtime)
 
 
-def _place(images: ImageSet, pixels: Tensor, labels: Tensor, runtime: Runtime) -> DeviceImages:
-    mean, std = (torch.tensor(values, dtype=torch.float32) for values in (images.mean, images.std))
+def _place(pixels: Tensor, labels: Tensor, num_classes: int, splits: Splits, runtime: Runtime) -> DeviceImages:
+    mean, std = (torch.tensor(values, dtype=torch.float32) for values in (splits.mean, splits.std))
     device = runtime.device
-    return DeviceImages(pixels.to(device), labels.to(device), mean.to(device), std.to(device), images.num_classes)
+    return DeviceImages(pixels.to(device), labels.to(device), mean.to(device), std.to(device), num_classes)
 
 
 @dataclass
