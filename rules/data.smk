@@ -30,3 +30,7 @@ rule split_images:
     shell:
         'python "$SCRIPTS/split_images.py" --settings {params.settings:q} --images {input.images} '
         "--output {output.splits} --summary {output.summary} 2> {log}"
+
+
+# Inputs of everything that trains or scores a network.
+DATA = {"images": rules.prepare_images.output.images, "splits": rules.split_images.output.splits}

@@ -1,3 +1,4 @@
+FIGURE = {"caption": "../workflow/report/figures.rst", "category": "Figures"}
 TABLES = ["results", "baselines", "comparison"]
 
 
@@ -9,12 +10,7 @@ rule draw_figure:
         missing=rules.gather.output.missing,
         comparison=rules.compare_cells.output.comparison,
     output:
-        png=report(
-            f"{R}/figures/{{figure}}.png",
-            caption="../workflow/report/figures.rst",
-            category="Figures",
-            labels={"figure": "{figure}", "format": "PNG"},
-        ),
+        png=report(f"{R}/figures/{{figure}}.png", **FIGURE, labels={"figure": "{figure}", "format": "PNG"}),
         pdf=f"{R}/figures/{{figure}}.pdf",
     log:
         f"{R}/logs/draw_figure/{{figure}}.log",
@@ -36,10 +32,7 @@ rule write_tables:
         comparison=rules.compare_cells.output.comparison,
     output:
         csv=report(
-            expand(f"{R}/tables/{{table}}.csv", table=TABLES),
-            caption="../workflow/report/tables.rst",
-            category="Tables",
-            labels={"table": "per cell", "format": "CSV"},
+            expand(f"{R}/tables/{{table}}.csv", table=TABLES), **TABLE, labels={"table": "per cell", "format": "CSV"}
         ),
         tex=expand(f"{R}/tables/{{table}}.tex", table=[*TABLES, "tables"]),
     log:

@@ -27,7 +27,7 @@ def images(tmp_path):
     return image_set
 
 
-MEAN, STD = 0.4, 0.3
+MEAN, STD = 0.5, 0.29
 TEST = ("--split", "test")
 
 

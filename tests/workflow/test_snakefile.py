@@ -1,10 +1,12 @@
 """What a user of Snakemake sees: plans and their speed, refused configurations, resources, graph, recovery."""
 
+import itertools
 import os
 import re
 import shutil
 import signal
 import time
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +39,17 @@ def test_snakefmt_would_change_nothing(sources: Any) -> None:
 
 def test_every_rule_has_log_environment_settings_and_fingerprint() -> None:
     for name, text in rules().items():
-        parts = ["log:", "conda:", "settings=", "source=source_fingerprint(", "2> {log}"] if name != "all" else []
+        parts = ["log:", "conda:", "settings=", "source=source_fingerprint("] if name != "all" else []
         parts += ["benchmark:", "**TRAINING"] if "train" in name or "finetune" in name else []
         assert all(part in text for part in parts), (name, [part for part in parts if part not in text])
+
+
+def test_every_command_writes_its_errors_into_its_log(sources: Any) -> None:
+    planned = sources.snakemake("-n", "-p").stdout
+    logs = re.findall(r"^    log: (.*)$", planned, flags=re.MULTILINE)
+    commands = re.findall(r"^Shell command: (python .*)$", planned, flags=re.MULTILINE)
+    assert len(commands) == len(logs) == len(set(logs)) > 100
+    assert all(command.endswith(f" 2> {log}") for command, log in zip(commands, logs, strict=True))
 
 
 def pins(lines: list[str]) -> dict[str, str]:
@@ -54,6 +64,18 @@ def test_the_pins_of_the_environments_are_those_of_the_lock(file: Path) -> None:
     pinned = pins(entries)
     assert len(pinned) == len(entries) > 0
     assert {name: lock.get(name) for name in pinned} == pinned
+
+
+def test_the_lock_pins_every_dependency() -> None:
+    lock = {canonical(name) for name in pins((ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines())}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    needed = [*project["dependencies"], *itertools.chain(*project["optional-dependencies"].values())]
+    assert {"torch", "tensorboard", "wandb", "snakemake", "pytest"} <= {canonical(name) for name in needed} <= lock
+
+
+def canonical(requirement: str) -> str:
+    """The name of a requirement, in the one spelling of the package index."""
+    return re.sub("[-_.]+", "-", re.match(r"[\w.-]+", requirement)[0]).lower()  # type: ignore[index]
 
 
 # ---- plans -----------------------------------------------------------------------------------------

@@ -13,6 +13,8 @@ EVALUATE_FUSION = "evaluate_fusion/{architecture}_{fusion}_lambda_{lam}_seed_{se
 PRETRAIN_EXPERT = "pretrain_expert/{architecture}_seed_{seed}_{member}"
 FINETUNE_EXPERTS = "finetune_experts/{architecture}_seed_{seed}"
 EVALUATE_BASELINES = "evaluate_baselines/{architecture}_seed_{seed}"
+CERTIFY_SUBSPACE = "certify_subspace/{architecture}_{fusion}_lambda_{lam}_seed_{seed}_d_{dim}"
+CERTIFY_JOINT = "certify_joint/{architecture}_{fusion}_lambda_{lam}_seed_{seed}"
 """Rule and wildcards: what logs and resume state are named after."""
 
 GROUPS = ("fusion", "experts", "finetuned", "baselines")

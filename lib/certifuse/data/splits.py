@@ -114,7 +114,11 @@ def make_splits(image_set: ImageSet, settings: SplitSettings) -> Splits:
     mean, std = _pool_statistics(image_set.train_images[pool])
     splits = Splits(
         tuple(torch.from_numpy(indices) for indices in experts),
-        *(torch.from_numpy(indices) for indices in (pool, fusion, validation, certificate, dropped)),
+        pool=torch.from_numpy(pool),
+        fusion=torch.from_numpy(fusion),
+        validation=torch.from_numpy(validation),
+        certificate=torch.from_numpy(certificate),
+        dropped=torch.from_numpy(dropped),
         mean=mean,
         std=std,
     )

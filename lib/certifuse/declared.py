@@ -1,0 +1,66 @@
+"""What the rules of training and scoring declare: outputs and working directories, with the wildcards left open."""
+
+from collections.abc import Sequence
+
+from certifuse import layout
+from certifuse.bounds.certificate import BITSTREAM_FILE, CERTIFICATE_FILE
+
+
+def member_files(results: str) -> dict[str, str]:
+    """Outputs of the training of one expert, or of the single model."""
+    templates = {"component": layout.MEMBER, "manifest": layout.MEMBER_MANIFEST, "csv": layout.MEMBER_LOG}
+    return {name: f"{results}/{template}" for name, template in templates.items()}
+
+
+def finetuned_files(results: str, experts: int) -> dict[str, str | list[str]]:
+    """Outputs of the fine-tuning of `experts` experts without fusion."""
+    directory = f"{results}/{layout.FINETUNED_DIR}"
+    return {
+        "experts": [f"{directory}/{layout.finetuned_expert(index)}" for index in range(experts)],
+        "complete": f"{directory}/{layout.COMPLETE_FILE}",
+        "manifest": f"{directory}/{layout.MANIFEST_FILE}",
+        "csv": f"{results}/{layout.FINETUNED_LOG}",
+    }
+
+
+def cell_files(results: str, experts: int) -> dict[str, str | list[str]]:
+    """Outputs of the joint training of one cell with `experts` experts."""
+    directory = f"{results}/{layout.CELL_DIR}"
+    return {
+        "experts": [f"{directory}/{layout.cell_expert(index)}" for index in range(experts)],
+        "fusion": f"{directory}/{layout.FUSION_FILE}",
+        "head": f"{directory}/{layout.HEAD_FILE}",
+        "complete": f"{directory}/{layout.COMPLETE_FILE}",
+        "manifest": f"{directory}/{layout.MANIFEST_FILE}",
+        "csv": f"{results}/{layout.CELL_LOG}",
+    }
+
+
+def score_files(directory: str) -> dict[str, str]:
+    """Outputs of the scoring of one cell, or of the baselines of one (architecture, seed), in their `directory`."""
+    names = ("metrics.csv", "per_class.csv", "calibration.csv", "predictions.safetensors", "runtime.json")
+    return {name.partition(".")[0]: f"{directory}/{name}" for name in names}
+
+
+def certificate_files(directory: str) -> dict[str, str]:
+    """The two files of a certificate in its `directory`."""
+    return {"certificate": f"{directory}/{CERTIFICATE_FILE}", "bitstream": f"{directory}/{BITSTREAM_FILE}"}
+
+
+def subspace_files(results: str, levels: Sequence[int]) -> dict[str, str | list[str]]:
+    """Outputs of one training in a subspace: its manifest and logs, and a certificate for each number of levels."""
+    directory, logs = f"{results}/{layout.SUBSPACE_DIR}", f"{results}/{layout.SUBSPACE_LOG_DIR}"
+    names = [layout.LEVELS_DIR.format(levels=number) for number in levels]
+    certificates = [certificate_files(f"{directory}/{name}") for name in names]
+    return {
+        "manifest": f"{directory}/{layout.MANIFEST_FILE}",
+        "certificates": [files["certificate"] for files in certificates],
+        "bitstreams": [files["bitstream"] for files in certificates],
+        "csv": f"{logs}/full_precision.csv",
+        "quantised_csv": [f"{logs}/{name}.csv" for name in names],
+    }
+
+
+def working_directories(results: str, job: str) -> dict[str, str]:
+    """Where a training writes beside its outputs: telemetry of all, resume state of this `job` (rule and wildcards)."""
+    return {"telemetry": f"{results}/telemetry", "resume": f"{results}/{layout.RESUME_DIR}/{job}"}
