@@ -32,10 +32,11 @@ def head_spec(input_dim: int, num_classes: int) -> dict[str, Any]:
 
 def build_fusion_module(fusion: str, experts: int, feature_dim: int, settings: FusionModuleSettings) -> Fusion:
     """A fresh fusion module."""
-    return _build_fusion(fusion_spec(fusion, experts, feature_dim, settings))
+    return build_described_fusion(fusion_spec(fusion, experts, feature_dim, settings))
 
 
-def _build_fusion(spec: dict[str, Any]) -> Fusion:
+def build_described_fusion(spec: dict[str, Any]) -> Fusion:
+    """The fresh fusion module that a specification describes."""
     name = known("fusion rule", spec["fusion"], FUSIONS)
     settings = read_settings(FusionModuleSettings, spec["module"], f"fusion module {name}")
     return build_fusion(name, spec["experts"], spec["feature_dim"], settings)
@@ -69,7 +70,7 @@ def assemble(experts: Sequence[Component], fusion: Component | None, head: Compo
     if head is None:
         raise UserError(f"{fusion.path}: expected a global head to go with this fusion module, found none")
     _check_fit(experts, modules, expect_kind(fusion, "fusion"), expect_kind(head, "global_head"))
-    network = FusedNetwork(modules, filled(_build_fusion(fusion.spec), fusion), num_classes)
+    network = FusedNetwork(modules, filled(build_described_fusion(fusion.spec), fusion), num_classes)
     filled(network.component_modules()["global_head"], head)
     return network
 
@@ -97,7 +98,7 @@ def _check_fit(
             f"{fusion.path}: expects {expected[0]} experts with features of size {expected[1]}, "
             f"found {found[0]} with size {found[1]} ({experts[0].path}): choose experts and fusion module that fit"
         )
-    output_dim = _build_fusion(fusion.spec).output_dim
+    output_dim = build_described_fusion(fusion.spec).output_dim
     expected = (head.spec["input_dim"], head.spec["num_classes"])
     found = (output_dim, experts[0].spec["num_classes"])
     if expected != found:

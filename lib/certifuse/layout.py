@@ -26,6 +26,14 @@ MANIFEST_FILE = "manifest.json"
 CELL_METRICS = "metrics/cells/{architecture}/{fusion}/lambda_{lam}/seed_{seed}"
 BASELINE_METRICS = "metrics/baselines/{architecture}/seed_{seed}"
 
+SUBSPACE_DIR = "certificates/{architecture}_{fusion}_lambda_{lam}/seed_{seed}/d_{dim}"
+LEVELS_DIR = "levels_{levels}"
+SUBSPACE_LOG_DIR = "csv_logs/certificates/{architecture}_{fusion}_lambda_{lam}/seed_{seed}/d_{dim}"
+JOINT_CERTIFICATE_DIR = "certificates/{architecture}_{fusion}_lambda_{lam}/seed_{seed}/joint"
+CERTIFICATES = "metrics/certificates.csv"
+LEDGERS = "metrics/certificate_ledgers.csv"
+MISSING_CERTIFICATES = "metrics/missing_certificates.csv"
+
 SUMMARY = "metrics/fusion_performance_summary.csv"
 """Every score of every predictor, one tidy row each."""
 

@@ -22,13 +22,31 @@ def family_files(study: Study, template: str) -> list[str]:
     return [template.format(architecture=architecture, seed=seed) for architecture, seed in study.families]
 
 
+def certificates(study: Study, subspace: Sequence[str], joint: Sequence[str]) -> list[str]:
+    """The certificates of every training in a subspace, and of their cells in the grid; with `only_finished` none."""
+    return [] if study.only_finished else _certificates(study, subspace, joint)
+
+
+def finished_certificates(study: Study, subspace: Sequence[str], joint: Sequence[str]) -> list[str]:
+    """As `finished`, for certificates."""
+    return _seen(_certificates(study, subspace, joint)) if study.only_finished else []
+
+
+def _certificates(study: Study, subspace: Sequence[str], joint: Sequence[str]) -> list[str]:
+    files = [template.format(**cell._asdict()) for cell in study.subspace_cells for template in subspace]
+    return files + [template.format(**cell._asdict()) for cell in study.certified_cells for template in joint]
+
+
+def _seen(files: Sequence[str]) -> list[str]:
+    return [f"{file}@{Path(file).stat().st_mtime_ns}" for file in files if Path(file).is_file()]
+
+
 def finished(study: Study, cell_template: str, family_template: str) -> list[str]:
     """With `only_finished`, what is there and how old: what a gathering rule depends on in place of its inputs."""
     if not study.only_finished:
         return []
-    paths = [Path(cell_template.format(**cell._asdict())) for cell in study.cells]
-    paths += [Path(family_template.format(architecture=name, seed=seed)) for name, seed in study.families]
-    return [f"{path}@{path.stat().st_mtime_ns}" for path in paths if path.is_file()]
+    files = [cell_template.format(**cell._asdict()) for cell in study.cells]
+    return _seen(files + [family_template.format(architecture=name, seed=seed) for name, seed in study.families])
 
 
 def single_model(study: Study, template: str, wildcards: Any) -> list[str]:

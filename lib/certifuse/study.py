@@ -11,11 +11,12 @@ from pydantic import AfterValidator, Field, create_model, model_validator
 from certifuse.provenance import canonical_json
 from certifuse.settings.architectures import ARCHITECTURE_SETTINGS
 from certifuse.settings.base import Settings
+from certifuse.settings.certificates import CertificateSettings, SubspaceCell
 from certifuse.settings.command_line import with_command_line_types
 from certifuse.settings.data import DataSettings, NpzData, SplitSettings
 from certifuse.settings.evaluation import EvaluationSettings, StatisticsSettings
 from certifuse.settings.execution import ExecutionSettings
-from certifuse.settings.figures import FiguresSettings
+from certifuse.settings.figures import CertificateFiguresSettings, FiguresSettings
 from certifuse.settings.fusion import FusionSettings, FusionTraining
 from certifuse.settings.grid import BaselineSettings, Block, Cell
 from certifuse.settings.pretraining import PretrainingSettings
@@ -56,7 +57,13 @@ class Study(Settings):
     execution: ExecutionSettings = Field(default=ExecutionSettings(), description="How the steps compute.")
     evaluation: EvaluationSettings = Field(default=EvaluationSettings(), description="How models are scored.")
     statistics: StatisticsSettings = Field(default=StatisticsSettings(), description="Intervals and tests.")
+    certificates: CertificateSettings = Field(
+        default=CertificateSettings(), description="Generalisation certificates; none without blocks."
+    )
     figures: FiguresSettings = Field(default=FiguresSettings(), description="Style of each figure.")
+    certificate_figures: CertificateFiguresSettings = Field(
+        default=CertificateFiguresSettings(), description="Style of each figure of certificates."
+    )
     only_finished: bool = Field(
         default=False,
         description="Gather the cells whose scores are there, as they are, and show the others as missing; run none.",
@@ -94,6 +101,18 @@ class Study(Settings):
     def families(self) -> tuple[tuple[str, int], ...]:
         """Every (architecture, seed) of the grid: the cells of one family share their experts and baselines."""
         return tuple(dict.fromkeys((cell.architecture, cell.seed) for cell in self.cells))
+
+    @cached_property
+    def subspace_cells(self) -> tuple[SubspaceCell, ...]:
+        """Every training in a subspace once, in the order of the blocks."""
+        blocks = self.certificates.blocks
+        return tuple(dict.fromkeys(cell for block in blocks for cell in block.subspace_cells()))
+
+    @cached_property
+    def certified_cells(self) -> tuple[Cell, ...]:
+        """The cells of the grid that are certified as they are: those that a certificate block names."""
+        named = {cell.cell for cell in self.subspace_cells}
+        return tuple(cell for cell in self.cells if cell in named)
 
     def has_single(self, seed: int) -> bool:
         """Whether the single-model baseline is trained for this seed."""
@@ -135,6 +154,40 @@ class Study(Settings):
     def for_evaluation(self) -> str:
         """Settings of `evaluate_fusion` and `evaluate_baselines`."""
         return canonical_json({"evaluation": self.evaluation.plain(), "execution": self.execution.plain()})
+
+    def for_subspace(self, fusion: str) -> str:
+        """Settings of `certify_subspace`."""
+        certificates = self.certificates
+        return canonical_json(
+            {
+                "delta": certificates.delta,
+                "levels": certificates.levels,
+                "training": certificates.training.plain(),
+                "fusion": self.fusion.resolved(fusion).plain(),
+                "execution": self.execution.plain(),
+            }
+        )
+
+    def for_joint_certificate(self) -> str:
+        """Settings of `certify_joint`."""
+        delta, levels = self.certificates.delta, self.certificates.joint_levels
+        return canonical_json({"delta": delta, "levels": levels, "threads": self.execution.threads})
+
+    def for_certificate_gathering(self) -> str:
+        """Settings of `gather_certificates`: the certificates that are expected, so that a missing one is seen."""
+        return canonical_json(
+            {
+                "scheme": self.splits.scheme,
+                "levels": self.certificates.levels,
+                "subspace": [list(cell) for cell in self.subspace_cells],
+                "joint": [list(cell) for cell in self.certified_cells],
+            }
+        )
+
+    def for_certificate_figure(self, figure: str) -> str:
+        """Settings of the figures of certificates."""
+        style = getattr(self.certificate_figures, figure).plain()
+        return canonical_json({"study": self.name, "style": style, "statistics": self.statistics.plain()})
 
     def for_gathering(self) -> str:
         """Settings of `gather`: the cells that are expected, so that a missing one is seen."""

@@ -7,17 +7,18 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from certifuse import __version__
-from certifuse.cli import bound, components, status
+from certifuse.cli import bound, components, status, verify
 from certifuse.cli.step import USER_ERROR_STATUS
 from certifuse.errors import UserError
 
 INTERRUPTED_STATUS = 130
-COMMANDS = (status, components, bound)
+COMMANDS = (status, components, bound, verify)
 
 EXAMPLES = """examples:
   certifuse status --configfile config/cifar100_small.yaml
   certifuse components list results/fusion_checkpoints
   certifuse bound --loss zero-one --risk 0.1362 --bits 8490 --examples 50000
+  certifuse verify results/certificates
 
 The workflow itself is run by snakemake; see README.md.
 """

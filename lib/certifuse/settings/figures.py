@@ -40,4 +40,22 @@ class FiguresSettings(Settings):
     diversity: FigureSettings = Field(default=FigureSettings(), description="How the experts differ.")
 
 
+class CertificateFiguresSettings(Settings):
+    """One section per figure of the certificates, so that a change redraws that figure alone."""
+
+    certified_vs_dimension: FigureSettings = Field(
+        default=FigureSettings(), description="Certified error against the dimension of the trained subspace."
+    )
+    certified_vs_lambda: FigureSettings = Field(
+        default=FigureSettings(), description="Certified error against lambda at each dimension."
+    )
+    certificate_frontier: FigureSettings = Field(
+        default=FigureSettings(), description="Code length against risk, with lines of equal certified error."
+    )
+    certified_vs_test: FigureSettings = Field(
+        default=FigureSettings(), description="Certified error against test error per fusion rule."
+    )
+
+
 FIGURES = tuple(FiguresSettings.model_fields)
+CERTIFICATE_FIGURES = tuple(CertificateFiguresSettings.model_fields)

@@ -12,7 +12,8 @@ from certifuse.settings.fusion import FusionName
 LAMBDA_PATTERN = r"(0|[1-9][0-9]*)(\.[0-9]+)?"
 
 
-def _distinct(values: tuple[object, ...]) -> tuple[object, ...]:
+def distinct(values: tuple[object, ...]) -> tuple[object, ...]:
+    """`values`, if no value is there twice."""
     repeated = sorted({str(value) for value in values if values.count(value) > 1})
     if repeated:
         raise ValueError(f"each value once, found {', '.join(repeated)} more than once")
@@ -20,10 +21,10 @@ def _distinct(values: tuple[object, ...]) -> tuple[object, ...]:
 
 
 Lambda = Annotated[str, Field(pattern=f"^{LAMBDA_PATTERN}$")]
-Architectures = Annotated[tuple[ArchitectureName, ...], Field(min_length=1), AfterValidator(_distinct)]
-Fusions = Annotated[tuple[FusionName, ...], Field(min_length=1), AfterValidator(_distinct)]
-Lambdas = Annotated[tuple[Lambda, ...], Field(min_length=1), AfterValidator(_distinct)]
-Seeds = Annotated[tuple[Index, ...], Field(min_length=1), AfterValidator(_distinct)]
+Architectures = Annotated[tuple[ArchitectureName, ...], Field(min_length=1), AfterValidator(distinct)]
+Fusions = Annotated[tuple[FusionName, ...], Field(min_length=1), AfterValidator(distinct)]
+Lambdas = Annotated[tuple[Lambda, ...], Field(min_length=1), AfterValidator(distinct)]
+Seeds = Annotated[tuple[Index, ...], Field(min_length=1), AfterValidator(distinct)]
 
 
 class Cell(NamedTuple):

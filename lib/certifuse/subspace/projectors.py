@@ -188,6 +188,19 @@ def _unpermuted(vector: Tensor, order: Tensor) -> Tensor:
     return torch.empty_like(vector).scatter_(0, order.long(), vector)
 
 
+class IdentityProjector(Projector):
+    """d = D and P w = w: every weight is coded. There is nothing random in it."""
+
+    def __init__(self, ambient_dim: int, device: torch.device | str = "cpu") -> None:
+        super().__init__(ambient_dim, ambient_dim, device)
+
+    def _forward(self, w_d: Tensor) -> Tensor:
+        return w_d.clone()
+
+    def _adjoint(self, theta_D: Tensor) -> Tensor:
+        return theta_D.clone()
+
+
 PROJECTORS: dict[str, type[DenseProjector | KroneckerProjector | SparseProjector]] = {
     "dense": DenseProjector,
     "kronecker": KroneckerProjector,

@@ -1,6 +1,6 @@
 """A network in a random subspace: theta = theta0 + P w, with w the only thing that is trained."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -26,7 +26,11 @@ class SubspaceNetwork(nn.Module):
     Buffers stay as they are, and are not coded: they belong to the prior. Batch normalisation therefore always uses
     the running statistics that it came with, in training too, so that no statistic of the certificate sample enters
     the network; every other layer follows `train` and `eval` as usual.
+
+    With `quantise`, the network is at theta0 + P quantise(w): training that knows of the code.
     """
+
+    quantise: Callable[[Tensor], Tensor] | None = None
 
     def __init__(self, network: nn.Module, projector: Projector) -> None:
         super().__init__()
@@ -65,7 +69,8 @@ class SubspaceNetwork(nn.Module):
 
     def forward(self, *arguments: Any, **keywords: Any) -> Any:
         """The network at theta0 + P w."""
-        return functional_call(self.network, self.parameters_at(self.w), arguments, keywords)
+        w_d = self.w if self.quantise is None else self.quantise(self.w)
+        return functional_call(self.network, self.parameters_at(w_d), arguments, keywords)
 
     @torch.no_grad()
     def write_into(self, network: nn.Module) -> None:

@@ -1,0 +1,162 @@
+"""The files of a certificate: a bitstream, and JSON in one canonical form, sealed by its own digest."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import ConfigDict, ValidationError
+
+from certifuse.errors import UserError
+from certifuse.provenance import canonical_json, digest_bytes, write_text
+from certifuse.settings.base import Settings
+
+FORMAT = 1
+SEAL = "sha256"
+CERTIFICATE_FILE = "certificate.json"
+BITSTREAM_FILE = "model.cfqv"
+
+
+class StoredFile(Settings):
+    """A file that a verifier needs: its path from the certificate's directory, and its SHA-256."""
+
+    path: str
+    sha256: str
+
+
+class Expert(Settings):
+    """A pre-trained expert: a part of the prior. The manifest tells which images it was trained on."""
+
+    component: StoredFile
+    manifest: StoredFile
+
+
+class ProjectorDescription(Settings):
+    """P: R^d -> R^D."""
+
+    kind: str
+    seed: int
+    subspace_dim: int
+    ambient_dim: int
+
+
+class ModelDescription(Settings):
+    """How theta = theta0 + P w is rebuilt from the experts and the decoded w."""
+
+    architecture: str
+    fusion: dict[str, Any]
+    anchored: bool
+    parameters: str
+    initialisation_seed: int
+    projector: ProjectorDescription
+    theta0_sha256: str
+
+
+class Counts(Settings):
+    """Mistakes on the sample that the model was trained on, beside those of its prior."""
+
+    examples: int
+    errors: int
+    near_ties: int
+    prior_errors: int
+    prior_near_ties: int
+    worse: int
+    better: int
+
+
+class Untouched(Settings):
+    """Mistakes on images that neither training nor selection touched."""
+
+    examples: int
+    errors: int
+    near_ties: int
+
+
+class Claim(Settings):
+    """Upper bounds on the error probability, in [0, 1]."""
+
+    risk: float
+    bound: float
+    inequality: str
+    bounds: dict[str, float]
+
+
+class Certificate(Settings):
+    """Everything that is claimed of one model, and all that is needed to check it.
+
+    `claim` is about the decoded model on the fusion images, which it was trained on; `prior_claim` about its prior
+    on the same images, at 0 bits. `held_out` counts the mistakes of `held_out_model` on the certificate images, which
+    nothing was trained or selected on, and `held_out_prior` those of the prior; null where the study keeps none.
+    """
+
+    model_config = ConfigDict(**{**Settings.model_config, "protected_namespaces": ()})
+
+    format: int = FORMAT
+    kind: str
+    identity: dict[str, str | int]
+    statement: str
+    sample: str
+    delta: float
+    bitstream_sha256: str
+    code_bits: float
+    ledger: dict[str, float]
+    counts: Counts
+    claim: Claim
+    prior_claim: Claim
+    held_out_model: str
+    held_out: Untouched | None
+    held_out_claim: Claim | None
+    held_out_prior: Untouched | None
+    held_out_prior_claim: Claim | None
+    test: Untouched
+    test_prior: Untouched
+    model: ModelDescription
+    experts: tuple[Expert, ...]
+    components: tuple[StoredFile, ...]
+    images: StoredFile
+    splits: StoredFile
+    sets_sha256: dict[str, str]
+    settings: dict[str, Any]
+    source_fingerprint: str
+    environment: dict[str, Any]
+
+
+def write_certificate(directory: Path, certificate: Certificate) -> None:
+    """Write `certificate.json` into a directory, atomically, with its seal."""
+    write_text(directory / CERTIFICATE_FILE, _text(certificate.plain()))
+
+
+def read_certificate(directory: Path) -> Certificate:
+    """The certificate in a directory.
+
+    Raises:
+        UserError: it is absent, of another format, or not byte for byte as it was written.
+    """
+    path = directory / CERTIFICATE_FILE
+    try:
+        data = path.read_bytes()
+    except OSError:
+        raise UserError(f"{path}: expected a certificate, found no file: name the directory of one") from None
+    try:
+        content = json.loads(data)
+        seal = content.pop(SEAL)
+        sealed = seal == _seal(content) and data == _text(content).encode()
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
+        raise UserError(f"{path}: expected a certificate, found a damaged file: make it again") from None
+    if content.get("format") != FORMAT:
+        raise UserError(f"{path}: expected a certificate of format {FORMAT}, found {content.get('format')!r}")
+    if not sealed:
+        raise UserError(f"{path}: its bytes differ from those that were written (its seal differs): make it again")
+    try:
+        return Certificate.from_json(canonical_json(content))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise UserError(f"{path}: {where}: {first['msg']}: make it again") from None
+
+
+def _seal(content: dict[str, Any]) -> str:
+    return digest_bytes(canonical_json(content).encode())
+
+
+def _text(content: dict[str, Any]) -> str:
+    return json.dumps(content | {SEAL: _seal(content)}, indent=2, sort_keys=True, allow_nan=False) + "\n"

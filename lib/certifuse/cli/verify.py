@@ -1,0 +1,81 @@
+"""`certifuse verify`: rebuild the model of a certificate and derive every number of it again."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from certifuse.bounds.certificate import CERTIFICATE_FILE, Certificate
+from certifuse.errors import UserError
+
+EXAMPLES = """examples:
+  certifuse verify results/certificates/resnet_concatenation_lambda_1.0/seed_0/d_16/levels_3
+  certifuse verify results/certificates            (every certificate below)
+  certifuse verify --json DIRECTORY
+
+The model is rebuilt on the CPU from the experts and the bitstream, its mistakes are counted again on the images, and
+every bit, bound and digest is derived again. Says `verified`, or names the first thing that differs and exits with 2.
+The files that a certificate rests on are found by their paths from its directory: move them together.
+"""
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Register `verify`."""
+    parser = subparsers.add_parser(
+        "verify",
+        help="rebuild the model of a certificate and derive every number again",
+        description=__doc__,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("directory", type=Path, help="a certificate's directory, or one above several")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads (default: 1)")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of lines")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Verify all, print a line each, and stop at the first that differs."""
+    directories = sorted(path.parent for path in arguments.directory.rglob(CERTIFICATE_FILE))
+    if not directories:
+        raise UserError(f"{arguments.directory}: expected a certificate ({CERTIFICATE_FILE}), found none")
+
+    from certifuse.recipes.verify_certificate import verify_certificate
+
+    verified = []
+    for directory in directories:
+        try:
+            certificate = verify_certificate(directory, arguments.threads)
+        except UserError as error:
+            raise UserError(f"{directory}: not verified: {error}") from None
+        verified.append({"directory": str(directory), "verified": True, **_summary(certificate)})
+        if not arguments.json:
+            print(f"{directory}: verified: {_line(certificate)}")
+    if arguments.json:
+        print(json.dumps(verified, indent=2))
+    return 0
+
+
+def _summary(certificate: Certificate) -> dict[str, Any]:
+    held_out = certificate.held_out_claim
+    return {
+        **certificate.identity,
+        "kind": certificate.kind,
+        "delta": certificate.delta,
+        "code_bits": certificate.code_bits,
+        "risk": certificate.claim.risk,
+        "bound": certificate.claim.bound,
+        "inequality": certificate.claim.inequality,
+        "prior_bound": certificate.prior_claim.bound,
+        "held_out_bound": None if held_out is None else held_out.bound,
+    }
+
+
+def _line(certificate: Certificate) -> str:
+    claim, confidence = certificate.claim, 100 * (1 - certificate.delta)
+    text = (
+        f"error at most {100 * claim.bound:.2f} % with {confidence:g} % confidence ({claim.inequality}), "
+        f"{100 * claim.risk:.2f} % on {certificate.counts.examples} images, {certificate.code_bits:g} bits"
+    )
+    held_out = certificate.held_out_claim
+    return text if held_out is None else f"{text}; at most {100 * held_out.bound:.2f} % by untouched images"

@@ -1,0 +1,55 @@
+"""The honest line of an ordinary, jointly trained model.
+
+It is judged on the certificate images, which nothing touched (exact binomial, 0 bits). Beside that stands what coding
+all of its weights gives: the difference to its prior (the pre-trained experts, a fresh fusion module and head),
+quantised, written, read back and decoded. So many bits make that bound vacuous, which is the point of showing it. The
+statistics of batch normalisation were gathered on the sample and are not coded: the decoded model has the prior's.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from certifuse.bounds.certificate import ProjectorDescription
+from certifuse.bounds.codebook import nearest_level
+from certifuse.bounds.codec import encode
+from certifuse.bounds.quantisation import fit_codebook
+from certifuse.certified_model import IDENTITY, describe, parameter_vector, prior_network
+from certifuse.component_files import load_component
+from certifuse.components import find_components, load_network
+from certifuse.errors import UserError
+from certifuse.recipes.certify import CertifiedCell, Evidence, write_coded_certificate
+from certifuse.settings.base import Settings
+
+FITTED_ON = 100_000
+"""Weights that the codebook is fitted on, evenly spaced among all: the encoder may choose any codebook."""
+
+
+class CertifyJointStep(Settings):
+    """The settings of this step."""
+
+    delta: float
+    levels: int
+    threads: int
+
+
+def certify_joint(
+    settings: CertifyJointStep, cell: CertifiedCell, components: Path, evidence: Evidence, directory: Path
+) -> None:
+    """Write the certificate of the jointly trained model whose components are in a directory."""
+    evidence.check_independence()
+    found = find_components(components)
+    trained = load_network(found.experts, found.fusion, found.global_head)
+    if found.fusion is None:
+        raise UserError(f"{components}: expected a fusion module among the components, found none")
+    specification = load_component(found.fusion).spec
+    experts = [component for component, _ in evidence.experts]
+    prior = prior_network(experts, specification, cell.seed, anchored=False, parameters="everything")
+    offset_D = (parameter_vector(trained) - parameter_vector(prior)).numpy()
+    size = len(offset_D)
+    projector = ProjectorDescription(kind=IDENTITY, seed=0, subspace_dim=size, ambient_dim=size)
+    judge = evidence.judge(describe(prior, cell.architecture, specification, cell.seed, "everything", projector))
+    codebook = fit_codebook(offset_D[:: max(1, size // FITTED_ON)].astype(np.float64), settings.levels, "uniform")
+    bitstream = encode(nearest_level(offset_D, codebook), codebook)
+    identity = cell.identity() | {"d": size, "levels": settings.levels}
+    write_coded_certificate(directory, "joint", identity, bitstream, judge, settings, evidence, components)

@@ -1,0 +1,128 @@
+"""Certify a fused network that is trained in a random subspace around its pre-trained experts.
+
+theta = theta0 + P w: theta0 are the experts' average with a fresh fusion module and a head of zeros, P is a seeded
+random projector, and w, of d numbers, is trained on the fusion images with the cell's dual-path loss. w is quantised
+to L levels, trained on as such, coded, written, read back and decoded; the model that comes back is the one whose
+mistakes are counted. The bits that were written pay for having looked at the fusion images.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+from torch import Tensor
+
+from certifuse.bounds.certificate import ProjectorDescription
+from certifuse.bounds.codebook import nearest_level
+from certifuse.bounds.codec import encode
+from certifuse.bounds.quantisation import fit_codebook
+from certifuse.certified_model import describe, make_projector, prior_network
+from certifuse.component_files import load_component
+from certifuse.components import assemble, fusion_spec
+from certifuse.data.image_set import load_image_set
+from certifuse.data.splits import load_splits
+from certifuse.provenance import write_json
+from certifuse.randomness import derive_seed
+from certifuse.recipes.certify import CertifiedCell, Evidence, write_coded_certificate
+from certifuse.settings.base import Settings
+from certifuse.settings.certificates import SubspaceTraining
+from certifuse.settings.execution import ExecutionSettings
+from certifuse.settings.fusion import FusionTraining
+from certifuse.subspace.reparametrisation import SubspaceNetwork, trainable_size
+from certifuse.training import runtime as runtimes
+from certifuse.training.epoch import EpochTrainer, on_device
+from certifuse.training.joint import dual_path_objective
+from certifuse.training.loop import LoopSettings, train
+from certifuse.training.record import StepFiles, run_record
+from certifuse.training.subspace import SubspaceTrainee, as_numbers, subspace_group
+from certifuse.training.telemetry import Telemetry
+
+
+class CertifyStep(Settings):
+    """The settings of this step. `fusion` shapes the module and the loss."""
+
+    delta: float
+    levels: tuple[int, ...]
+    training: SubspaceTraining
+    fusion: FusionTraining
+    execution: ExecutionSettings
+
+
+def certify_subspace(
+    settings: CertifyStep, cell: CertifiedCell, dim: int, evidence: Evidence, files: StepFiles
+) -> None:
+    """Train once in `dim` dimensions, and certify the result at every number of levels.
+
+    Each certificate is a directory `levels_{L}` below that of `files.output`.
+    """
+    evidence.check_independence()
+    trained, record = train_in_subspace(settings, cell, dim, files)
+    training = settings.training
+    specification = module_specification(settings.fusion, cell.fusion, files)
+    prior = prior_network(files.experts, specification, cell.seed, anchored=True, parameters=training.parameters)
+    projector = ProjectorDescription(
+        kind=training.projector, seed=training.projector_seed, subspace_dim=dim, ambient_dim=trainable_size(prior)
+    )
+    judge = evidence.judge(describe(prior, cell.architecture, specification, cell.seed, training.parameters, projector))
+    for levels, w_d in trained.items():
+        codebook = fit_codebook(as_numbers(w_d), levels, training.codebook)
+        bitstream = encode(nearest_level(as_numbers(w_d), codebook), codebook)
+        identity = cell.identity() | {"d": dim, "levels": levels}
+        directory = files.output / f"levels_{levels}"
+        write_coded_certificate(directory, "subspace", identity, bitstream, judge, settings, evidence)
+    write_json(files.manifest, record | cell.identity() | {"d": dim})
+
+
+def module_specification(fusion: FusionTraining, rule: str, files: StepFiles) -> dict[str, Any]:
+    """What the fusion module of the experts is built from."""
+    average = assemble([load_component(path) for path in files.experts], None, None)
+    return fusion_spec(rule, len(files.experts), average.feature_dim, fusion)
+
+
+def train_in_subspace(
+    settings: CertifyStep, cell: CertifiedCell, dim: int, files: StepFiles
+) -> tuple[dict[int, Tensor], dict[str, Any]]:
+    """w by number of levels, each trained on as quantised from the common w of full precision; and the manifest."""
+    training = settings.training
+    runtime = replace(runtimes.start(settings.execution), compile=False)
+    images, splits = load_image_set(files.images), load_splits(files.splits)
+    specification = module_specification(settings.fusion, cell.fusion, files)
+    network = prior_network(files.experts, specification, cell.seed, anchored=True, parameters=training.parameters)
+    runtime.place(network)
+    ambient = trainable_size(network)
+    projector = make_projector(training.projector, training.projector_seed, dim, ambient, runtime.device)
+    subspace = SubspaceNetwork(network, projector)
+    data = on_device(images, splits, runtime)
+    objective = dual_path_objective(float(cell.lam), settings.fusion)
+    outcomes = {}
+
+    def run(levels: int | None, epochs: int) -> Tensor:
+        stage = "full_precision" if levels is None else f"levels_{levels}"
+        trainer = EpochTrainer(
+            network=subspace,
+            objective=objective,
+            groups=[subspace_group(subspace, training, quantised=levels is not None)],
+            data=data,
+            indices=splits.fusion.to(runtime.device),
+            batch_size=training.batch_size,
+            augmentation=training.augmentation,
+            runtime=runtime,
+            seed=derive_seed(cell.seed, "subspace", stage),
+        )
+        trainee = SubspaceTrainee(subspace, trainer, splits.validation.to(runtime.device), training, levels)
+        identity = [*map(str, cell.identity().values()), f"d{dim}", stage]
+        log = files.log.with_name(f"{stage}.csv")
+        plan = LoopSettings(epochs, None, files.save_interval_s, log, "-".join(identity))
+        store = replace(files, resume=files.resume / stage).store(settings, *identity)
+        outcomes[stage] = train(trainee, plan, store, Telemetry(files.telemetry, cell.architecture, plan.name))
+        store.remove()
+        subspace.quantise = None
+        return outcomes[stage].best_weights["w"]
+
+    full = run(None, training.epochs)
+    trained = {}
+    for levels in settings.levels:
+        subspace.w.data.copy_(full)
+        trained[levels] = run(levels, training.quantised_epochs)
+    record = run_record(settings, files, runtime, subspace, outcomes["full_precision"])
+    wall_s = sum(row["seconds"] for outcome in outcomes.values() for row in outcome.rows)
+    return trained, record | {"training_wall_s": wall_s}

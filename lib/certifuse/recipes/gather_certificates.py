@@ -1,0 +1,111 @@
+"""Gather certificates into one table, their ledgers into another, and list those that are missing."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from certifuse import layout
+from certifuse.bounds.certificate import CERTIFICATE_FILE, Certificate, Claim, Untouched, read_certificate
+from certifuse.bounds.inequalities import SOURCES
+from certifuse.rows import write_rows
+from certifuse.settings.base import Settings
+
+IDENTITY = ("architecture", "fusion", "lambda", "seed", "kind", "d", "levels")
+COUNTS = ("examples", "errors", "prior_errors", "worse", "better")
+UNTOUCHED = ("held_out_examples", "held_out_errors", "held_out_percent", "held_out_bound_percent")
+TEST = ("test_examples", "test_errors", "test_percent")
+COLUMNS = (
+    *(*IDENTITY, "scheme", *COUNTS, "code_bits", "delta", "risk_percent", "bound_percent", "inequality"),
+    *(f"bound_{name}_percent" for name in SOURCES),
+    *(*UNTOUCHED, *TEST),
+)
+
+
+class GatherCertificatesStep(Settings):
+    """Which certificates are expected. `subspace` and `joint` are cells, the former with d."""
+
+    scheme: str
+    levels: tuple[int, ...]
+    subspace: tuple[tuple[str, str, str, int, int], ...]
+    joint: tuple[tuple[str, str, str, int], ...]
+
+    def directories(self) -> dict[str, tuple[Any, ...]]:
+        """Where each certificate is expected, and its names: cell, kind, d and levels."""
+        expected: dict[str, tuple[Any, ...]] = {}
+        for cell in self.joint:
+            expected[_joint_directory(cell)] = (*cell, "joint", None, None)
+        for *names, dim in self.subspace:
+            for levels in self.levels:
+                expected[_subspace_directory(names, dim, levels)] = (*names, "subspace", dim, levels)
+        return expected
+
+
+def _joint_directory(cell: Iterable[Any]) -> str:
+    return layout.JOINT_CERTIFICATE_DIR.format(**_names(cell))
+
+
+def _subspace_directory(cell: Iterable[Any], dim: int, levels: int) -> str:
+    directory = layout.SUBSPACE_DIR.format(**_names(cell), dim=dim)
+    return f"{directory}/{layout.LEVELS_DIR.format(levels=levels)}"
+
+
+def _names(cell: Iterable[Any]) -> dict[str, Any]:
+    return dict(zip(("architecture", "fusion", "lam", "seed"), cell, strict=True))
+
+
+def gather_certificates(settings: GatherCertificatesStep, results: Path) -> None:
+    """Write the gathered tables below `results`."""
+    certificates, missing = [], []
+    for directory, names in settings.directories().items():
+        if (results / directory / CERTIFICATE_FILE).is_file():
+            certificates.append(read_certificate(results / directory))
+        else:
+            missing.append(dict(zip(IDENTITY, names, strict=True)) | {"reason": "no certificate was written"})
+    priors = {(row["architecture"], row["seed"]): row for row in map(_prior_row, certificates)}
+    rows = [{"scheme": settings.scheme, **row} for row in [*priors.values(), *map(_row, certificates)]]
+    ledgers = [
+        {**_identity(certificate), "charge": charge, "bits": bits}
+        for certificate in certificates
+        for charge, bits in certificate.ledger.items()
+    ]
+    write_rows(results / layout.CERTIFICATES, rows, COLUMNS)
+    write_rows(results / layout.LEDGERS, ledgers, (*IDENTITY, "charge", "bits"))
+    write_rows(results / layout.MISSING_CERTIFICATES, missing, (*IDENTITY, "reason"))
+
+
+def _identity(certificate: Certificate) -> dict[str, Any]:
+    return {**certificate.identity, "kind": certificate.kind}
+
+
+def _row(certificate: Certificate) -> dict[str, Any]:
+    counts = certificate.counts.plain()
+    claim = certificate.claim
+    row = _identity(certificate) | {name: counts[name] for name in COUNTS}
+    row |= {"code_bits": certificate.code_bits, "delta": certificate.delta, **_claimed(claim)}
+    return row | _untouched(certificate.held_out, certificate.held_out_claim) | _test(certificate.test)
+
+
+def _prior_row(certificate: Certificate) -> dict[str, Any]:
+    """The row of a certificate's prior, which all certificates of one (architecture, seed) share."""
+    counts = certificate.counts
+    row: dict[str, Any] = {name: certificate.identity[name] for name in ("architecture", "seed")}
+    row |= {"fusion": None, "lambda": None, "kind": "prior", "d": 0, "levels": 0, "code_bits": 0.0}
+    row |= {"examples": counts.examples, "errors": counts.prior_errors, "prior_errors": counts.prior_errors}
+    row |= {"worse": 0, "better": 0, "delta": certificate.delta, **_claimed(certificate.prior_claim)}
+    row |= _untouched(certificate.held_out_prior, certificate.held_out_prior_claim)
+    return row | _test(certificate.test_prior)
+
+
+def _claimed(claim: Claim) -> dict[str, Any]:
+    row = {"risk_percent": 100 * claim.risk, "bound_percent": 100 * claim.bound, "inequality": claim.inequality}
+    return row | {f"bound_{name}_percent": 100 * value for name, value in claim.bounds.items()}
+
+
+def _untouched(seen: Untouched | None, claim: Claim | None) -> dict[str, Any]:
+    if seen is None or claim is None:
+        return {}
+    return dict(zip(UNTOUCHED, (seen.examples, seen.errors, 100 * claim.risk, 100 * claim.bound), strict=True))
+
+
+def _test(seen: Untouched) -> dict[str, Any]:
+    return dict(zip(TEST, (seen.examples, seen.errors, 100 * seen.errors / seen.examples), strict=True))

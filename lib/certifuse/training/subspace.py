@@ -1,0 +1,112 @@
+"""Training of w in theta = theta0 + P w: at full precision, then quantised."""
+
+import time
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from certifuse.bounds.codebook import Codebook
+from certifuse.bounds.quantisation import fit_codebook, straight_through
+from certifuse.settings.certificates import SubspaceTraining
+from certifuse.subspace.reparametrisation import SubspaceNetwork
+from certifuse.training.epoch import EpochTrainer
+from certifuse.training.inference import accuracy_percent, fused_logits_of, nll_nats
+from certifuse.training.optimisation import ParameterGroup, make_optimiser, optimiser_tensors, restore_optimiser
+
+
+def subspace_group(network: SubspaceNetwork, training: SubspaceTraining, *, quantised: bool) -> ParameterGroup:
+    """w alone, by AdamW with a cosine rate."""
+    return ParameterGroup(
+        name="subspace",
+        parameters=[network.w],
+        optimiser=make_optimiser("adamw", [network.w], training.weight_decay),
+        base_lr=training.quantised_lr if quantised else training.lr,
+        schedule="cosine",
+        min_lr=0.0,
+        epochs=training.quantised_epochs if quantised else training.epochs,
+        clip_norm=training.clip_norm,
+    )
+
+
+class SubspaceTrainee:
+    """A fused network in a subspace, in training; with `levels`, quantised to so many.
+
+    The codebook is the best one for w at the start of each epoch and whenever the network is validated; gradients
+    pass the quantisation as if it were not there.
+    """
+
+    def __init__(
+        self,
+        network: SubspaceNetwork,
+        trainer: EpochTrainer,
+        validation: Tensor,
+        training: SubspaceTraining,
+        levels: int | None,
+    ):
+        self.network, self.trainer, self.validation = network, trainer, validation
+        self.training, self.levels = training, levels
+        self.group = trainer.groups[0]
+
+    def codebook(self) -> Codebook | None:
+        """The best codebook for w as it is now; None at full precision."""
+        if self.levels is None:
+            return None
+        return fit_codebook(as_numbers(self.network.w), self.levels, self.training.codebook)
+
+    def _quantise(self) -> None:
+        codebook = self.codebook()
+        if codebook is not None:
+            centroids = torch.from_numpy(codebook.centroids).to(self.network.w.device)
+            self.network.quantise = lambda w_d: straight_through(w_d, centroids)
+
+    def train(self, epoch: int) -> dict[str, Any]:
+        """One epoch."""
+        self._quantise()
+        began = time.perf_counter()
+        means = self.trainer.run(epoch)
+        seconds = time.perf_counter() - began
+        return {
+            "levels": self.levels,
+            "train_loss": means["total"],
+            "loss_global": means["global"],
+            "loss_individual": means["individual"],
+            "lr": self.group.lr(epoch),
+            "gradient_norm": means["subspace_gradient_norm"],
+            "seconds": seconds,
+            "images_per_second": self.trainer.images_per_epoch / seconds,
+        }
+
+    def validate(self) -> dict[str, float]:
+        """Loss and accuracy on the validation images."""
+        self._quantise()
+        data = self.trainer.data
+        fused, _ = fused_logits_of(self.network, data, self.validation, self.trainer.runtime)
+        labels = data.labels[self.validation].cpu()
+        return {
+            "val_loss": float(nll_nats(fused[None], labels)[0]),
+            "val_accuracy": float(accuracy_percent(fused[None], labels)[0]),
+        }
+
+    def weights(self) -> dict[str, Tensor]:
+        """w, shape (d,), before quantisation."""
+        return {"w": self.network.w.detach()}
+
+    def state(self) -> dict[str, Tensor]:
+        """w and the optimiser's state."""
+        return self.weights() | {f"optimiser/{k}": v for k, v in optimiser_tensors(self.group.optimiser).items()}
+
+    def restore(self, tensors: dict[str, Tensor]) -> None:
+        """Put back what `state` gave."""
+        with torch.no_grad():
+            self.network.w.copy_(tensors["w"])
+        prefix = "optimiser/"
+        state = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+        restore_optimiser(self.group.optimiser, state)
+
+
+def as_numbers(w_d: Tensor) -> "np.ndarray[Any, np.dtype[np.float32]]":
+    """w as float32 numbers on the host."""
+    numbers: np.ndarray[Any, np.dtype[np.float32]] = w_d.detach().float().cpu().numpy()
+    return numbers
