@@ -64,8 +64,12 @@ class SubspaceNetwork(nn.Module):
             start += prior.numel()
 
     def parameters_at(self, w_d: Tensor) -> dict[str, Tensor]:
-        """Name to theta0 + P w for every parameter of theta, differentiable in `w_d`, shape (d,)."""
-        return dict(self._displaced(self.projector.apply(w_d)))
+        """Name to theta0 + P w for every parameter of theta, differentiable in `w_d`, shape (d,).
+
+        In single precision under autocast too: the step is small beside theta0.
+        """
+        with torch.autocast(w_d.device.type, enabled=False):
+            return dict(self._displaced(self.projector.apply(w_d)))
 
     def forward(self, *arguments: Any, **keywords: Any) -> Any:
         """The network at theta0 + P w."""
