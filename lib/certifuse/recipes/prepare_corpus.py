@@ -1,0 +1,32 @@
+"""Read the documents of a study from their source into tokens on disk."""
+
+import logging
+from pathlib import Path
+
+from certifuse.data.corpus import load_corpus
+from certifuse.data.corpus_sources import read_documents
+from certifuse.data.corpus_writing import write_corpus
+from certifuse.data.tokenisers import load_tokeniser
+from certifuse.settings.base import Settings
+from certifuse.settings.corpora import CorpusSettings
+
+LOGGER = logging.getLogger(__name__)
+
+
+class PrepareCorpusStep(Settings):
+    """The settings of this step."""
+
+    corpus: CorpusSettings
+
+
+def prepare_corpus(settings: PrepareCorpusStep, directory: Path) -> None:
+    """Write the prepared corpus that `settings` describes to `directory`, and say what it holds."""
+    corpus = settings.corpus
+    write_corpus(read_documents(corpus), load_tokeniser(corpus), corpus.min_tokens, corpus.plain(), directory)
+    for part, facts in load_corpus(directory).manifest["parts"].items():
+        LOGGER.info(
+            "%s: %s documents, %s tokens; dropped %s too short, %s duplicates, %s duplicates of the other part",
+            part,
+            *(f"{facts[name]:,}" for name in ("documents", "tokens", "too_short")),
+            *(f"{facts[name]:,}" for name in ("duplicates", "duplicates_of_other_part")),
+        )
