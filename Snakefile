@@ -11,11 +11,12 @@ min_version("9.0")
 ROOT = Path(workflow.current_basedir).resolve()
 sys.path.insert(0, str(ROOT / "lib"))
 
-from certifuse import layout, selection
+from certifuse import declared, layout, selection
+from certifuse.cli import tasks
 from certifuse.errors import UserError
 from certifuse.provenance import source_fingerprint
 from certifuse.settings.architectures import ARCHITECTURE_SETTINGS
-from certifuse.settings.figures import FIGURES
+from certifuse.settings.figures import CERTIFICATE_FIGURES, FIGURES
 from certifuse.settings.fusion import FUSIONS
 from certifuse.study import SINGLE, read_study
 
@@ -31,7 +32,7 @@ except UserError as error:
 
 R = study.results_dir
 SCRIPTS = ROOT / "workflow" / "scripts"
-EXPERTS = range(study.splits.experts)
+EXPERTS = [f"expert_{i}" for i in range(study.splits.experts)]
 
 # One line before every command. cuBLAS must know its workspace before CUDA starts. The scripts are a shell variable
 # because an absolute path among the params would rerun all in a moved copy.
@@ -46,8 +47,10 @@ wildcard_constraints:
     fusion="|".join(FUSIONS),
     lam=r"[0-9]+(\.[0-9]+)?",
     seed="[0-9]+",
-    member="|".join([SINGLE, *(f"expert_{i}" for i in EXPERTS)]),
+    member="|".join([SINGLE, *EXPERTS]),
     figure="|".join(FIGURES),
+    dim="[0-9]+",
+    certificate_figure="|".join(CERTIFICATE_FIGURES),
 
 
 report: "workflow/report/workflow.rst"
@@ -58,6 +61,7 @@ include: "rules/experts.smk"
 include: "rules/fusion.smk"
 include: "rules/evaluation.smk"
 include: "rules/reporting.smk"
+include: "rules/certificates.smk"
 
 
 localrules:
@@ -68,6 +72,15 @@ localrules:
     compare_cells,
     draw_figure,
     write_tables,
+    gather_certificates,
+    draw_certificate_figure,
+    write_certificate_tables,
+
+
+CERTIFIED = [
+    *rules.write_certificate_tables.output,
+    *expand(rules.draw_certificate_figure.output, certificate_figure=CERTIFICATE_FIGURES),
+]
 
 
 rule all:
@@ -75,3 +88,4 @@ rule all:
     input:
         rules.write_tables.output,
         expand(rules.draw_figure.output, figure=FIGURES),
+        CERTIFIED if study.certificates.blocks else [],

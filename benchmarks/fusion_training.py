@@ -73,7 +73,9 @@ def prepare_ours(architecture: str, threads: int) -> tuple[Measure, dict[str, An
     import torch
 
     from certifuse.data.image_set import ImageSet
+    from certifuse.data.splits import make_splits
     from certifuse.settings.augmentation import AUGMENTATIONS
+    from certifuse.settings.data import SplitSettings
     from certifuse.settings.execution import ExecutionSettings
     from certifuse.settings.fusion import FusionTraining
     from certifuse.training import runtime as runtimes
@@ -105,7 +107,7 @@ def prepare_ours(architecture: str, threads: int) -> tuple[Measure, dict[str, An
         network=network,
         objective=dual_path_objective(LAMBDA, training),
         groups=parameter_groups(network, training),
-        data=on_device(images, runtime),
+        data=on_device(images, make_splits(images, SplitSettings()), runtime),
         indices=torch.arange(IMAGES),
         batch_size=BATCH_SIZE,
         augmentation=AUGMENTATIONS["standard"],

@@ -1,4 +1,4 @@
-"""Write requirements.lock from the installed packages and the telemetry extra; repeat its pins in the environments."""
+"""Write requirements.lock from the installed packages and the optional extras; repeat its pins in the environments."""
 
 import json
 import re
@@ -9,7 +9,7 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-HEADER = """# Every version of every package, telemetry and development included: the constraints of all installations.
+HEADER = """# Every version of every package, all extras included: the constraints of all installations.
 # Made by: make lock
 """
 
@@ -27,13 +27,18 @@ def installed_pins() -> dict[str, str]:
     return dict(re.sub(r"\+\S+$", "", line).split("==") for line in lines if "==" in line)
 
 
-def telemetry_pins(installed: dict[str, str]) -> dict[str, str]:
-    """What pip would install for the telemetry extra beside the `installed` packages. It installs nothing."""
-    extra = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]["telemetry"]
+OPTIONAL = ("telemetry", "language")
+"""Extras that neither the workflow nor development installs."""
+
+
+def optional_pins(installed: dict[str, str]) -> dict[str, str]:
+    """What pip would install for the optional extras beside the `installed` packages. It installs nothing."""
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    packages = [package for name in OPTIONAL for package in extras[name]]
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as constraints:
         constraints.write(as_lines(installed))
         constraints.flush()
-        resolved = pip("install", "--dry-run", "--quiet", "--report", "-", "--constraint", constraints.name, *extra)
+        resolved = pip("install", "--dry-run", "--quiet", "--report", "-", "--constraint", constraints.name, *packages)
     found = [item["metadata"] for item in json.loads(resolved)["install"]]
     return {package["name"]: package["version"] for package in found}
 
@@ -46,7 +51,7 @@ def as_lines(pins: dict[str, str]) -> str:
 def main() -> None:
     """Rewrite the lock and the environments."""
     installed = installed_pins()
-    pins = telemetry_pins(installed) | installed
+    pins = optional_pins(installed) | installed
     (ROOT / "requirements.lock").write_text(HEADER + as_lines(pins))
     for path in sorted((ROOT / "envs").glob("*.yaml")):
         text = re.sub(r"- ([A-Za-z0-9_.-]+)==\S+", lambda match: f"- {match[1]}=={pins[match[1]]}", path.read_text())

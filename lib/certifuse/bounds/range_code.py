@@ -45,6 +45,12 @@ def _decode_words(bits: str, length: int, model: SymbolModel, levels: int) -> Sy
     return symbols
 
 
+def _decode_whatever_follows(bits: str, length: int, model: SymbolModel, levels: int) -> Symbols | None:
+    """The symbols that every continuation of `bits` decodes to; None where they depend on it, or there are none."""
+    first, last = (_decode_words(bits + filler * LOOKAHEAD, length, model, levels) for filler in "01")
+    return first if first is not None and last is not None and np.array_equal(first, last) else None
+
+
 def encode_symbols(symbols: Symbols, model: SymbolModel, levels: int) -> str:
     """The shortest bit string such that it and every continuation of it decode to `symbols`.
 
@@ -55,8 +61,8 @@ def encode_symbols(symbols: Symbols, model: SymbolModel, levels: int) -> str:
     """
 
     def fits(bits: str) -> bool:
-        ends = (_decode_words(bits + filler * LOOKAHEAD, len(symbols), model, levels) for filler in "01")
-        return all(end is not None and np.array_equal(end, symbols) for end in ends)
+        decoded = _decode_whatever_follows(bits, len(symbols), model, levels)
+        return decoded is not None and np.array_equal(decoded, symbols)
 
     def shortened(width: int) -> str | None:
         point = int("0" + full[:width], 2)
@@ -81,8 +87,13 @@ def encode_symbols(symbols: Symbols, model: SymbolModel, levels: int) -> str:
 
 
 def decode_symbols(bits: str, length: int, model: SymbolModel, levels: int) -> Symbols:
-    """The inverse of `encode_symbols`; UserError where no message of this model starts with `bits`."""
-    symbols = _decode_words(bits, length, model, levels)
+    """The inverse of `encode_symbols`.
+
+    Raises:
+        UserError: `bits` are no message of this model, or one that is cut off: what a decoder would guess behind the
+            end of a message is not paid for.
+    """
+    symbols = _decode_whatever_follows(bits, length, model, levels)
     if symbols is None:
-        raise UserError("bitstream: the symbols do not decode under their model")
+        raise UserError("bitstream: the symbols do not decode under their model, or they are cut off")
     return symbols

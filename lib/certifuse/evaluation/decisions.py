@@ -32,7 +32,7 @@ class Decisions:
 
 
 def decide(logits_NK: Tensor, labels_N: Tensor) -> Decisions:
-    """Wrong unless the logit of the label exceeds every other one by more than `TIE`.
+    """Wrong unless the logit of the label exceeds every other one by more than `TIE`; logits that are no numbers err.
 
     Logits of different machines, thread counts or batch sizes differ by about 1e-6 of their size, so only an image
     whose margin is within `TIE` of that edge may change sides; such images are counted.
@@ -40,4 +40,4 @@ def decide(logits_NK: Tensor, labels_N: Tensor) -> Decisions:
     label_N = logits_NK.gather(1, labels_N[:, None])[:, 0]
     others_NK = logits_NK.scatter(1, labels_N[:, None], -torch.inf)
     margin_N = label_N - others_NK.amax(1)
-    return Decisions(margin_N <= TIE, int(((margin_N - TIE).abs() <= TIE).sum()))
+    return Decisions(~(margin_N > TIE), int(((margin_N - TIE).abs() <= TIE).sum()))
