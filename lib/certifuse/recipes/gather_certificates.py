@@ -61,7 +61,8 @@ def gather_certificates(settings: GatherCertificatesStep, results: Path) -> None
             certificates.append(read_certificate(results / directory))
         else:
             missing.append(dict(zip(IDENTITY, names, strict=True)) | {"reason": "no certificate was written"})
-    priors = {(row["architecture"], row["seed"]): row for row in map(_prior_row, certificates)}
+    around_average = [certificate for certificate in certificates if certificate.kind == "subspace"]
+    priors = {(row["architecture"], row["seed"]): row for row in map(_prior_row, around_average)}
     rows = [{"scheme": settings.scheme, **row} for row in [*priors.values(), *map(_row, certificates)]]
     ledgers = [
         {**_identity(certificate), "charge": charge, "bits": bits}
@@ -86,7 +87,7 @@ def _row(certificate: Certificate) -> dict[str, Any]:
 
 
 def _prior_row(certificate: Certificate) -> dict[str, Any]:
-    """The row of a certificate's prior, which all certificates of one (architecture, seed) share."""
+    """The row of the prior of a certificate in a subspace: the average, which all of one (architecture, seed) share."""
     counts = certificate.counts
     row: dict[str, Any] = {name: certificate.identity[name] for name in ("architecture", "seed")}
     row |= {"fusion": None, "lambda": None, "kind": "prior", "d": 0, "levels": 0, "code_bits": 0.0}

@@ -1,0 +1,174 @@
+import csv
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+
+from certifuse.errors import UserError
+from certifuse.recipes.write_certificate_tables import write_certificate_tables
+from certifuse.recipes.write_tables import TablesStep
+from certifuse.reporting.certificate_choice import quoted
+from certifuse.reporting.certificate_frames import CertificateFrames
+from certifuse.reporting.certificate_tables import COLUMNS, NO_LEDGER, certificate_rows, crossing_rows, ledger_rows
+from certifuse.reporting.certificate_tex import certificates_tex, ledger_tex
+from certifuse.settings.evaluation import StatisticsSettings
+
+STEP = TablesStep(study="cifar100_small", statistics=StatisticsSettings())
+
+
+@pytest.fixture(scope="module")
+def grid(make) -> CertificateFrames:
+    """One scheme; two architectures, rules, lambdas and seeds."""
+    return make(
+        architectures=("resnet", "densenet"), fusions=("concatenation", "simpleAddition"), lambdas=("0.5", "1.0"),
+        seeds=(0, 1), dimensions=(16, 256),
+    )  # fmt: skip
+
+
+def test_every_certificate_has_a_row_and_the_best_is_marked(grid):
+    rows = certificate_rows(grid.certificates)
+    assert len(rows) == len(grid.certificates) + 1
+    trained = grid.certificates.query("kind == 'subspace'")
+    (best,) = [row for row in rows if row["best"]]
+    expected = trained.loc[trained["bound_percent"].idxmin()]
+    assert {name: best[name] for name in COLUMNS["certificates"][:-2]} == {
+        name: expected[name] for name in COLUMNS["certificates"][:-2]
+    }
+    assert [row["kind"] for row in rows[:3]] == ["prior", "prior", "joint"]
+
+
+def test_the_last_row_is_the_best_at_its_share_of_delta(grid):
+    *rows, last = certificate_rows(grid.certificates)
+    (best,) = [row for row in rows if row["best"]]
+    source = grid.certificates.query("kind == 'subspace'").sort_values("bound_percent").iloc[0]
+    inequality, percent = quoted(source.to_dict(), 8)
+    assert (last["kind"], last["candidates"], last["delta"]) == ("quoted", 8, 0.05 / 8)
+    assert (last["bound_percent"], last["inequality"]) == (percent, inequality)
+    assert (last["code_bits"], last["errors"], last["best"]) == (best["code_bits"], best["errors"], 0)
+    assert quoted(source.to_dict(), 1)[1] == pytest.approx(best["bound_percent"])
+    assert 0 < last["bound_percent"] - best["bound_percent"] < 0.5
+    text = certificates_tex([*rows, last], "small")
+    assert f"{best['bound_percent']:.2f} * &" in text
+    assert f"delta / M = 0.00625: {percent:.2f} instead of {best['bound_percent']:.2f}, by binomial." in text
+    zero_bit = grid.certificates.query("kind == 'prior' and architecture == 'densenet'").set_index("seed")
+    assert f"its own prior is {zero_bit['bound_percent'][best['seed']]:.2f}." in text
+
+
+def test_latex_shows_the_rounded_numbers(one):
+    rows = certificate_rows(one.certificates)
+    row = rows[2]
+    assert (row["d"], row["levels"]) == (16, 3)
+    line = (
+        f"resnet & concatenation & 1.0 & 0 & subspace & 16 & 3 & 10,000 & {row['risk_percent']:.2f} & "
+        f"{row['code_bits']:.0f} & {row['bound_percent']:.2f} & excess betting & "
+        rf"{row['held_out_bound_percent']:.2f} & {row['test_percent']:.2f} \\"
+    )
+    assert line in certificates_tex(rows, "small")
+    assert rf"resnet &  &  & 0 & prior & 0 &  & 10,000 & {rows[0]['risk_percent']:.2f} & 0 &" in certificates_tex(
+        rows, "small"
+    )
+
+
+def test_several_schemes_have_a_column(study):
+    text = certificates_tex(certificate_rows(study.certificates), "small")
+    assert r"\toprule scheme & architecture" in text
+    assert "by\\_class & resnet & concatenation & 0.5" in text
+
+
+def test_the_ledger_is_that_of_the_best_certificates_and_adds_up(grid):
+    rows = ledger_rows(grid.certificates, grid.ledgers)
+    trained = grid.certificates.query("kind == 'subspace'")
+    best = trained.loc[trained.groupby(["architecture", "fusion"])["bound_percent"].idxmin()]
+    totals = {(row["architecture"], row["fusion"]): row for row in rows if row["charge"] == "total"}
+    assert len(rows) == 4 * 4
+    for certificate in best.to_dict("records"):
+        total = totals[certificate["architecture"], certificate["fusion"]]
+        assert [total[name] for name in ("d", "levels", "lambda", "seed", "bits", "share_percent")] == [
+            *(certificate[name] for name in ("d", "levels", "lambda", "seed", "code_bits")),
+            100.0,
+        ]
+    charges = [row for row in rows if row["charge"] != "total"]
+    assert sum(row["share_percent"] for row in charges) == pytest.approx(400)
+    assert {row["bits"] for row in charges if row["charge"] == "codebook"} == {14.5}
+    assert "codebook & 14.5 &" in ledger_tex(rows, "small")
+
+
+def test_a_ledger_that_does_not_add_up_is_refused(one):
+    with pytest.raises(UserError, match=r"expected charges of .* bits together, found"):
+        ledger_rows(one.certificates, one.ledgers.assign(bits=one.ledgers["bits"] + 1))
+
+
+def test_a_missing_ledger_is_said(one):
+    rows = ledger_rows(one.certificates, one.ledgers.iloc[:0])
+    assert [row["charge"] for row in rows] == [NO_LEDGER]
+    assert f"missing: {NO_LEDGER}" in ledger_tex(rows, "small")
+
+
+def test_crossings_say_the_dimension_or_none_with_the_margin(study):
+    rows = crossing_rows(study.certificates)
+    assert {row["scheme"]: row["crossing_d"] for row in rows} == {"iid": "none", "by_class": 64}
+    for row in rows:
+        assert row["margin_points"] == pytest.approx(row["bound_percent"] - row["zero_bit_percent"])
+        assert (row["margin_points"] > 0) == (row["scheme"] == "iid")
+        assert row["reason"] == ""
+    (unknown,) = {row["crossing_d"] for row in crossing_rows(study.certificates.query("kind != 'prior'"))}
+    assert unknown == ""
+
+
+@pytest.mark.parametrize("rows", [None, 0, 1, 2])
+def test_the_files_of_the_step(one, tmp_path, rows):
+    write_certificate_tables(
+        STEP, CertificateFrames(certificates=one.certificates[:rows], ledgers=one.ledgers), tmp_path
+    )
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *("certificates.csv", "certificates.tex", "certificate_ledger.csv", "certificate_ledger.tex"),
+        *("crossings.csv", "certificate_tables.tex"),
+    }
+    for name, columns in COLUMNS.items():
+        with (tmp_path / f"{name}.csv").open(newline="") as stream:
+            header, *values = csv.reader(stream)
+        assert tuple(header) == columns
+        assert not {"nan", "<NA>", "None"} & {value for row in values for value in row}
+        assert bool(values) == (rows is None or rows > (0 if name == "certificates" else 1))
+
+
+def test_equal_frames_give_equal_files_and_another_seed_gives_others(make, tmp_path):
+    written = []
+    for number, seed in enumerate((0, 0, 1)):
+        where = tmp_path / str(number)
+        write_certificate_tables(STEP, make(seeds=(seed,)), where)
+        written.append({path.name: path.read_bytes() for path in where.iterdir()})
+    assert written[0] == written[1]
+    assert written[0]["certificates.csv"] != written[2]["certificates.csv"]
+
+
+def test_without_a_held_out_set_the_table_says_so(one, make):
+    rows = certificate_rows(make(held_out=False).certificates)
+    assert {row["held_out_bound_percent"] for row in rows} == {None}
+    assert "keeps no held-out set" in certificates_tex(rows, "small")
+    assert "keeps no held-out set" not in certificates_tex(certificate_rows(one.certificates), "small")
+
+
+@pytest.mark.tools
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed (texlive-latex-recommended)")
+@pytest.mark.parametrize("held_out", [True, False])
+@pytest.mark.parametrize("rows", [None, 0])
+def test_the_tables_compile(make, tmp_path, rows, held_out):
+    frames = make(architectures=("resnet", "densenet"), fusions=("TransformerBase",), held_out=held_out)
+    renamed = frames.certificates.replace({"fusion": {"TransformerBase": "multiplicativeAddition"}})
+    renamed = renamed.replace({"architecture": {"resnet": "improved_wide_resnet"}})
+    ledgers = frames.ledgers.assign(charge=frames.ledgers["charge"] + r"_100%_&_\end")
+    ledgers = ledgers.replace({"fusion": {"TransformerBase": "multiplicativeAddition"}})
+    ledgers = ledgers.replace({"architecture": {"resnet": "improved_wide_resnet"}})
+    write_certificate_tables(STEP, CertificateFrames(certificates=renamed[:rows], ledgers=ledgers), tmp_path)
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "certificate_tables.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert (tmp_path / "certificate_tables.pdf").stat().st_size > 10_000
+    assert "Overfull" not in done.stdout
+
+
+def test_every_bound_of_the_synthetic_study_is_above_its_risk(study):
+    """The synthetic certificates are themselves certificates."""
+    assert np.all(study.certificates["bound_percent"] >= study.certificates["risk_percent"])

@@ -1,0 +1,31 @@
+"""Draw one figure from the gathered certificates, as PNG and PDF."""
+
+from certifuse.cli.step import add_file_options, run_step, step_parser
+from certifuse.settings.figures import CERTIFICATE_FIGURES
+
+EXAMPLE = (
+    "python workflow/scripts/draw_certificate_figure.py --settings JSON --figure certified_vs_dimension "
+    "--certificates certificates.csv --ledgers certificate_ledgers.csv --png figure.png --pdf figure.pdf"
+)
+
+
+def main() -> None:
+    parser = step_parser(__doc__, EXAMPLE)
+    parser.add_argument("--figure", required=True, choices=CERTIFICATE_FIGURES)
+    add_file_options(parser, "certificates", "ledgers", "png", "pdf")
+    arguments = parser.parse_args()
+
+    def step() -> None:
+        from certifuse.recipes.draw_certificate_figure import draw_certificate_figure
+        from certifuse.reporting.certificate_frames import read_certificate_frames
+        from certifuse.reporting.style import FigureStep
+
+        frames = read_certificate_frames(certificates=arguments.certificates, ledgers=arguments.ledgers)
+        settings = FigureStep.from_json(arguments.settings)
+        draw_certificate_figure(settings, arguments.figure, frames, arguments.png, arguments.pdf)
+
+    run_step(step)
+
+
+if __name__ == "__main__":
+    main()

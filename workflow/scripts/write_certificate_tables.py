@@ -1,0 +1,28 @@
+"""Write the tables of the certificates, as CSV and LaTeX."""
+
+from certifuse.cli.step import add_file_options, run_step, step_parser
+
+EXAMPLE = (
+    "python workflow/scripts/write_certificate_tables.py --settings JSON --certificates certificates.csv "
+    "--ledgers certificate_ledgers.csv --output-dir tables"
+)
+
+
+def main() -> None:
+    parser = step_parser(__doc__, EXAMPLE)
+    add_file_options(parser, "certificates", "ledgers", "output-dir")
+    arguments = parser.parse_args()
+
+    def step() -> None:
+        from certifuse.recipes.write_certificate_tables import write_certificate_tables
+        from certifuse.recipes.write_tables import TablesStep
+        from certifuse.reporting.certificate_frames import read_certificate_frames
+
+        frames = read_certificate_frames(certificates=arguments.certificates, ledgers=arguments.ledgers)
+        write_certificate_tables(TablesStep.from_json(arguments.settings), frames, arguments.output_dir)
+
+    run_step(step)
+
+
+if __name__ == "__main__":
+    main()
