@@ -1,0 +1,126 @@
+"""N-gram tables as bitstreams: log-probabilities on a quantiser's levels, coded as any other vector.
+
+unigram: one logit for every token. bigram: a unigram and, for the B commonest tokens by its decoded logits, a block of
+B x B corrections: row u, column v is added to the logit of v after u. Everything outside the block follows the
+unigram. Each part is one message of `codec`, which delimits itself, so a bigram's two messages delimit themselves too.
+"""
+
+import struct
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from certifuse.bounds.codebook import nearest_level
+from certifuse.bounds.codec import decode, encode
+from certifuse.bounds.ledger import Charge, Ledger
+from certifuse.bounds.quantisation import fit_codebook
+from certifuse.errors import UserError
+from certifuse.evaluation.windows import FlatDocuments
+from certifuse.models.ngram import NgramModel, bigram_counts, unigram_counts
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+SMOOTHING_SHARE = 0.01
+"""Share of the probability that is spread over all tokens (unigram) or as the unigram has it (bigram). It narrows the
+range of the logits, and with it the code, for a hundredth of a bit of loss."""
+FEW = 50.0
+"""A context of the bigram is smoothed as if it had been seen this many times more, too."""
+
+
+@dataclass(frozen=True)
+class CodedNgram:
+    """A decoded model and the bits of its messages."""
+
+    model: NgramModel
+    ledger: Ledger
+
+
+def encode_unigram(documents: FlatDocuments, vocabulary: int, levels: int = 12) -> bytes:
+    """The bitstream of the token frequencies of `documents`, on `levels` equally spaced logits.
+
+    The message tells its own sizes, so no choice of levels (or of the block of a bigram) costs a further bit.
+    """
+    counts_V = unigram_counts(documents, vocabulary)
+    logits_V = np.log(counts_V + SMOOTHING_SHARE * counts_V.mean())
+    # Logits mean the same whatever is added to all of them, so they are centred for the codebook.
+    return _encode_logits(logits_V - 0.5 * (logits_V.max() + logits_V.min()), levels)
+
+
+def encode_bigram(
+    documents: FlatDocuments, vocabulary: int, levels: int = 12, block: int = 24, block_levels: int = 9
+) -> bytes:
+    """The bitstream of a unigram and a block of `block` x `block` corrections on `block_levels` logits around zero.
+
+    `block_levels` is odd, so that no correction is one of the levels. ValueError for other sizes.
+    """
+    if block_levels % 2 == 0 or not 1 <= block <= vocabulary:
+        raise ValueError(
+            f"bigram: expected an odd number of levels and 1 <= block <= {vocabulary}, got {block_levels} and {block}"
+        )
+    first = encode_unigram(documents, vocabulary, levels)
+    logits_V = decode(first).values.astype(np.float64)
+    common_B = commonest(logits_V, block)
+    counts_BV = bigram_counts(documents, vocabulary, common_B)
+    second = _encode_logits(block_corrections(counts_BV, logits_V, common_B).ravel(), block_levels)
+    return struct.pack(">I", len(first)) + first + second
+
+
+def decode_unigram(data: bytes, vocabulary: int) -> CodedNgram:
+    """The inverse of `encode_unigram`; UserError where the message is not of `vocabulary` logits."""
+    coded = decode(data)
+    logits_V = _sized(coded.values, vocabulary)
+    return CodedNgram(NgramModel(logits_V[None, :]), Ledger(coded.charges))
+
+
+def decode_bigram(data: bytes, vocabulary: int, start: int) -> CodedNgram:
+    """The inverse of `encode_bigram`; the contexts are all tokens and the start token `start`."""
+    if len(data) < 4 or len(data) < 4 + struct.unpack(">I", data[:4])[0]:
+        raise UserError(f"bitstream: expected the two messages of a bigram, got {len(data)} bytes")
+    (length,) = struct.unpack(">I", data[:4])
+    first, second = decode(data[4 : 4 + length]), decode(data[4 + length :])
+    logits_V = _sized(first.values, vocabulary)
+    block = round(float(np.sqrt(len(second.values))))
+    if not 1 <= block <= vocabulary:
+        raise UserError(f"bitstream: expected a block of 1 to {vocabulary} tokens, got {block}")
+    corrections_BB = _sized(second.values, block * block).reshape(block, block)
+    common_B = commonest(logits_V, block)
+    logits_CV = np.tile(logits_V, (max(vocabulary, start + 1), 1))
+    logits_CV[np.ix_(common_B, common_B)] += corrections_BB
+    rows = [Charge(f"{part} {c.name}", c.bits) for part, coded in (("unigram", first), ("bigram", second))
+            for c in coded.charges]  # fmt: skip
+    return CodedNgram(NgramModel(logits_CV), Ledger(tuple(rows)))
+
+
+def commonest(logits_V: Floats, block: int) -> Ints:
+    """The `block` tokens with the highest logits; of equal ones the lower index comes first."""
+    return np.argsort(-logits_V, kind="stable")[:block].astype(np.int64)
+
+
+def block_corrections(counts_BV: Ints, logits_V: Floats, common_B: Ints) -> Floats:
+    """Corrections (B, B) under which every context gives the tokens of the block their smoothed frequencies.
+
+    What is left goes to the other tokens in the proportions of the unigram, whose logits stay as they are:
+    correction = ln(p(v | u) / p(v)) - ln(p(rest | u) / p(rest)).
+    """
+    unigram_V = np.exp(logits_V - logits_V.max())
+    unigram_V /= unigram_V.sum()
+    added_B1 = FEW + SMOOTHING_SHARE * counts_BV.sum(axis=1, keepdims=True)
+    smoothed_BV = counts_BV + added_B1 * unigram_V
+    smoothed_BV /= smoothed_BV.sum(axis=1, keepdims=True)
+    inside_BB, rest_B1 = smoothed_BV[:, common_B], 0.0
+    if len(common_B) < len(logits_V):
+        rest = np.setdiff1d(np.arange(len(logits_V)), common_B)
+        rest_B1 = np.log(smoothed_BV[:, rest].sum(axis=1, keepdims=True) / unigram_V[rest].sum())
+    return np.asarray(np.log(inside_BB / unigram_V[common_B]) - rest_B1)
+
+
+def _encode_logits(logits: Floats, levels: int) -> bytes:
+    codebook = fit_codebook(logits, levels, "uniform")
+    return encode(nearest_level(logits, codebook), codebook)
+
+
+def _sized(values: NDArray[np.float32], expected: int) -> Floats:
+    if len(values) != expected:
+        raise UserError(f"bitstream: expected {expected} logits, got {len(values)}")
+    return values.astype(np.float64)
