@@ -18,6 +18,7 @@ from certifuse.provenance import source_fingerprint
 from certifuse.settings.architectures import ARCHITECTURE_SETTINGS
 from certifuse.settings.figures import CERTIFICATE_FIGURES, FIGURES
 from certifuse.settings.fusion import FUSIONS
+from certifuse.settings.sublora import MODE_PATTERN
 from certifuse.study import SINGLE, read_study
 
 if not workflow.overwrite_configfiles:
@@ -51,6 +52,9 @@ wildcard_constraints:
     figure="|".join(FIGURES),
     dim="[0-9]+",
     certificate_figure="|".join(CERTIFICATE_FIGURES),
+    d="[0-9]+",
+    mode=MODE_PATTERN,
+    levels="[0-9]+",
 
 
 report: "workflow/report/workflow.rst"
@@ -62,6 +66,11 @@ include: "rules/fusion.smk"
 include: "rules/evaluation.smk"
 include: "rules/reporting.smk"
 include: "rules/certificates.smk"
+
+
+if study.sublora is not None:
+
+    include: "rules/sublora.smk"
 
 
 localrules:
@@ -77,6 +86,7 @@ localrules:
     write_certificate_tables,
 
 
+FUSED = [*rules.write_tables.output, *expand(rules.draw_figure.output, figure=FIGURES)]
 CERTIFIED = [
     *rules.write_certificate_tables.output,
     *expand(rules.draw_certificate_figure.output, certificate_figure=CERTIFICATE_FIGURES),
@@ -86,6 +96,6 @@ CERTIFIED = [
 rule all:
     default_target: True
     input:
-        rules.write_tables.output,
-        expand(rules.draw_figure.output, figure=FIGURES),
+        FUSED if study.grid else [],
         CERTIFIED if study.certificates.blocks else [],
+        SUBLORA if study.sublora is not None else [],

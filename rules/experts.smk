@@ -7,11 +7,12 @@ TRAINING = {
 }
 
 # The end of every training command; each rule puts its own options before.
-TRAINING_OPTIONS = (
+RUN_OPTIONS = (
     "--settings {params.settings:q} --source {params.source} --seed {wildcards.seed} "
-    "--images {input.images} --splits {input.splits} --manifest {output.manifest} --log-file {output.csv} "
+    "--manifest {output.manifest} --log-file {output.csv} "
     "--resume-dir {params.resume} --telemetry-dir {params.telemetry} 2> {log}"
 )
+TRAINING_OPTIONS = f"--images {{input.images}} --splits {{input.splits}} {RUN_OPTIONS}"
 
 
 rule pretrain_expert:

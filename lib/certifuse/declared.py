@@ -61,6 +61,26 @@ def subspace_files(results: str, levels: Sequence[int]) -> dict[str, str | list[
     }
 
 
+def corpus_files(results: str) -> dict[str, str | list[str]]:
+    """The files of the prepared corpus; the manifest holds the digests of the others."""
+    directory = f"{results}/{layout.CORPUS_DIR}"
+    parts = [f"{directory}/{part}{kind}.bin" for part in ("train", "validation") for kind in ("", "_offsets")]
+    return {"manifest": f"{directory}/{layout.MANIFEST_FILE}", "parts": parts}
+
+
+def sublora_files(results: str, levels: Sequence[int]) -> dict[str, str | list[str]]:
+    """Outputs of the training of one language model: w at full precision and for each number of levels, and logs."""
+    directory, logs = f"{results}/{layout.SUBLORA_DIR}", f"{results}/{layout.SUBLORA_LOG_DIR}"
+    quantised = [layout.SUBLORA_LEVELS_WEIGHTS.replace("{levels}", str(number)) for number in levels]
+    return {
+        "manifest": f"{directory}/{layout.MANIFEST_FILE}",
+        "weights": f"{directory}/{layout.SUBLORA_WEIGHTS}",
+        "quantised": [f"{directory}/{name}" for name in quantised],
+        "csv": f"{logs}/full_precision.csv",
+        "quantised_csv": [f"{logs}/{layout.LEVELS_DIR.format(levels=number)}.csv" for number in levels],
+    }
+
+
 def working_directories(results: str, job: str) -> dict[str, str]:
     """Where a training writes beside its outputs: telemetry of all, resume state of this `job` (rule and wildcards)."""
     return {"telemetry": f"{results}/telemetry", "resume": f"{results}/{layout.RESUME_DIR}/{job}"}

@@ -34,6 +34,12 @@ CERTIFICATES = "metrics/certificates.csv"
 LEDGERS = "metrics/certificate_ledgers.csv"
 MISSING_CERTIFICATES = "metrics/missing_certificates.csv"
 
+CORPUS_DIR = "data/corpus"
+SUBLORA_DIR = "sublora/d_{d}_{mode}_seed_{seed}"
+SUBLORA_LOG_DIR = "csv_logs/sublora/d_{d}_{mode}_seed_{seed}"
+SUBLORA_WEIGHTS = "weights.safetensors"
+SUBLORA_LEVELS_WEIGHTS = "weights_levels_{levels}.safetensors"
+
 SUMMARY = "metrics/fusion_performance_summary.csv"
 """Every score of every predictor, one tidy row each."""
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from certifuse import layout
+from certifuse.settings.sublora import LEARNED, NULLS
 from certifuse.study import SINGLE, Study
 
 
@@ -64,3 +65,10 @@ def initial_components(study: Study, wildcards: Any) -> list[str]:
     names = {"architecture": wildcards.architecture, "fusion": wildcards.fusion, "seed": wildcards.seed}
     directory = template.format(**names, **{"lambda": wildcards.lam, "lam": wildcards.lam})
     return [f"{directory}/{layout.COMPLETE_FILE}"]
+
+
+def learned_weights(weights: str, wildcards: Any) -> list[str]:
+    """The weights of mode `learned`, of the same d and seed, for a null that trains with its splits."""
+    if not NULLS.get(wildcards.mode):
+        return []
+    return [weights.format(d=wildcards.d, mode=LEARNED, seed=wildcards.seed)]

@@ -21,6 +21,7 @@ from certifuse.settings.fusion import FusionSettings, FusionTraining
 from certifuse.settings.grid import BaselineSettings, Block, Cell
 from certifuse.settings.pretraining import PretrainingSettings
 from certifuse.settings.problems import read_settings
+from certifuse.settings.sublora import SubloraCell, SubloraSettings, allocation_of
 
 SINGLE = "single"
 """The member of an (architecture, seed) that is trained on all training images."""
@@ -43,7 +44,7 @@ class Study(Settings):
     results_dir: Annotated[str, AfterValidator(posixpath.normpath)] = Field(
         default="results", pattern=r"^[A-Za-z0-9_./-]+$", description="Where everything is written; one per study."
     )
-    data: DataSettings = Field(description="The images.")
+    data: DataSettings | None = Field(default=None, description="The images; not needed without `grid`.")
     splits: SplitSettings = Field(default=SplitSettings(), description="How the images are divided.")
     architectures: ArchitecturesSettings = Field(
         default=ArchitecturesSettings(), description="The size of each architecture."
@@ -52,7 +53,9 @@ class Study(Settings):
         default=PretrainingSettings(), description="Training of experts and of the single model."
     )
     fusion: FusionSettings = Field(default=FusionSettings(), description="Joint training of the fused network.")
-    grid: tuple[Block, ...] = Field(min_length=1, description="The cells to run: a list of blocks.")
+    grid: tuple[Block, ...] = Field(
+        default=(), description="The fused networks to train: a list of blocks. May be empty beside `sublora`."
+    )
     baselines: BaselineSettings = Field(default=BaselineSettings(), description="Controls beside the grid.")
     execution: ExecutionSettings = Field(default=ExecutionSettings(), description="How the steps compute.")
     evaluation: EvaluationSettings = Field(default=EvaluationSettings(), description="How models are scored.")
@@ -64,10 +67,19 @@ class Study(Settings):
     certificate_figures: CertificateFiguresSettings = Field(
         default=CertificateFiguresSettings(), description="Style of each figure of certificates."
     )
+    sublora: SubloraSettings | None = Field(default=None, description="Language models in subspaces; none without it.")
     only_finished: bool = Field(
         default=False,
         description="Gather the cells whose scores are there, as they are, and show the others as missing; run none.",
     )
+
+    @model_validator(mode="after")
+    def _something_to_run(self) -> Self:
+        if not self.grid and self.sublora is None:
+            raise ValueError("grid: expected at least one block, or a section sublora; found neither")
+        if self.data is None and (self.grid or self.certificates.blocks):
+            raise ValueError("data: this key is required beside grid or certificates")
+        return self
 
     @model_validator(mode="after")
     def _one_spelling_per_lambda(self) -> Self:
@@ -83,7 +95,7 @@ class Study(Settings):
     def _single_seeds_in_grid(self) -> Self:
         known = {seed for block in self.grid for seed in block.seeds}
         unknown = [seed for seed in self.baselines.single_model_seeds if seed not in known]
-        if unknown:
+        if unknown and self.grid:
             raise ValueError(
                 f"baselines.single_model_seeds: expected seeds of the grid ({', '.join(map(str, sorted(known)))}), "
                 f"found {', '.join(map(str, unknown))}"
@@ -114,6 +126,11 @@ class Study(Settings):
         named = {cell.cell for cell in self.subspace_cells}
         return tuple(cell for cell in self.cells if cell in named)
 
+    @cached_property
+    def sublora_cells(self) -> tuple[SubloraCell, ...]:
+        """Every training of a language model once, in the order of the blocks."""
+        return () if self.sublora is None else tuple(dict.fromkeys(self.sublora.cells()))
+
     def has_single(self, seed: int) -> bool:
         """Whether the single-model baseline is trained for this seed."""
         return seed in self.baselines.single_model_seeds
@@ -127,7 +144,7 @@ class Study(Settings):
 
     def for_images(self) -> str:
         """Settings of `prepare_images`."""
-        return canonical_json({"data": self.data.plain()})
+        return canonical_json({"data": None if self.data is None else self.data.plain()})
 
     def for_splits(self) -> str:
         """Settings of `split_images`."""
@@ -207,6 +224,45 @@ class Study(Settings):
         """Settings of `tables`."""
         return canonical_json({"study": self.name, "statistics": self.statistics.plain()})
 
+    def for_corpus(self) -> str:
+        """Settings of `prepare_corpus`."""
+        return canonical_json({"corpus": self._sublora.corpus.plain()})
+
+    def for_sublora_training(self, mode: str) -> str:
+        """Settings of `train_sublora`: what the gates are set to concerns the modes that have some."""
+        sublora = self._sublora
+        return canonical_json(
+            {
+                "model": sublora.model.plain(),
+                "levels": sublora.levels,
+                "training": sublora.training.for_mode(mode).plain(),
+                "execution": self.execution.plain(),
+            }
+        )
+
+    def for_sublora_certificate(self, mode: str) -> str:
+        """Settings of `certify_sublora`."""
+        sublora = self._sublora
+        return canonical_json(
+            {
+                "model": sublora.model.plain(),
+                "allocation": allocation_of(mode, sublora.training).plain(),
+                "codebook": sublora.training.codebook,
+                "bounds": sublora.bounds.plain(),
+                "execution": self.execution.plain(),
+            }
+        )
+
+    def for_ngram(self) -> str:
+        """Settings of `certify_ngram`."""
+        return canonical_json({"bounds": self._sublora.bounds.plain(), "threads": self.execution.threads})
+
+    def for_sublora_gathering(self) -> str:
+        """Settings of `gather_sublora`: the certificates that are expected, so that a missing one is seen."""
+        sublora = self._sublora
+        cells = [list(cell) for cell in self.sublora_cells]
+        return canonical_json({"levels": sublora.levels, "cells": cells, "ngrams": sublora.ngrams})
+
     def _joint_training(self, architecture: str, training: FusionTraining) -> str:
         return canonical_json(
             {
@@ -218,6 +274,11 @@ class Study(Settings):
 
     def _architecture(self, name: str) -> dict[str, Any]:
         return {"name": name, **getattr(self.architectures, name).plain()}
+
+    @property
+    def _sublora(self) -> SubloraSettings:
+        assert self.sublora is not None, "the rules of language models are for studies with a section sublora"
+        return self.sublora
 
 
 def read_study(config: Mapping[str, Any], command_line: Mapping[str, Any] = MappingProxyType({})) -> Study:

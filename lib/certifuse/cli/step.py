@@ -25,8 +25,14 @@ def step_parser(description: str, example: str) -> argparse.ArgumentParser:
 
 
 def add_training_options(parser: argparse.ArgumentParser) -> None:
+    """The options of all steps that train on images."""
+    add_file_options(parser, "images", "splits")
+    add_run_options(parser)
+
+
+def add_run_options(parser: argparse.ArgumentParser) -> None:
     """The options that all training steps have."""
-    add_file_options(parser, "images", "splits", "log-file", "manifest")
+    add_file_options(parser, "log-file", "manifest")
     parser.add_argument("--seed", type=int, required=True, help="seed of weights, order and augmentation")
     parser.add_argument("--resume-dir", type=Path, required=True, help="where the state of an unfinished run is kept")
     parser.add_argument("--telemetry-dir", type=Path, required=True, help="where CERTIFUSE_TELEMETRY's writers write")

@@ -1,11 +1,12 @@
 """The trainings and evaluations of a study, and the files that tell how far each of them is."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from certifuse import layout
+from certifuse.bounds.certificate import CERTIFICATE_FILE
 from certifuse.study import SINGLE, Study
 
 TRAIN_FUSION = "train_fusion/{architecture}_{fusion}_lambda_{lam}_seed_{seed}"
@@ -15,9 +16,12 @@ FINETUNE_EXPERTS = "finetune_experts/{architecture}_seed_{seed}"
 EVALUATE_BASELINES = "evaluate_baselines/{architecture}_seed_{seed}"
 CERTIFY_SUBSPACE = "certify_subspace/{architecture}_{fusion}_lambda_{lam}_seed_{seed}_d_{dim}"
 CERTIFY_JOINT = "certify_joint/{architecture}_{fusion}_lambda_{lam}_seed_{seed}"
+TRAIN_SUBLORA = "train_sublora/d_{d}_{mode}_seed_{seed}"
+CERTIFY_SUBLORA = "certify_sublora/d_{d}_{mode}_seed_{seed}_levels_{levels}"
+CERTIFY_NGRAM = "certify_ngram/{ngram}"
 """Rule and wildcards: what logs and resume state are named after."""
 
-GROUPS = ("fusion", "experts", "finetuned", "baselines")
+GROUPS = ("fusion", "experts", "finetuned", "baselines", "certificates")
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,7 @@ class Task:
 
 
 def study_tasks(study: Study) -> Iterator[Task]:
-    """Every cell of the grid, then what is trained and scored for each (architecture, seed)."""
+    """Every cell of the grid, then what is trained and scored for each (architecture, seed), then the certificates."""
     root = Path(study.results_dir)
     for cell in study.cells:
         names = cell._asdict()
@@ -62,6 +66,7 @@ def study_tasks(study: Study) -> Iterator[Task]:
         yield Task("fusion", "fusion", names, training, evaluation)
     for architecture, seed in study.families:
         yield from _family_tasks(study, root, {"architecture": architecture, "seed": seed})
+    yield from _certificate_tasks(study, root)
 
 
 def _family_tasks(study: Study, root: Path, family: dict[str, Any]) -> Iterator[Task]:
@@ -79,6 +84,19 @@ def _family_tasks(study: Study, root: Path, family: dict[str, Any]) -> Iterator[
         yield Task("finetuned", "finetuned", family, training, None)
     evaluation = _evaluation(root, EVALUATE_BASELINES, layout.BASELINE_METRICS, family)
     yield Task("baselines", "baselines", family, None, evaluation)
+
+
+def _certificate_tasks(study: Study, root: Path) -> Iterator[Task]:
+    for subspace in study.subspace_cells:
+        names = subspace._asdict()
+        manifest, csv = f"{layout.SUBSPACE_DIR}/{layout.MANIFEST_FILE}", f"{layout.SUBSPACE_LOG_DIR}/full_precision.csv"
+        training = _training(root, CERTIFY_SUBSPACE, manifest, csv, names, study.certificates.training.epochs)
+        training = replace(training, resume=training.resume / "full_precision")
+        yield Task("certificates", f"d = {subspace.dim}", names, training, None)
+    for cell in study.certified_cells:
+        certificate = root / layout.JOINT_CERTIFICATE_DIR.format(**cell._asdict()) / CERTIFICATE_FILE
+        log = root / "logs" / f"{CERTIFY_JOINT.format(**cell._asdict())}.log"
+        yield Task("certificates", "joint", cell._asdict(), None, Evaluation(certificate, log))
 
 
 def _training(root: Path, job: str, manifest: str, csv: str, names: dict[str, Any], epochs: int | None) -> Training:

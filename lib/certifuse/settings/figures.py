@@ -57,5 +57,30 @@ class CertificateFiguresSettings(Settings):
     )
 
 
+class SubloraFiguresSettings(Settings):
+    """One section per figure of the SubLoRA study, so that a change redraws that figure alone."""
+
+    pareto_frontier: FigureSettings = Field(
+        default=FigureSettings(), description="Complexity against risk of all modes, per budget."
+    )
+    compression_comparison: FigureSettings = Field(
+        default=FigureSettings(), description="Complexity, size, risk and both bounds, per budget."
+    )
+    learned_gating_heatmap: FigureSettings = Field(
+        default=FigureSettings(), description="Learned splits of every layer and seed, per budget."
+    )
+    allocation_comparison_grid: FigureSettings = Field(
+        default=FigureSettings(), description="Risk, bounds, size and improvement of all modes."
+    )
+    learned_gating_trend: FigureSettings = Field(default=FigureSettings(), description="Learned splits against depth.")
+    sublora_frontier: FigureSettings = Field(
+        default=FigureSettings(), description="Every certificate by code length, with n-gram tables."
+    )
+    gating_nulls: FigureSettings = Field(default=FigureSettings(), description="Learned gates beside their nulls.")
+
+
 FIGURES = tuple(FiguresSettings.model_fields)
 CERTIFICATE_FIGURES = tuple(CertificateFiguresSettings.model_fields)
+SUBLORA_FIGURES = tuple(SubloraFiguresSettings.model_fields)
+SUBLORA_BUDGET_FIGURES = ("pareto_frontier", "compression_comparison", "learned_gating_heatmap")
+"""Those of `SUBLORA_FIGURES` that are drawn once for each budget."""

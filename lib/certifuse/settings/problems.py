@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from certifuse.errors import UserError, nearest
 from certifuse.settings.base import SettingsType
+from certifuse.settings.corpora import CorpusSettings
 from certifuse.settings.data import DataSettings
 
 EXPECTED = {
@@ -25,9 +26,10 @@ EXPECTED = {
 }
 
 SOURCES = {
-    tag for model in get_args(get_args(DataSettings)[0]) for tag in get_args(model.model_fields["source"].annotation)
+    key: {tag for model in get_args(get_args(union)[0]) for tag in get_args(model.model_fields["source"].annotation)}
+    for key, union in {"data": DataSettings, "corpus": CorpusSettings}.items()
 }
-"""What pydantic puts behind `data` in the place of a problem: the member of the union, not a key."""
+"""What pydantic puts behind `data` and `corpus` in the place of a problem: the member of the union, not a key."""
 
 
 def read_settings(model: type[SettingsType], values: Mapping[str, Any], origin: str) -> SettingsType:
@@ -53,7 +55,7 @@ def validated(model: type[SettingsType], values: Mapping[str, Any]) -> SettingsT
 def key_path(problem: Any) -> list[str | int]:
     """The keys that lead to what a pydantic problem is about."""
     place = problem["loc"]
-    return [part for index, part in enumerate(place) if index != 1 or place[0] != "data" or part not in SOURCES]
+    return [part for before, part in zip((None, *place), place, strict=False) if part not in SOURCES.get(before, ())]
 
 
 def _causes(problems: list[Any]) -> list[Any]:

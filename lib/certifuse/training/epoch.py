@@ -12,18 +12,14 @@ from certifuse.data.augmentation import augment
 from certifuse.data.batches import epoch_batches
 from certifuse.data.image_set import ImageSet, normalise
 from certifuse.data.splits import Splits
-from certifuse.errors import UserError
 from certifuse.randomness import numpy_stream, seed_layers, torch_stream
 from certifuse.settings.augmentation import AugmentationSettings
+from certifuse.training.finite import FiniteWatch
 from certifuse.training.optimisation import ParameterGroup
 from certifuse.training.runtime import Runtime
 
 Objective = Callable[[Any, Tensor], Mapping[str, Tensor]]
 """(network output, soft targets (N, K)) -> named scalar losses, one of them `total`."""
-
-
-class NonFiniteLossError(UserError):
-    """The loss or its gradient is NaN or infinite. The message names epoch, step and seed, which replay the batch."""
 
 
 @dataclass(frozen=True)
@@ -91,25 +87,19 @@ class EpochTrainer:
         drop_last = len(self.indices) >= self.batch_size
         batches = list(epoch_batches(self.indices, self.batch_size, self.seed, epoch, device, drop_last))
         seen: dict[str, list[Tensor]] = {}
-        watched: list[tuple[int, str, Tensor]] = []
-
-        def watch(step: int, name: str, value: Tensor) -> None:
-            watched.append((step, name, value))
-            if device.type == "cpu":
-                self._require_finite(epoch, watched[-1:])
-
+        finite = FiniteWatch(device, lambda step: f"epoch {epoch + 1}, step {step + 1} (seed {self.seed})")
         for step, indices in enumerate(batches):
             losses = self._losses(indices, *draws)
-            watch(step, "loss", losses["total"].detach())
+            finite.watch(step, "loss", losses["total"].detach())
             torch.autograd.backward(losses["total"])
             for group in self.groups:
                 norm = group.after_backward(epoch + step / len(batches), step == len(batches) - 1)
                 if norm is not None:
-                    watch(step, f"{group.name} gradient", norm)
+                    finite.watch(step, f"{group.name} gradient", norm)
                     seen.setdefault(f"{group.name}_gradient_norm", []).append(norm)
             for name, value in losses.items():
                 seen.setdefault(name, []).append(value.detach())
-        self._require_finite(epoch, watched)
+        finite.require()
         return {name: float(torch.stack(values).double().mean()) for name, values in seen.items()}
 
     def _losses(
@@ -127,12 +117,3 @@ class EpochTrainer:
         with self.runtime.autocast():
             output = self.network(self.runtime.arrange(images))
         return self.objective(output, targets)
-
-    def _require_finite(self, epoch: int, watched: Sequence[tuple[int, str, Tensor]]) -> None:
-        finite = torch.stack([value for _, _, value in watched]).isfinite().tolist()
-        if not all(finite):
-            step, name, _ = watched[finite.index(False)]
-            raise NonFiniteLossError(
-                f"the {name} is not finite in epoch {epoch + 1}, step {step + 1} (seed {self.seed}): "
-                "lower the learning rate or clip the gradient"
-            )

@@ -17,12 +17,12 @@ _held: list[IO[str]] = []
 def take_gpu(count: int, directory: Path | None = None) -> int:
     """The index of the GPU to use, of `count` visible ones.
 
-    Somebody who sets `CUDA_VISIBLE_DEVICES` (Slurm, a user) has assigned: then it is the first. Otherwise the first
-    GPU that no other process of this machine holds by this function, once there is one; it is held to the end of the
-    process.
+    Somebody who sets `CUDA_VISIBLE_DEVICES` (Slurm, a user) has assigned: then it is the first, or that of this
+    process's number where torchrun started several. Otherwise the first GPU that no other process of this machine
+    holds by this function, once there is one; it is held to the end of the process.
     """
     if os.environ.get("CUDA_VISIBLE_DEVICES") or count == 0:
-        return 0
+        return int(os.environ.get("LOCAL_RANK", 0))
     directory = directory or Path(tempfile.gettempdir()) / f"certifuse-gpus-{os.getuid()}"
     directory.mkdir(mode=0o700, exist_ok=True)
     waiting = False

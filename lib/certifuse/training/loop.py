@@ -14,21 +14,25 @@ from torch import Tensor
 from tqdm import tqdm
 
 from certifuse.rows import write_rows
-from certifuse.training.epoch import NonFiniteLossError
+from certifuse.training.finite import NonFiniteLossError
 from certifuse.training.resume import ResumeStore, Snapshot
-from certifuse.training.telemetry import Telemetry
+from certifuse.training.telemetry import Writer
 
 log = logging.getLogger(__name__)
 
 
-class Trainee(Protocol):
-    """What the loop trains."""
+Row = dict[str, Any]
+"""One epoch in the log."""
 
-    def train(self, epoch: int) -> dict[str, Any]:
+
+class Trainee(Protocol):
+    """What the loop trains. An epoch is whatever stretch of training it validates after."""
+
+    def train(self, epoch: int) -> Row:
         """Train for one epoch; the columns of its log row."""
 
     def validate(self) -> dict[str, float]:
-        """Columns from validation data: at least `val_accuracy` (percent) and `val_loss` (nats)."""
+        """Columns from validation data, those that the `Reading` ranks by among them."""
 
     def weights(self) -> dict[str, Tensor]:
         """The network's parameters and buffers, live."""
@@ -46,68 +50,99 @@ class Outcome:
 
     best_weights: dict[str, Tensor]
     best_epoch: int
-    rows: list[dict[str, Any]]
+    rows: list[Row]
     resumed_epochs: tuple[int, ...]
 
     @property
-    def best_row(self) -> dict[str, Any]:
+    def best_row(self) -> Row:
         """The log row of the best epoch (epochs count from 1)."""
         return self.rows[self.best_epoch - 1]
 
 
 @dataclass(frozen=True)
+class Reading:
+    """How rows are read: the best has the highest `rank`, all of it finite; the others are for the eye."""
+
+    rank: Callable[[Row], tuple[float, ...]]
+    line: Callable[[Row], str]
+    beside_bar: Callable[[Row], str]
+    unit: str = "epoch"
+
+
+def _image_line(row: Row) -> str:
+    return (
+        f"training loss {row['train_loss']:.4f} nats, validation loss {row['val_loss']:.4f} nats, "
+        f"accuracy {row['val_accuracy']:.2f} %, {row['seconds']:.1f} s, {row['images_per_second']:.0f} images/s"
+    )
+
+
+OF_CLASSIFIERS = Reading(
+    rank=lambda row: (row["val_accuracy"], -row["val_loss"]),
+    line=_image_line,
+    beside_bar=lambda row: f"val_accuracy={row['val_accuracy']:.2f} %",
+)
+"""The highest validation accuracy (percent); among equals the lowest validation loss (nats)."""
+
+
+@dataclass(frozen=True)
 class LoopSettings:
-    """How long to train, and when to keep what."""
+    """How long to train, and when to keep what.
+
+    `store_finished` stores the finished run too, for a step that goes on with another one. A `quiet` loop reports
+    and logs nothing: it is that of another process of the same run.
+    """
 
     epochs: int
     patience: int | None
     save_interval_s: float
     log_file: Path
     name: str
+    reading: Reading = OF_CLASSIFIERS
+    store_finished: bool = False
+    quiet: bool = False
 
 
 def train(
     trainee: Trainee,
     settings: LoopSettings,
     store: ResumeStore,
-    telemetry: Telemetry,
+    telemetry: Writer,
     after_epoch: Callable[[int], None] = lambda epoch: None,
 ) -> Outcome:
     """Train to the end, from the stored state where there is one.
 
-    The best epoch has the highest validation accuracy; among equals the lowest validation loss, then the
-    earliest. `after_epoch(epoch)` runs before an epoch's state is stored, so whatever it writes is on disk
-    whenever the run resumes behind it.
+    The best epoch has the highest rank; among equals it is the earliest. `after_epoch(epoch)` runs before an epoch's
+    state is stored, so whatever it writes is on disk whenever the run resumes behind it.
     """
     store.note_running(settings.name, settings.epochs)
-    run = _begin(trainee, store)
+    run, rank = _begin(trainee, store), settings.reading.rank
     saved_at = time.monotonic()
     with contextlib.closing(telemetry), _progress_bar(settings, len(run.rows)) as bar:
         while not _finished(run, settings):
             epoch = len(run.rows)
             row = {"epoch": epoch + 1, **trainee.train(epoch), **trainee.validate()}
-            if not math.isfinite(row["val_loss"]):
-                raise NonFiniteLossError(f"the validation loss is not finite in epoch {epoch + 1}: lower the rates")
+            if not all(map(math.isfinite, rank(row))):
+                unit = settings.reading.unit
+                raise NonFiniteLossError(f"the validation loss is not finite in {unit} {epoch + 1}: lower the rates")
             run.rows.append(row)
-            if _rank(row) > _rank(run.rows[run.best_epoch - 1]) or run.best_epoch == epoch + 1:
+            if rank(row) > rank(run.rows[run.best_epoch - 1]) or run.best_epoch == epoch + 1:
                 run.best_epoch = epoch + 1
                 run.best_weights = _copy(trainee.weights())
-            write_rows(settings.log_file, run.rows)
+            _report(settings, run.rows, bar)
             telemetry.write(row, epoch + 1)
-            log.info("%s", _line(settings, row))
-            bar.update()
-            bar.set_postfix(val_accuracy=f"{row['val_accuracy']:.2f} %")
             after_epoch(epoch + 1)
-            if time.monotonic() - saved_at >= settings.save_interval_s and not _finished(run, settings):
+            due = time.monotonic() - saved_at >= settings.save_interval_s
+            if settings.store_finished if _finished(run, settings) else due:
                 store.save(_snapshot(trainee, run))
                 saved_at = time.monotonic()
-    write_rows(settings.log_file, run.rows)
+    if not settings.quiet:
+        write_rows(settings.log_file, run.rows)
     return Outcome(run.best_weights, run.best_epoch, run.rows, tuple(run.resumed_epochs))
 
 
 @dataclass
 class _Run:
-    rows: list[dict[str, Any]]
+    rows: list[Row]
     best_epoch: int
     best_weights: dict[str, Tensor]
     resumed_epochs: list[int]
@@ -141,23 +176,22 @@ def _finished(run: _Run, settings: LoopSettings) -> bool:
     return done >= settings.epochs or impatient
 
 
-def _rank(row: dict[str, Any]) -> tuple[float, float]:
-    return (row["val_accuracy"], -row["val_loss"])
-
-
 def _copy(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name: tensor.detach().to("cpu", copy=True) for name, tensor in tensors.items()}
 
 
+def _report(settings: LoopSettings, rows: list[Row], bar: Any) -> None:
+    if settings.quiet:
+        return
+    write_rows(settings.log_file, rows)
+    reading, row = settings.reading, rows[-1]
+    log.info("[%s] %s %d/%d: %s", settings.name, reading.unit, len(rows), settings.epochs, reading.line(row))
+    bar.update()
+    bar.set_postfix_str(reading.beside_bar(row))
+
+
 def _progress_bar(settings: LoopSettings, done: int) -> Any:
     """A bar where standard error is a terminal, and nothing elsewhere."""
-    name, epochs = settings.name, settings.epochs
-    return tqdm(total=epochs, initial=done, desc=name, unit="epoch", disable=None, file=sys.stderr)
-
-
-def _line(settings: LoopSettings, row: dict[str, Any]) -> str:
-    return (
-        f"[{settings.name}] epoch {row['epoch']}/{settings.epochs}: training loss {row['train_loss']:.4f} nats, "
-        f"validation loss {row['val_loss']:.4f} nats, accuracy {row['val_accuracy']:.2f} %, "
-        f"{row['seconds']:.1f} s, {row['images_per_second']:.0f} images/s"
-    )
+    name, unit = settings.name, settings.reading.unit
+    disable = True if settings.quiet else None
+    return tqdm(total=settings.epochs, initial=done, desc=name, unit=unit, disable=disable, file=sys.stderr)

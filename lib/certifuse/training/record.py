@@ -17,28 +17,26 @@ from certifuse.training.resume import ResumeStore
 from certifuse.training.runtime import Runtime
 
 
-@dataclass(frozen=True)
-class StepFiles:
-    """Where a training step reads and writes. `experts` are the components that it starts from."""
+@dataclass(frozen=True, kw_only=True)
+class RunFiles:
+    """Where every training step writes."""
 
-    images: Path
-    splits: Path
-    output: Path
     log: Path
     manifest: Path
     resume: Path
     telemetry: Path
     source: str
     save_interval_s: float
-    experts: Sequence[Path] = ()
+
+    def inputs(self) -> dict[str, Path]:
+        """The input files by name."""
+        return {}
 
     def input_digests(self) -> dict[str, str]:
         """SHA-256 of every input file."""
-        named = {"images": self.images, "splits": self.splits}
-        named |= {f"expert_{index}": path for index, path in enumerate(self.experts)}
-        return {name: digest_file(path) for name, path in named.items()}
+        return {name: digest_file(path) for name, path in self.inputs().items()}
 
-    def store(self, settings: Settings, *identity: str | int) -> ResumeStore:
+    def store(self, settings: Settings, *identity: str | int, kind: type[ResumeStore] = ResumeStore) -> ResumeStore:
         """The resume state of exactly this run: its settings, source, inputs, PyTorch and identity."""
         run = {
             "settings": settings.plain(),
@@ -47,11 +45,26 @@ class StepFiles:
             "inputs": self.input_digests(),
             "identity": list(identity),
         }
-        return ResumeStore(self.resume, digest_bytes(canonical_json(run).encode())[:24])
+        return kind(self.resume, digest_bytes(canonical_json(run).encode())[:24])
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepFiles(RunFiles):
+    """Where a training step on images reads and writes. `experts` are the components that it starts from."""
+
+    images: Path
+    splits: Path
+    output: Path
+    experts: Sequence[Path] = ()
+
+    def inputs(self) -> dict[str, Path]:
+        """Images, splits and experts."""
+        experts = {f"expert_{index}": path for index, path in enumerate(self.experts)}
+        return {"images": self.images, "splits": self.splits, **experts}
 
 
 def run_record(
-    settings: Settings, files: StepFiles, runtime: Runtime, network: nn.Module, outcome: Outcome
+    settings: Settings, files: RunFiles, runtime: Runtime, network: nn.Module, outcome: Outcome
 ) -> dict[str, Any]:
     """The manifest of a training run: settings, source, inputs, versions, device, cost."""
     return {
@@ -77,17 +90,24 @@ def peak_memory_bytes(runtime: Runtime) -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
+def run_files(arguments: Any) -> dict[str, Any]:
+    """The fields of `RunFiles` from a training script's command line."""
+    return {
+        "log": arguments.log_file,
+        "manifest": arguments.manifest,
+        "resume": arguments.resume_dir,
+        "telemetry": arguments.telemetry_dir,
+        "source": arguments.source,
+        "save_interval_s": arguments.save_interval_s,
+    }
+
+
 def step_files(arguments: Any) -> StepFiles:
-    """The files named on a training script's command line."""
+    """The files named on the command line of a training script that reads images."""
     return StepFiles(
+        **run_files(arguments),
         images=arguments.images,
         splits=arguments.splits,
         output=getattr(arguments, "output", arguments.manifest),
-        log=arguments.log_file,
-        manifest=arguments.manifest,
-        resume=arguments.resume_dir,
-        telemetry=arguments.telemetry_dir,
-        source=arguments.source,
-        save_interval_s=arguments.save_interval_s,
         experts=tuple(getattr(arguments, "experts", ())),
     )

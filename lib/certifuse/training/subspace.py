@@ -3,17 +3,15 @@
 import time
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from certifuse.bounds.codebook import Codebook
-from certifuse.bounds.quantisation import fit_codebook, straight_through
 from certifuse.settings.certificates import SubspaceTraining
 from certifuse.subspace.reparametrisation import SubspaceNetwork
 from certifuse.training.epoch import EpochTrainer
 from certifuse.training.inference import accuracy_percent, fused_logits_of, nll_nats
 from certifuse.training.optimisation import ParameterGroup, make_optimiser, optimiser_tensors, restore_optimiser
+from certifuse.training.quantised import quantise_network
 
 
 def subspace_group(network: SubspaceNetwork, training: SubspaceTraining, *, quantised: bool) -> ParameterGroup:
@@ -49,17 +47,8 @@ class SubspaceTrainee:
         self.training, self.levels = training, levels
         self.group = trainer.groups[0]
 
-    def codebook(self) -> Codebook | None:
-        """The best codebook for w as it is now; None at full precision."""
-        if self.levels is None:
-            return None
-        return fit_codebook(as_numbers(self.network.w), self.levels, self.training.codebook)
-
     def _quantise(self) -> None:
-        codebook = self.codebook()
-        if codebook is not None:
-            centroids = torch.from_numpy(codebook.centroids).to(self.network.w.device)
-            self.network.quantise = lambda w_d: straight_through(w_d, centroids)
+        quantise_network(self.network, self.levels, self.training.codebook)
 
     def train(self, epoch: int) -> dict[str, Any]:
         """One epoch."""
@@ -104,9 +93,3 @@ class SubspaceTrainee:
         prefix = "optimiser/"
         state = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
         restore_optimiser(self.group.optimiser, state)
-
-
-def as_numbers(w_d: Tensor) -> "np.ndarray[Any, np.dtype[np.float32]]":
-    """w as float32 numbers on the host."""
-    numbers: np.ndarray[Any, np.dtype[np.float32]] = w_d.detach().float().cpu().numpy()
-    return numbers

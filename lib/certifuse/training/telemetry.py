@@ -18,6 +18,7 @@ WANDB_PROJECTS = {
     "resnet": "MCN_ResNet_Fusion",
     "improved_wide_resnet": "MCN_ImprovedWideResNet_Fusion",
     "resnext": "MCN_ResNeXt_Fusion",
+    "sublora": "sublora",
 }
 """The project names of the guides."""
 
@@ -25,7 +26,7 @@ WANDB_PROJECTS = {
 class Writer(Protocol):
     """Takes one row of numbers per epoch."""
 
-    def write(self, row: Mapping[str, float], epoch: int) -> None:
+    def write(self, row: Mapping[str, Any], epoch: int) -> None:
         """Record a row."""
 
     def close(self) -> None:
@@ -71,6 +72,16 @@ class WandbWriter:
 
 
 WRITERS: dict[str, Any] = {"tensorboard": TensorBoardWriter, "wandb": WandbWriter}
+
+
+class Silence:
+    """The writer of a process that does not report."""
+
+    def write(self, row: Mapping[str, Any], epoch: int) -> None:
+        """Nothing."""
+
+    def close(self) -> None:
+        """Nothing."""
 
 
 class Telemetry:
