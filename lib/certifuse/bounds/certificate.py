@@ -2,13 +2,13 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, ValidationError
+from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from certifuse.errors import UserError
 from certifuse.provenance import canonical_json, digest_bytes, write_text
-from certifuse.settings.base import Settings
+from certifuse.settings.base import Count, Index, NonNegative, OpenFraction, Settings
 
 FORMAT = 1
 SEAL = "sha256"
@@ -52,23 +52,34 @@ class ModelDescription(Settings):
 
 
 class Counts(Settings):
-    """Mistakes on the sample that the model was trained on, beside those of its prior."""
+    """Mistakes on the sample that the model was trained on, beside those of its prior, and where the two differ."""
 
-    examples: int
-    errors: int
-    near_ties: int
-    prior_errors: int
-    prior_near_ties: int
-    worse: int
-    better: int
+    examples: Annotated[int, Field(ge=2)]
+    errors: Index
+    prior_errors: Index
+    worse: Index
+    better: Index
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.errors != self.prior_errors + self.worse - self.better:
+            raise ValueError("errors are not prior_errors + worse - better")
+        if self.better > self.prior_errors or self.prior_errors + self.worse > self.examples:
+            raise ValueError("more differences from the prior than there are images to differ on")
+        return self
 
 
 class Untouched(Settings):
     """Mistakes on images that neither training nor selection touched."""
 
-    examples: int
-    errors: int
-    near_ties: int
+    examples: Count
+    errors: Index
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.errors > self.examples:
+            raise ValueError("more errors than examples")
+        return self
 
 
 class Claim(Settings):
@@ -86,23 +97,24 @@ class Certificate(Settings):
     `claim` is about the decoded model on the fusion images, which it was trained on; `prior_claim` about its prior
     on the same images, at 0 bits. `held_out` counts the mistakes of `held_out_model` on the certificate images, which
     nothing was trained or selected on, and `held_out_prior` those of the prior; null where the study keeps none.
+    `components` and `components_manifest` are those of a jointly trained model, and what says how it was trained.
     """
 
     model_config = ConfigDict(**{**Settings.model_config, "protected_namespaces": ()})
 
     format: int = FORMAT
-    kind: str
+    kind: Literal["subspace", "joint"]
     identity: dict[str, str | int]
     statement: str
     sample: str
-    delta: float
+    delta: OpenFraction
     bitstream_sha256: str
-    code_bits: float
+    code_bits: NonNegative
     ledger: dict[str, float]
     counts: Counts
     claim: Claim
     prior_claim: Claim
-    held_out_model: str
+    held_out_model: Literal["decoded", "components"]
     held_out: Untouched | None
     held_out_claim: Claim | None
     held_out_prior: Untouched | None
@@ -112,6 +124,7 @@ class Certificate(Settings):
     model: ModelDescription
     experts: tuple[Expert, ...]
     components: tuple[StoredFile, ...]
+    components_manifest: StoredFile | None
     images: StoredFile
     splits: StoredFile
     sets_sha256: dict[str, str]

@@ -10,15 +10,16 @@ from pathlib import Path
 
 import numpy as np
 
+from certifuse import layout
 from certifuse.bounds.certificate import ProjectorDescription
 from certifuse.bounds.codebook import nearest_level
 from certifuse.bounds.codec import encode
 from certifuse.bounds.quantisation import fit_codebook
 from certifuse.certified_model import IDENTITY, describe, parameter_vector, prior_network
 from certifuse.component_files import load_component
-from certifuse.components import find_components, load_network
+from certifuse.components import find_components
 from certifuse.errors import UserError
-from certifuse.recipes.certify import CertifiedCell, Evidence, write_coded_certificate
+from certifuse.recipes.certify import CertifiedCell, Evidence, JointModel, write_coded_certificate
 from certifuse.settings.base import Settings
 
 FITTED_ON = 100_000
@@ -39,17 +40,18 @@ def certify_joint(
     """Write the certificate of the jointly trained model whose components are in a directory."""
     evidence.check_independence()
     found = find_components(components)
-    trained = load_network(found.experts, found.fusion, found.global_head)
-    if found.fusion is None:
-        raise UserError(f"{components}: expected a fusion module among the components, found none")
+    if found.fusion is None or found.global_head is None:
+        raise UserError(f"{components}: expected a fusion module and a global head among the components, found none")
+    model = JointModel((*found.experts, found.fusion, found.global_head), components / layout.MANIFEST_FILE)
+    model.check_independence(evidence)
     specification = load_component(found.fusion).spec
     experts = [component for component, _ in evidence.experts]
     prior = prior_network(experts, specification, cell.seed, anchored=False, parameters="everything")
-    offset_D = (parameter_vector(trained) - parameter_vector(prior)).numpy()
+    offset_D = (parameter_vector(model.network()) - parameter_vector(prior)).numpy()
     size = len(offset_D)
     projector = ProjectorDescription(kind=IDENTITY, seed=0, subspace_dim=size, ambient_dim=size)
     judge = evidence.judge(describe(prior, cell.architecture, specification, cell.seed, "everything", projector))
     codebook = fit_codebook(offset_D[:: max(1, size // FITTED_ON)].astype(np.float64), settings.levels, "uniform")
     bitstream = encode(nearest_level(offset_D, codebook), codebook)
     identity = cell.identity() | {"d": size, "levels": settings.levels}
-    write_coded_certificate(directory, "joint", identity, bitstream, judge, settings, evidence, components)
+    write_coded_certificate(directory, "joint", identity, bitstream, judge, settings, evidence, model)

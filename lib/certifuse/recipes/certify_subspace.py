@@ -32,8 +32,9 @@ from certifuse.training import runtime as runtimes
 from certifuse.training.epoch import EpochTrainer, on_device
 from certifuse.training.joint import dual_path_objective
 from certifuse.training.loop import LoopSettings, train
+from certifuse.training.quantised import as_numbers
 from certifuse.training.record import StepFiles, run_record
-from certifuse.training.subspace import SubspaceTrainee, as_numbers, subspace_group
+from certifuse.training.subspace import SubspaceTrainee, subspace_group
 from certifuse.training.telemetry import Telemetry
 
 

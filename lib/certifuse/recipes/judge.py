@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 
 from certifuse.bounds.certificate import Counts, ModelDescription, Untouched
-from certifuse.bounds.codec import decode
-from certifuse.bounds.ledger import Ledger
+from certifuse.bounds.codec import CodedVector
 from certifuse.certified_model import decoded_network
 from certifuse.data.image_set import ImageSet, load_image_set
 from certifuse.data.splits import Splits, load_splits
@@ -54,16 +53,33 @@ class Samples:
         return decide(logits_NK, data.labels[indices])
 
 
-@dataclass(frozen=True)
-class Measured:
-    """What a bitstream costs and what its model and the prior get wrong."""
+@dataclass(frozen=True, eq=False)
+class Verdict:
+    """What a model and its prior decide on one sample."""
 
-    ledger: Ledger
-    counts: Counts
-    held_out: Untouched | None
-    held_out_prior: Untouched | None
-    test: Untouched
-    test_prior: Untouched
+    model: Decisions
+    prior: Decisions
+
+    @property
+    def counts(self) -> Counts:
+        """The mistakes of both, and where they differ."""
+        model_N, prior_N = self.model.wrong_N, self.prior.wrong_N
+        return Counts(
+            examples=self.model.examples,
+            errors=self.model.errors,
+            prior_errors=self.prior.errors,
+            worse=int((model_N & ~prior_N).sum()),
+            better=int((prior_N & ~model_N).sum()),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """The verdict on the decoded model where it was trained, and on the judged one where nothing was."""
+
+    fusion: Verdict
+    certificate: Verdict | None
+    test: Verdict
 
 
 class Judge:
@@ -73,41 +89,25 @@ class Judge:
         self.samples, self.prior, self.model = samples, prior, model
         self._of_prior = cache(lambda sample: samples.decisions(prior, sample))
 
-    def measure(self, bitstream: bytes, trained: FusedNetwork | None = None) -> Measured:
-        """Decode, rebuild and count. `trained` is judged on images that it was not trained on, else the decoded is.
+    def measure(self, coded: CodedVector, trained: FusedNetwork | None = None) -> Measured:
+        """Rebuild and count. `trained` is judged on the images that it was not trained on, else the decoded model is.
 
         Raises:
-            UserError: the bitstream is damaged or does not fit the model.
+            UserError: the decoded vector does not fit the model.
         """
-        coded = decode(bitstream)
         decoded = decoded_network(self.prior, self.model.projector, torch.from_numpy(coded.values))
         judged = decoded if trained is None else trained
+        keeps_some = len(self.samples.splits.certificate) > 0
         return Measured(
-            ledger=Ledger(coded.charges),
-            counts=_compare(self.samples.decisions(decoded, "fusion"), self._of_prior("fusion")),
-            held_out=self._untouched(judged, "certificate"),
-            held_out_prior=self._untouched(None, "certificate"),
-            test=_counted(self.samples.decisions(judged, "test")),
-            test_prior=_counted(self._of_prior("test")),
+            fusion=self._verdict(decoded, "fusion"),
+            certificate=self._verdict(judged, "certificate") if keeps_some else None,
+            test=self._verdict(judged, "test"),
         )
 
-    def _untouched(self, network: FusedNetwork | None, sample: str) -> Untouched | None:
-        if len(self.samples.parts[sample][1]) == 0:
-            return None
-        return _counted(self._of_prior(sample) if network is None else self.samples.decisions(network, sample))
+    def _verdict(self, network: FusedNetwork, sample: str) -> Verdict:
+        return Verdict(self.samples.decisions(network, sample), self._of_prior(sample))
 
 
-def _counted(seen: Decisions) -> Untouched:
-    return Untouched(examples=seen.examples, errors=seen.errors, near_ties=seen.near_ties)
-
-
-def _compare(model: Decisions, prior: Decisions) -> Counts:
-    return Counts(
-        examples=model.examples,
-        errors=model.errors,
-        near_ties=model.near_ties,
-        prior_errors=prior.errors,
-        prior_near_ties=prior.near_ties,
-        worse=int((model.wrong_N & ~prior.wrong_N).sum()),
-        better=int((prior.wrong_N & ~model.wrong_N).sum()),
-    )
+def untouched(seen: Decisions) -> Untouched:
+    """The mistakes of one model on images that it was chosen without."""
+    return Untouched(examples=seen.examples, errors=seen.errors)

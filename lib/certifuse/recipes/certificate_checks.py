@@ -1,0 +1,128 @@
+"""What a certificate says against what follows from it, from its bitstream and from its components: no network runs."""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from certifuse.bounds.certificate import BITSTREAM_FILE, Certificate
+from certifuse.bounds.codec import CodedVector
+from certifuse.bounds.ledger import Ledger
+from certifuse.certified_model import IDENTITY
+from certifuse.component_files import load_component
+from certifuse.components import assemble
+from certifuse.errors import UserError
+from certifuse.provenance import canonical_json
+from certifuse.recipes.certify import (
+    HELD_OUT_MODELS,
+    SAMPLE,
+    STATEMENTS,
+    JointModel,
+    claim_of,
+    prior_claim_of,
+    untouched_claim_of,
+)
+from certifuse.settings.fusion import FusionModuleSettings
+
+RELATIVE_TOLERANCE = 1e-9
+"""Of bounds: they are computed in double precision, whose last digits differ between C libraries."""
+ABSENT = object()
+
+
+def check_code(certificate: Certificate, coded: CodedVector) -> None:
+    """The ledger is what the bitstream spends, d and L included, and both are those of the names."""
+    ledger = Ledger(coded.charges)
+    rows = {name: float(bits) for name, bits in ledger.rows().items()}
+    if not rows["sizes"]:
+        raise UserError(f"{BITSTREAM_FILE}: expected d and L among the coded bits, found them outside")
+    expect("ledger", certificate.ledger, rows)
+    expect("code_bits", certificate.code_bits, ledger.code_bits)
+    expect("identity.d", certificate.identity.get("d"), len(coded.symbols))
+    expect("identity.levels", certificate.identity.get("levels"), coded.codebook.levels)
+
+
+def check_claims(certificate: Certificate) -> None:
+    """Everything that follows from counts and bits follows, and the words are those of the kind."""
+    counts, delta = certificate.counts, certificate.delta
+    claims = {
+        "claim": claim_of(counts, certificate.code_bits, delta),
+        "prior_claim": prior_claim_of(counts, delta),
+        "held_out_claim": untouched_claim_of(certificate.held_out, delta),
+        "held_out_prior_claim": untouched_claim_of(certificate.held_out_prior, delta),
+    }
+    for name, derived in claims.items():
+        recorded = getattr(certificate, name)
+        expect(name, recorded and recorded.plain(), derived and derived.plain())
+    expect("statement", certificate.statement, STATEMENTS[certificate.kind])
+    expect("sample", certificate.sample, SAMPLE)
+    expect("held_out_model", certificate.held_out_model, HELD_OUT_MODELS[certificate.kind])
+
+
+def check_model(
+    certificate: Certificate, experts: Sequence[Path], trained: JointModel | None, manifest: Mapping[str, Any] | None
+) -> None:
+    """Names and description of the model are those of its components, or of the settings that it was trained with."""
+    expect("components", len(certificate.components) > 0, certificate.kind == "joint")
+    expect("components_manifest", trained is not None, certificate.kind == "joint")
+    identity, model = certificate.identity, certificate.model
+    expected = model.plain() | {
+        "architecture": load_component(experts[0]).spec["architecture"]["name"],
+        "anchored": certificate.kind == "subspace",
+    }
+    if trained is not None and manifest is not None:
+        size = identity["d"]
+        expected |= {
+            "fusion": load_component(trained.components[-2]).spec,
+            "parameters": "everything",
+            "projector": {"kind": IDENTITY, "seed": 0, "subspace_dim": size, "ambient_dim": size},
+        }
+        expect("identity.lambda", identity.get("lambda"), manifest.get("lam"))
+    else:
+        expected |= _described_by_settings(certificate, experts)
+    expect("model", model.plain(), expected)
+    names = {"architecture": model.architecture, "fusion": model.fusion["fusion"], "seed": model.initialisation_seed}
+    names |= {"lambda": str(identity.get("lambda")), "d": identity["d"], "levels": identity["levels"]}
+    expect("identity", identity, names)
+
+
+def _described_by_settings(certificate: Certificate, experts: Sequence[Path]) -> dict[str, Any]:
+    """What the settings say of a model in a subspace: the fusion module, the parameters, the projector."""
+    average = assemble([load_component(path) for path in experts], None, None)
+    projector = certificate.model.projector.plain()
+    try:
+        training, fusion = certificate.settings["training"], certificate.settings["fusion"]
+        module = {key: fusion[key] for key in FusionModuleSettings.model_fields}
+        projector |= {"kind": training["projector"], "seed": training["projector_seed"]}
+        parameters = training["parameters"]
+    except (KeyError, TypeError):
+        raise UserError("settings: expected those that the certificate was made with, found others") from None
+    rule = certificate.identity.get("fusion")
+    sizes = {"experts": len(experts), "feature_dim": average.feature_dim}
+    return {
+        "fusion": {"kind": "fusion", "fusion": rule, **sizes, "module": module},
+        "parameters": parameters,
+        "projector": projector | {"subspace_dim": certificate.identity["d"]},
+    }
+
+
+def expect(where: str, recorded: Any, found: Any) -> None:
+    """UserError that names the first part of `recorded` that is not the one that was `found`."""
+    if isinstance(recorded, dict) and isinstance(found, dict):
+        for key in sorted({*recorded, *found}):
+            expect(f"{where}.{key}", recorded.get(key, ABSENT), found.get(key, ABSENT))
+    elif not _equal(recorded, found):
+        differs(where, recorded, found)
+
+
+def _equal(recorded: Any, found: Any) -> bool:
+    if recorded is ABSENT or found is ABSENT:
+        return recorded is found
+    if isinstance(recorded, float) and isinstance(found, float):
+        return math.isclose(recorded, found, rel_tol=RELATIVE_TOLERANCE)
+    return canonical_json(recorded) == canonical_json(found)
+
+
+def differs(where: str, recorded: Any, found: Any) -> NoReturn:
+    """The error that says so."""
+    said, seen = ("nothing" if value is ABSENT else value for value in (recorded, found))
+    raise UserError(f"{where}: the certificate says {said}, found {seen}")
