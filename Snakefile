@@ -39,7 +39,8 @@ EXPERTS = [f"expert_{i}" for i in range(study.splits.experts)]
 # because an absolute path among the params would rerun all in a moved copy.
 shell.prefix(
     f"set -euo pipefail; SCRIPTS={quote(str(SCRIPTS))}; "
-    f"export PYTHONPATH={quote(str(ROOT / 'lib'))}${{{{PYTHONPATH:+:$PYTHONPATH}}}} CUBLAS_WORKSPACE_CONFIG=:4096:8; "
+    f"export PYTHONPATH={quote(str(ROOT / 'lib'))}${{{{PYTHONPATH:+:$PYTHONPATH}}}} CUBLAS_WORKSPACE_CONFIG=:4096:8 "
+    f"CERTIFUSE_JOBS_PER_GPU={study.jobs_per_gpu}; "
 )
 
 

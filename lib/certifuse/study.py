@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, create_model, model_validator
 
 from certifuse.provenance import canonical_json
 from certifuse.settings.architectures import ARCHITECTURE_SETTINGS
-from certifuse.settings.base import Settings
+from certifuse.settings.base import Count, Settings
 from certifuse.settings.certificates import CertificateSettings, SubspaceCell
 from certifuse.settings.command_line import with_command_line_types
 from certifuse.settings.data import DataSettings, NpzData, SplitSettings
@@ -21,7 +21,7 @@ from certifuse.settings.fusion import FusionSettings, FusionTraining
 from certifuse.settings.grid import BaselineSettings, Block, Cell
 from certifuse.settings.pretraining import PretrainingSettings
 from certifuse.settings.problems import read_settings
-from certifuse.settings.sublora import SubloraCell, SubloraSettings, allocation_of
+from certifuse.settings.sublora import SubloraCell, SubloraSettings
 
 SINGLE = "single"
 """The member of an (architecture, seed) that is trained on all training images."""
@@ -68,6 +68,9 @@ class Study(Settings):
         default=CertificateFiguresSettings(), description="Style of each figure of certificates."
     )
     sublora: SubloraSettings | None = Field(default=None, description="Language models in subspaces; none without it.")
+    jobs_per_gpu: Count = Field(
+        default=1, description="Trainings at once on one GPU, where the workflow hands out the GPUs of a machine."
+    )
     only_finished: bool = Field(
         default=False,
         description="Gather the cells whose scores are there, as they are, and show the others as missing; run none.",
@@ -180,7 +183,7 @@ class Study(Settings):
                 "delta": certificates.delta,
                 "levels": certificates.levels,
                 "training": certificates.training.plain(),
-                "fusion": self.fusion.resolved(fusion).plain(),
+                "fusion": self.fusion.resolved_in_subspace(fusion).plain(),
                 "execution": self.execution.plain(),
             }
         )
@@ -240,22 +243,25 @@ class Study(Settings):
             }
         )
 
-    def for_sublora_certificate(self, mode: str) -> str:
+    def for_sublora_certificate(self) -> str:
         """Settings of `certify_sublora`."""
         sublora = self._sublora
         return canonical_json(
             {
                 "model": sublora.model.plain(),
-                "allocation": allocation_of(mode, sublora.training).plain(),
+                "projector": sublora.training.projector,
                 "codebook": sublora.training.codebook,
                 "bounds": sublora.bounds.plain(),
+                "validation_documents": sublora.training.validation_documents,
                 "execution": self.execution.plain(),
             }
         )
 
     def for_ngram(self) -> str:
         """Settings of `certify_ngram`."""
-        return canonical_json({"bounds": self._sublora.bounds.plain(), "threads": self.execution.threads})
+        sublora = self._sublora
+        documents = sublora.training.validation_documents
+        return canonical_json({"bounds": sublora.bounds.plain(), "validation_documents": documents})
 
     def for_sublora_gathering(self) -> str:
         """Settings of `gather_sublora`: the certificates that are expected, so that a missing one is seen."""

@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 from certifuse.errors import UserError
 
 USER_ERROR_STATUS = 2
+SAVE_INTERVAL = "CERTIFUSE_SAVE_INTERVAL_S"
+"""Environment variable: seconds between stored states of a training. No setting, because no result depends on it."""
 
 
 def step_parser(description: str, example: str) -> argparse.ArgumentParser:
@@ -37,7 +40,8 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--resume-dir", type=Path, required=True, help="where the state of an unfinished run is kept")
     parser.add_argument("--telemetry-dir", type=Path, required=True, help="where CERTIFUSE_TELEMETRY's writers write")
     parser.add_argument("--source", required=True, help="fingerprint of the source that runs")
-    parser.add_argument("--save-interval-s", type=float, default=120.0, help="seconds between stored states (120)")
+    seconds = float(os.environ.get(SAVE_INTERVAL, "120"))
+    parser.add_argument("--save-interval-s", type=float, default=seconds, help=f"between stored states ({seconds:g})")
 
 
 def add_file_options(parser: argparse.ArgumentParser, *names: str) -> None:
