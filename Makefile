@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: results report test lint reference lock clean help
+.PHONY: results report crate test lint reference lock clean help
 
 help:  ## This list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -20,6 +20,10 @@ results: $(VENV)/.workflow  ## Install, run the default study, write the report
 report: $(VENV)/.workflow  ## The self-contained HTML report of the finished study
 	@if [ ! -e results/report.html ] || [ -n "$$(find results/figures results/tables results/metrics -newer results/report.html -print -quit)" ]; \
 	then snakemake --report results/report.html --quiet; fi
+
+crate: $(VENV)/.workflow  ## The finished default study as an RO-Crate, dist/crate.zip
+	@rm -f dist/crate.zip
+	@certifuse crate results --output dist/crate.zip
 
 test: $(VENV)/.dev  ## Lint, formatting, types and tests
 	ruff check .

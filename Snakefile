@@ -16,7 +16,7 @@ from certifuse.cli import tasks
 from certifuse.errors import UserError
 from certifuse.provenance import source_fingerprint
 from certifuse.settings.architectures import ARCHITECTURE_SETTINGS
-from certifuse.settings.figures import CERTIFICATE_FIGURES, FIGURES
+from certifuse.settings.figures import CERTIFICATE_FIGURES, FIGURES, SUBLORA_FIGURES
 from certifuse.settings.fusion import FUSIONS
 from certifuse.settings.sublora import MODE_PATTERN
 from certifuse.study import SINGLE, read_study
@@ -56,6 +56,8 @@ wildcard_constraints:
     d="[0-9]+",
     mode=MODE_PATTERN,
     levels="[0-9]+",
+    ngram="uniform|unigram|bigram",
+    sublora_figure="|".join(SUBLORA_FIGURES),
 
 
 report: "workflow/report/workflow.rst"

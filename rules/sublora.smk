@@ -8,6 +8,11 @@ LAUNCH = (
 
 localrules:
     prepare_corpus,
+    certify_ngram,
+    gather_sublora,
+    draw_sublora_figure,
+    draw_sublora_budget_figure,
+    write_sublora_tables,
 
 
 rule prepare_corpus:
@@ -54,5 +59,154 @@ rule train_sublora:
         f"--mode {{wildcards.mode}} --learned {{input.learned}} {RUN_OPTIONS}"
 
 
+rule certify_sublora:
+    input:
+        corpus=rules.prepare_corpus.output.manifest,
+        parts=rules.prepare_corpus.output.parts,
+        weights=f"{R}/{layout.SUBLORA_DIR}/{layout.SUBLORA_LEVELS_WEIGHTS}",
+    output:
+        **declared.language_certificate_files(f"{R}/{layout.SUBLORA_CERTIFICATE_DIR}"),
+    log:
+        f"{R}/logs/{tasks.CERTIFY_SUBLORA}.log",
+    benchmark:
+        f"{R}/benchmarks/{tasks.CERTIFY_SUBLORA}.tsv"
+    conda:
+        "../envs/training.yaml"
+    threads: study.execution.threads
+    resources:
+        **TRAINING,
+    params:
+        settings=study.for_sublora_certificate(),
+        source=source_fingerprint(SCRIPTS / "certify_sublora.py"),
+        corpus=subpath(input.corpus, parent=True),
+        directory=subpath(output.certificate, parent=True),
+    shell:
+        'python "$SCRIPTS/certify_sublora.py" --settings {params.settings:q} --source {params.source} '
+        "--dim {wildcards.d} --mode {wildcards.mode} --seed {wildcards.seed} --levels {wildcards.levels} "
+        "--weights {input.weights} --corpus {params.corpus} --output {params.directory} 2> {log}"
+
+
+rule certify_ngram:
+    input:
+        corpus=rules.prepare_corpus.output.manifest,
+        parts=rules.prepare_corpus.output.parts,
+    output:
+        **declared.language_certificate_files(f"{R}/{layout.NGRAM_DIR}"),
+    log:
+        f"{R}/logs/{tasks.CERTIFY_NGRAM}.log",
+    conda:
+        "../envs/training.yaml"
+    params:
+        settings=study.for_ngram(),
+        source=source_fingerprint(SCRIPTS / "certify_ngram.py"),
+        corpus=subpath(input.corpus, parent=True),
+        directory=subpath(output.certificate, parent=True),
+    shell:
+        'python "$SCRIPTS/certify_ngram.py" --settings {params.settings:q} --source {params.source} '
+        "--ngram {wildcards.ngram} --corpus {params.corpus} --output {params.directory} 2> {log}"
+
+
+CERTIFICATES = (rules.certify_sublora.output.certificate, rules.certify_ngram.output.certificate)
+
+
+rule gather_sublora:
+    input:
+        selection.language_certificates(study, *CERTIFICATES),
+    output:
+        **declared.sublora_tables(R),
+    log:
+        f"{R}/logs/gather_sublora.log",
+    conda:
+        "../envs/reporting.yaml"
+    params:
+        settings=study.for_sublora_gathering(),
+        source=source_fingerprint(SCRIPTS / "gather_sublora.py"),
+        results=subpath(output.metrics, ancestor=2),
+        finished=selection.finished_language_certificates(study, *CERTIFICATES),
+    shell:
+        'python "$SCRIPTS/gather_sublora.py" --settings {params.settings:q} --results-dir {params.results} 2> {log}'
+
+
+SUBLORA_FIGURE = {"caption": "../workflow/report/sublora_figures.rst", "category": "Language models"}
+FRAMES = "--metrics {input.metrics} --gates {input.gates} --missing {input.missing}"
+
+
+rule draw_sublora_figure:
+    input:
+        metrics=rules.gather_sublora.output.metrics,
+        gates=rules.gather_sublora.output.gates,
+        missing=rules.gather_sublora.output.missing,
+    output:
+        png=report(
+            f"{R}/{layout.SUBLORA_FIGURES_DIR}/{{sublora_figure}}.png",
+            **SUBLORA_FIGURE,
+            labels={"figure": "{sublora_figure}", "format": "PNG"},
+        ),
+        pdf=f"{R}/{layout.SUBLORA_FIGURES_DIR}/{{sublora_figure}}.pdf",
+    log:
+        f"{R}/logs/draw_sublora_figure/{{sublora_figure}}.log",
+    conda:
+        "../envs/reporting.yaml"
+    params:
+        settings=lambda wildcards: study.for_sublora_figure(wildcards.sublora_figure),
+        source=source_fingerprint(SCRIPTS / "draw_sublora_figure.py"),
+        budget=lambda wildcards: f"--budget {wildcards.d}" if "d" in wildcards.keys() else "",
+    shell:
+        'python "$SCRIPTS/draw_sublora_figure.py" --settings {params.settings:q} --figure {wildcards.sublora_figure} '
+        f"{{params.budget}} {FRAMES} --png {{output.png}} --pdf {{output.pdf}} 2> {{log}}"
+
+
+use rule draw_sublora_figure as draw_sublora_budget_figure with:
+    output:
+        png=report(
+            f"{R}/{layout.SUBLORA_FIGURES_DIR}/{{sublora_figure}}_d{{d}}.png",
+            **SUBLORA_FIGURE,
+            labels={"figure": "{sublora_figure}", "budget": "{d}", "format": "PNG"},
+        ),
+        pdf=f"{R}/{layout.SUBLORA_FIGURES_DIR}/{{sublora_figure}}_d{{d}}.pdf",
+    log:
+        f"{R}/logs/draw_sublora_figure/{{sublora_figure}}_d{{d}}.log",
+
+
+SUBLORA_TABLES = ["summary_table", "ledger", "terms", "contrasts", "hypotheses"]
+
+
+rule write_sublora_tables:
+    input:
+        metrics=rules.gather_sublora.output.metrics,
+        gates=rules.gather_sublora.output.gates,
+        missing=rules.gather_sublora.output.missing,
+        terms=rules.gather_sublora.output.terms,
+        ledgers=rules.gather_sublora.output.ledgers,
+    output:
+        csv=report(
+            expand(f"{R}/{layout.SUBLORA_TABLES_DIR}/{{table}}.csv", table=SUBLORA_TABLES),
+            caption="../workflow/report/sublora_tables.rst",
+            category="Language models",
+            labels={"table": "language models", "format": "CSV"},
+        ),
+        tex=expand(f"{R}/{layout.SUBLORA_TABLES_DIR}/{{table}}.tex", table=[*SUBLORA_TABLES, "sublora_tables"]),
+        page=report(
+            f"{R}/{layout.SUBLORA_TABLES_DIR}/hypotheses.md",
+            caption="../workflow/report/sublora_hypotheses.rst",
+            category="Language models",
+            labels={"table": "hypotheses", "format": "Markdown"},
+        ),
+    log:
+        f"{R}/logs/write_sublora_tables.log",
+    conda:
+        "../envs/reporting.yaml"
+    params:
+        settings=study.for_tables(),
+        source=source_fingerprint(SCRIPTS / "write_sublora_tables.py"),
+        directory=subpath(output.page, parent=True),
+    shell:
+        f'python "$SCRIPTS/write_sublora_tables.py" --settings {{params.settings:q}} {FRAMES} '
+        "--terms {input.terms} --ledgers {input.ledgers} --output-dir {params.directory} 2> {log}"
+
+
 # What `rule all` makes of this study.
-SUBLORA = [rules.train_sublora.output.manifest.format(**cell._asdict()) for cell in study.sublora_cells]
+SUBLORA = [
+    *rules.write_sublora_tables.output,
+    *selection.sublora_figures(study, rules.draw_sublora_budget_figure.output, rules.draw_sublora_figure.output),
+]

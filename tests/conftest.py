@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,9 +13,13 @@ import torch
 
 from certifuse.data.image_set import ImageSet, save_image_set
 from certifuse.data.splits import make_splits, save_splits
+from certifuse.recipes.certify import CertifiedCell, Evidence
+from certifuse.recipes.certify_joint import CertifyJointStep, certify_joint
+from certifuse.recipes.certify_subspace import CertifyStep, certify_subspace
 from certifuse.recipes.pretrain_expert import PretrainStep, pretrain_expert
 from certifuse.recipes.train_fusion import CellName, FusionStep, train_fusion
 from certifuse.settings.base import overridden
+from certifuse.settings.certificates import SubspaceTraining
 from certifuse.settings.data import SplitSettings
 from certifuse.settings.execution import ExecutionSettings
 from certifuse.settings.fusion import FusionSettings
@@ -142,23 +147,86 @@ def tiny_images() -> ImageSet:
     return make_tiny_images()
 
 
-@pytest.fixture(scope="session")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
-    """Images, splits (two experts, 72 fusion and 24 validation images) and experts, made once."""
-    root = tmp_path_factory.mktemp("tiny")
+def make_tiny(root: Path, epochs: int = 2, **shares: float) -> Tiny:
+    """Images, splits with two experts and these further shares, and the experts."""
     images = make_tiny_images()
     save_image_set(images, root / "images.safetensors")
-    split = SplitSettings(
-        experts=2, shared_fraction=0.2, unique_fraction=0.4, fusion_fraction=0.4, validation_fraction=0.25
-    )
+    split = SplitSettings(experts=2, shared_fraction=0.2, unique_fraction=0.4, **shares)
     save_splits(make_splits(images, split), root / "splits.safetensors")
     made = Tiny(root, root / "images.safetensors", root / "splits.safetensors", ())
     experts = []
     for index in range(2):
         where = root / f"expert_{index}"
         files = made.files(where, output=where / f"expert_{index}_best.safetensors")
-        training = ExpertTraining(epochs=2, batch_size=16, lr=0.05, augmentation=LIGHT_AUGMENTATION)
+        training = ExpertTraining(epochs=epochs, batch_size=16, lr=0.05, augmentation=LIGHT_AUGMENTATION)
         step = PretrainStep(architecture=ARCHITECTURE, training=training, execution=EXECUTION)
         pretrain_expert(step, f"expert_{index}", 0, files)
         experts.append(files.output)
     return replace(made, experts=tuple(experts))
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
+    """Images, splits (two experts, 72 fusion and 24 validation images) and experts, made once."""
+    return make_tiny(tmp_path_factory.mktemp("tiny"), fusion_fraction=0.4, validation_fraction=0.25)
+
+
+@dataclass(frozen=True)
+class Certified:
+    """A study with 40 images that nothing looks at: two experts, a joint training of them, and both certificates."""
+
+    tiny: Tiny
+    subspace: Path
+    joint: Path
+
+    @property
+    def experts(self) -> list[tuple[Path, Path]]:
+        """The pre-trained experts with their manifests."""
+        return [(path, path.parent / "cell" / "manifest.json") for path in self.tiny.experts]
+
+    def step(self, **changes: Any) -> CertifyStep:
+        """The settings of a short training in a subspace; `changes` are keys of the training."""
+        training = SubspaceTraining(epochs=3, quantised_epochs=2, batch_size=16, lr=1.0, quantised_lr=0.3)
+        return CertifyStep(
+            delta=0.1,
+            levels=(3, 5),
+            training=overridden(training, None, **changes),
+            fusion=self.tiny.fusion_step().training,
+            execution=EXECUTION,
+        )
+
+    def evidence(self, **changes: Any) -> Evidence:
+        """What the certificates of this study rest on."""
+        evidence = Evidence(self.tiny.images, self.tiny.splits, self.experts, 0.1, 1, "test")
+        return replace(evidence, **changes)
+
+    def certify(self, where: Path, dim: int = 8, seed: int = 0, files: StepFiles | None = None, **changes: Any) -> Path:
+        """Train in a subspace, and certify; the directory with one certificate per number of levels."""
+        files = files or self.tiny.files(where, output=where, manifest=where / "manifest.json", log=where / "log.csv")
+        cell = CertifiedCell("resnet", "concatenation", "1.0", seed)
+        certify_subspace(self.step(**changes), cell, dim, self.evidence(), files)
+        return files.output
+
+    def copy(self, root: Path) -> "Certified":
+        """A copy of all files, to damage."""
+        shutil.copytree(self.tiny.root, root, dirs_exist_ok=True)
+
+        def there(path: Path) -> Path:
+            return root / path.relative_to(self.tiny.root)
+
+        tiny = Tiny(root, there(self.tiny.images), there(self.tiny.splits), tuple(map(there, self.tiny.experts)))
+        return Certified(tiny, there(self.subspace), there(self.joint))
+
+
+@pytest.fixture(scope="session")
+def certified(tmp_path_factory: pytest.TempPathFactory) -> Certified:
+    """See `Certified`. Made once: not to be changed, but for a `copy`."""
+    root = tmp_path_factory.mktemp("certified")
+    tiny = make_tiny(root, epochs=40, fusion_fraction=0.5, validation_fraction=0.2, certificate_fraction=1 / 3)
+    study = Certified(tiny, root / "subspace" / "levels_3", root / "joint")
+    study.certify(root / "subspace")
+    trained = tiny.train(root / "trained", epochs=2)
+    step = CertifyJointStep(delta=0.1, levels=9, threads=1)
+    cell = CertifiedCell("resnet", "concatenation", "1.0", 0)
+    certify_joint(step, cell, trained.directory, study.evidence(), study.joint)
+    return study

@@ -17,7 +17,7 @@ from certifuse.errors import UserError
 from certifuse.models import architectures, fusion
 from certifuse.settings.architectures import ARCHITECTURE_SETTINGS
 from certifuse.settings.augmentation import AUGMENTATIONS
-from certifuse.settings.figures import FIGURES
+from certifuse.settings.figures import CERTIFICATE_FIGURES, FIGURES
 from certifuse.settings.fusion import FUSIONS, GUIDE_DEFAULTS, FusionSettings
 from certifuse.study import Study, read_study
 
@@ -27,7 +27,7 @@ NAMES = "resnet, densenet, improved_wide_resnet, resnext"
 RULES = "multiplicative, multiplicativeAddition, TransformerBase, concatenation, simpleAddition, multiplicativeShifted"
 SECTIONS = (
     "name, results_dir, data, splits, architectures, pretraining, fusion, grid, baselines, execution, evaluation, "
-    "statistics, figures, only_finished"
+    "statistics, certificates, figures, certificate_figures, sublora, sublora_figures, jobs_per_gpu, only_finished"
 )
 REMOVED = object()
 
@@ -96,7 +96,7 @@ REFUSED = [
     ("pretraining.lr", math.nan, "config: pretraining.lr: expected a finite number, found NaN"),
     ("pretraining.lr", math.inf, "config: pretraining.lr: expected a finite number, found Infinity"),
     ("grid.0.seeds.1", -1, "config: grid.0.seeds.1: expected a value greater than or equal to 0, found -1"),
-    ("grid", [], "config: grid: expected at least 1 in the list, found []"),
+    ("certificates.blocks.0.dims", [], "config: certificates.blocks.0.dims: expected at least 1 in the list, found []"),
     ("figures.diversity.palette", [], "config: figures.diversity.palette: expected at least 6 in the list, found []"),
     (
         "figures.diversity.baseline_colour",
@@ -148,11 +148,77 @@ REFUSED = [
     ("grid.0.lambdas", ["1.0", "1.0"], "config: grid.0.lambdas: each value once, found 1.0 more than once"),
     ("grid.0.seeds", [2, 0, 2], "config: grid.0.seeds: each value once, found 2 more than once"),
     # required keys
-    ("grid", REMOVED, "config: grid: this key is required"),
-    ("data", REMOVED, "config: data: this key is required"),
+    ("data", REMOVED, "config: data: this key is required beside grid or certificates"),
+    ("data", None, "config: data: this key is required beside grid or certificates"),
     ("data.source", REMOVED, "config: data.source: this key is required"),
     ("data", {"source": "npz"}, "config: data.path: this key is required"),
     ("grid.2.seeds", REMOVED, "config: grid.2.seeds: this key is required"),
+    # certificates
+    ("certificates.delta", 1, "config: certificates.delta: expected a value less than 1, found 1"),
+    ("certificates.delta", 0.0, "config: certificates.delta: expected a value greater than 0, found 0.0"),
+    (
+        "certificates.levels",
+        [3, 1],
+        "config: certificates.levels.1: expected a value greater than or equal to 2, found 1",
+    ),
+    ("certificates.levels", [3, 7, 3], "config: certificates.levels: each value once, found 3 more than once"),
+    ("certificates.levels", [], "config: certificates.levels: expected at least 1 in the list, found []"),
+    (
+        "certificates.joint_levels",
+        70_000,
+        "config: certificates.joint_levels: expected a value less than or equal to 65535, found 70000",
+    ),
+    (
+        "certificates.blocks.0.dims",
+        [4, 0],
+        "config: certificates.blocks.0.dims.1: expected a value greater than or equal to 1, found 0",
+    ),
+    (
+        "certificates.blocks.0.dims",
+        [16, 4, 16],
+        "config: certificates.blocks.0.dims: each value once, found 16 more than once",
+    ),
+    ("certificates.blocks.0.dims", REMOVED, "config: certificates.blocks.0.dims: this key is required"),
+    (
+        "certificates.blocks.1.lambdas",
+        [0.1],
+        'config: certificates.blocks.1.lambdas.0: expected a string, found 0.1: write it in quotes ("0.1")',
+    ),
+    (
+        "certificates.block",
+        [],
+        "config: certificates.block: unknown key; allowed: delta, blocks, levels, training, joint_levels; "
+        "did you mean 'blocks'?",
+    ),
+    (
+        "certificates.training.projector",
+        "kroneker",
+        'config: certificates.training.projector: expected one of dense, kronecker, sparse, found "kroneker"; '
+        "did you mean 'kronecker'?",
+    ),
+    (
+        "certificates.training.parameters",
+        "head",
+        'config: certificates.training.parameters: expected one of everything, fusion_and_head, found "head"',
+    ),
+    (
+        "certificates.training.codebook",
+        "kmeans",
+        'config: certificates.training.codebook: expected one of free, symmetric, uniform, found "kmeans"',
+    ),
+    (
+        "certificates.training.projector_seed",
+        -1,
+        "config: certificates.training.projector_seed: expected a value greater than or equal to 0, found -1",
+    ),
+    ("certificates.training.lr", 0, "config: certificates.training.lr: expected a value greater than 0, found 0"),
+    ("certificates.training.epochs", "5", 'config: certificates.training.epochs: expected a whole number, found "5"'),
+    (
+        "certificate_figures.certified_vs_dimention",
+        {},
+        "config: certificate_figures.certified_vs_dimention: unknown key; allowed: certified_vs_dimension, "
+        "certified_vs_lambda, certificate_frontier, certified_vs_test; did you mean 'certified_vs_dimension'?",
+    ),
     # keys that must agree
     (
         "splits.unique_fraction",
@@ -286,6 +352,10 @@ def slices(study: Study) -> dict[str, str]:
         **{f"finetuning {name}": study.for_finetuning(name) for name in names},
         **{f"fusion {name} {rule}": study.for_fusion(name, rule) for name in names for rule in FUSIONS},
         "evaluation": study.for_evaluation(),
+        **{f"subspace {rule}": study.for_subspace(rule) for rule in FUSIONS},
+        "joint certificate": study.for_joint_certificate(),
+        "certificate gathering": study.for_certificate_gathering(),
+        **{f"certificate figure {name}": study.for_certificate_figure(name) for name in CERTIFICATE_FIGURES},
         "gathering": study.for_gathering(),
         "comparison": study.for_comparison(),
         **{f"figure {name}": study.for_figure(name) for name in FIGURES},
@@ -313,7 +383,8 @@ def test_the_settings_are_canonical_json() -> None:
 JOINT = {f"fusion {name} {rule}" for name in ARCHITECTURE_SETTINGS for rule in FUSIONS}
 FINETUNING = {f"finetuning {name}" for name in ARCHITECTURE_SETTINGS}
 PRETRAINING = {f"pretraining {name}" for name in ARCHITECTURE_SETTINGS}
-PICTURES = {f"figure {name}" for name in FIGURES}
+PICTURES = {f"figure {name}" for name in FIGURES} | {f"certificate figure {name}" for name in CERTIFICATE_FIGURES}
+SUBSPACE = {f"subspace {rule}" for rule in FUSIONS}
 
 
 def of_architecture(name: str) -> set[str]:
@@ -330,6 +401,7 @@ TOUCHES = [
     ("only_finished", True, set()),
     ("data.seed", 5, {"images"}),
     ("splits.seed", 7, {"splits"}),
+    ("splits.scheme", "disjoint", {"splits", "certificate gathering"}),
     ("architectures.densenet.growth", 12, of_architecture("densenet")),
     ("pretraining.epochs", 31, PRETRAINING),
     ("pretraining.augmentation.flip", True, PRETRAINING),
@@ -340,19 +412,32 @@ TOUCHES = [
     ("fusion.per_fusion.concatenation.epochs", 3, of_rule("concatenation") | FINETUNING),
     # what concerns the fusion module alone does not train the unfused control again
     ("fusion.fusion_lr", 0.003, JOINT - of_rule("TransformerBase")),
-    ("fusion.hidden_dim", 16, JOINT),
+    ("fusion.hidden_dim", 16, JOINT | SUBSPACE),
+    ("fusion.label_smoothing", 0.2, JOINT | FINETUNING | SUBSPACE),
     ("fusion.fusion_schedule", "constant", JOINT),
     ("fusion.fusion_clip_norm", None, JOINT),
     ("fusion.initial_components", "earlier/{architecture}", JOINT),
-    ("grid.0.lambdas.0", "0.2", {"gathering", "comparison"}),
+    ("grid.0.lambdas.0", "0.2", {"gathering", "comparison", "certificate gathering"}),
     ("grid.0.seeds", [0, 1, 2, 3], {"gathering", "comparison"}),
     ("baselines.finetuned_as", "TransformerBase", FINETUNING),
     ("baselines.finetuned_average", False, set()),
     ("baselines.single_model_seeds", [0, 1], set()),
-    ("execution.threads", 2, PRETRAINING | JOINT | FINETUNING | {"evaluation"}),
+    ("execution.threads", 2, PRETRAINING | JOINT | FINETUNING | SUBSPACE | {"evaluation", "joint certificate"}),
     ("evaluation.calibration_bins", 10, {"evaluation"}),
     ("statistics.confidence", 0.9, {"comparison", "tables"} | PICTURES),
     ("figures.diversity.baseline_colour", "#000000", {"figure diversity"}),
+    ("certificates.delta", 0.01, SUBSPACE | {"joint certificate"}),
+    ("certificates.levels", [3], SUBSPACE | {"certificate gathering"}),
+    ("certificates.joint_levels", 5, {"joint certificate"}),
+    ("certificates.training.lr", 0.1, SUBSPACE),
+    ("certificates.training.augmentation", "standard", SUBSPACE),
+    ("certificates.blocks.0.dims", [4], {"certificate gathering"}),
+    ("certificates.blocks", [], {"certificate gathering"}),
+    ("certificate_figures.certified_vs_test.dpi", 100, {"certificate figure certified_vs_test"}),
+    # what they touch: tests/test_study_sublora.py
+    ("sublora.training.lr", 0.1, set()),
+    ("sublora_figures.pareto_frontier.dpi", 100, set()),
+    ("jobs_per_gpu", 2, set()),
 ]
 
 
@@ -411,6 +496,17 @@ def test_settings_and_models_have_the_same_names() -> None:
 
 
 # ---- the grid --------------------------------------------------------------------------------------
+
+
+def test_certificates_are_a_product_and_cells_outside_the_grid_have_no_joint_line() -> None:
+    common = {"architectures": ["resnet"], "fusions": ["concatenation"], "seeds": [0, 1]}
+    blocks = [common | {"lambdas": ["1.0", "7.0"], "dims": [4, 16]}, common | {"lambdas": ["1.0"], "dims": [16, 64]}]
+    study = read_study(changed("certificates.blocks", blocks))
+    found = [(cell.lam, cell.seed, cell.dim) for cell in study.subspace_cells]
+    product = [(lam, seed, dim) for lam in ("1.0", "7.0") for seed in (0, 1) for dim in (4, 16)]
+    assert found == [*product, ("1.0", 0, 64), ("1.0", 1, 64)]
+    assert [(cell.lam, cell.seed) for cell in study.certified_cells] == [("1.0", 0), ("1.0", 1)], "7.0 is in no grid"
+    assert read_study(changed("certificates", REMOVED)).subspace_cells == ()
 
 
 def test_overlapping_blocks_give_each_cell_once() -> None:
@@ -490,5 +586,5 @@ def test_any_mutation_is_accepted_or_refused_in_words(config: Any) -> None:
         assert lines
         assert all(line.startswith("config: ") and len(line) < 1000 for line in lines), lines
     else:
-        assert study.cells
+        assert study.cells or study.sublora_cells
         assert all(slices(study).values())

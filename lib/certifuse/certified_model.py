@@ -11,12 +11,11 @@ from torch import Tensor
 from certifuse.bounds.certificate import ModelDescription, ProjectorDescription
 from certifuse.component_files import load_component
 from certifuse.components import assemble, build_described_fusion
-from certifuse.data.sealed_tensors import digest_tensor
+from certifuse.data.sealed_tensors import digest_tensors
 from certifuse.errors import UserError
 from certifuse.models.anchored_network import AnchoredNetwork
 from certifuse.models.blocks import ImageClassifier
 from certifuse.models.fused_network import FusedNetwork
-from certifuse.provenance import canonical_json, digest_bytes
 from certifuse.randomness import initialising
 from certifuse.subspace.projectors import PROJECTORS, IdentityProjector, Projector
 from certifuse.subspace.reparametrisation import SubspaceNetwork, trainable_size
@@ -114,5 +113,4 @@ def parameter_vector(network: FusedNetwork) -> Tensor:
 
 def state_digest(network: FusedNetwork) -> str:
     """SHA-256 of every parameter and buffer by name."""
-    digests = {name: digest_tensor(tensor.contiguous()) for name, tensor in network.state_dict().items()}
-    return digest_bytes(canonical_json(digests).encode())
+    return digest_tensors(network.state_dict())

@@ -81,6 +81,26 @@ def sublora_files(results: str, levels: Sequence[int]) -> dict[str, str | list[s
     }
 
 
+def language_certificate_files(directory: str) -> dict[str, str]:
+    """The files of the certificate of a language model in its `directory`."""
+    others = {"metrics": layout.SUBLORA_METRICS_FILE, "manifest": layout.MANIFEST_FILE}
+    return certificate_files(directory) | {name: f"{directory}/{file}" for name, file in others.items()}
+
+
+def sublora_tables(results: str) -> dict[str, str]:
+    """The gathered tables of the language models."""
+    tables = {
+        "metrics": layout.SUBLORA_METRICS,
+        "terms": layout.SUBLORA_TERMS,
+        "top_k": layout.SUBLORA_TOP_K,
+        "gates": layout.SUBLORA_GATES,
+        "ledgers": layout.SUBLORA_LEDGERS,
+        "logs": layout.SUBLORA_LOGS,
+        "missing": layout.MISSING_SUBLORA,
+    }
+    return {name: f"{results}/{table}" for name, table in tables.items()}
+
+
 def working_directories(results: str, job: str) -> dict[str, str]:
     """Where a training writes beside its outputs: telemetry of all, resume state of this `job` (rule and wildcards)."""
     return {"telemetry": f"{results}/telemetry", "resume": f"{results}/{layout.RESUME_DIR}/{job}"}

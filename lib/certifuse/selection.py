@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from certifuse import layout
+from certifuse.settings.figures import SUBLORA_BUDGET_FIGURES, SUBLORA_FIGURES
 from certifuse.settings.sublora import LEARNED, NULLS
 from certifuse.study import SINGLE, Study
 
@@ -36,6 +37,38 @@ def finished_certificates(study: Study, subspace: Sequence[str], joint: Sequence
 def _certificates(study: Study, subspace: Sequence[str], joint: Sequence[str]) -> list[str]:
     files = [template.format(**cell._asdict()) for cell in study.subspace_cells for template in subspace]
     return files + [template.format(**cell._asdict()) for cell in study.certified_cells for template in joint]
+
+
+def language_certificates(study: Study, sublora: str, ngram: str) -> list[str]:
+    """The certificates of every language model, network or table of counts; with `only_finished` none."""
+    return [] if study.only_finished else _language_certificates(study, sublora, ngram)
+
+
+def finished_language_certificates(study: Study, sublora: str, ngram: str) -> list[str]:
+    """As `finished`, for certificates of language models."""
+    return _seen(_language_certificates(study, sublora, ngram)) if study.only_finished else []
+
+
+def _language_certificates(study: Study, sublora: str, ngram: str) -> list[str]:
+    assert study.sublora is not None, "the rules of language models are for studies with a section sublora"
+    files = [
+        sublora.format(**cell._asdict(), levels=levels)
+        for cell in study.sublora_cells
+        for levels in study.sublora.levels
+    ]
+    return files + [ngram.format(ngram=name) for name in study.sublora.ngrams]
+
+
+def sublora_figures(study: Study, of_budget: Sequence[str], of_study: Sequence[str]) -> list[str]:
+    """Every figure of the language models: those of one budget for each, and those of the whole study."""
+    names = [name for name in SUBLORA_FIGURES if name not in SUBLORA_BUDGET_FIGURES]
+    whole = [template.format(sublora_figure=name) for name in names for template in of_study]
+    return whole + [
+        template.format(sublora_figure=name, d=d)
+        for name in SUBLORA_BUDGET_FIGURES
+        for d in study.sublora_budgets
+        for template in of_budget
+    ]
 
 
 def _seen(files: Sequence[str]) -> list[str]:

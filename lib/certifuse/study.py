@@ -16,12 +16,12 @@ from certifuse.settings.command_line import with_command_line_types
 from certifuse.settings.data import DataSettings, NpzData, SplitSettings
 from certifuse.settings.evaluation import EvaluationSettings, StatisticsSettings
 from certifuse.settings.execution import ExecutionSettings
-from certifuse.settings.figures import CertificateFiguresSettings, FiguresSettings
+from certifuse.settings.figures import CertificateFiguresSettings, FiguresSettings, SubloraFiguresSettings
 from certifuse.settings.fusion import FusionSettings, FusionTraining
 from certifuse.settings.grid import BaselineSettings, Block, Cell
 from certifuse.settings.pretraining import PretrainingSettings
 from certifuse.settings.problems import read_settings
-from certifuse.settings.sublora import SubloraCell, SubloraSettings
+from certifuse.settings.sublora import NULLS, UNDIVIDED, SubloraCell, SubloraSettings
 
 SINGLE = "single"
 """The member of an (architecture, seed) that is trained on all training images."""
@@ -68,6 +68,9 @@ class Study(Settings):
         default=CertificateFiguresSettings(), description="Style of each figure of certificates."
     )
     sublora: SubloraSettings | None = Field(default=None, description="Language models in subspaces; none without it.")
+    sublora_figures: SubloraFiguresSettings = Field(
+        default=SubloraFiguresSettings(), description="Style of each figure of the language models."
+    )
     jobs_per_gpu: Count = Field(
         default=1, description="Trainings at once on one GPU, where the workflow hands out the GPUs of a machine."
     )
@@ -133,6 +136,12 @@ class Study(Settings):
     def sublora_cells(self) -> tuple[SubloraCell, ...]:
         """Every training of a language model once, in the order of the blocks."""
         return () if self.sublora is None else tuple(dict.fromkeys(self.sublora.cells()))
+
+    @cached_property
+    def sublora_budgets(self) -> tuple[int, ...]:
+        """Every d that is divided among weights by some mode, ascending: each has figures of its own."""
+        divided = (cell.d for cell in self.sublora_cells if cell.mode not in (*NULLS, *UNDIVIDED))
+        return tuple(sorted(set(divided)))
 
     def has_single(self, seed: int) -> bool:
         """Whether the single-model baseline is trained for this seed."""
@@ -268,6 +277,11 @@ class Study(Settings):
         sublora = self._sublora
         cells = [list(cell) for cell in self.sublora_cells]
         return canonical_json({"levels": sublora.levels, "cells": cells, "ngrams": sublora.ngrams})
+
+    def for_sublora_figure(self, figure: str) -> str:
+        """Settings of the figures of language models."""
+        style = getattr(self.sublora_figures, figure).plain()
+        return canonical_json({"study": self.name, "style": style, "statistics": self.statistics.plain()})
 
     def _joint_training(self, architecture: str, training: FusionTraining) -> str:
         return canonical_json(

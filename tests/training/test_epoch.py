@@ -9,7 +9,7 @@ import torch
 from certifuse.data.batches import epoch_batches
 from certifuse.errors import UserError
 from certifuse.settings.execution import ExecutionSettings
-from certifuse.training.epoch import NonFiniteLossError
+from certifuse.training.finite import FiniteWatch, NonFiniteLossError
 
 BF16 = ExecutionSettings(threads=1, device="cpu", precision="bf16", compile="off")
 
@@ -142,12 +142,14 @@ def test_the_message_is_enough_to_find_the_batch(make_joint):
     assert torch.equal(joint.trainer.data.labels[batch], targets_seen[-1])
 
 
-def test_a_gpu_is_asked_at_the_end_of_an_epoch_and_the_first_step_is_named(make_joint):
-    values = [(0, "loss", torch.tensor(1.0)), (1, "loss", torch.tensor(math.nan)), (2, "loss", torch.tensor(math.nan))]
-    trainer = make_joint(seed=7).trainer
-    trainer._require_finite(4, values[:1])
+def test_a_gpu_is_asked_at_the_end_of_an_epoch_and_the_first_step_is_named():
+    watch = FiniteWatch(torch.device("cuda"), lambda step: f"epoch 5, step {step + 1} (seed 7)")
+    watch.watch(0, "loss", torch.tensor(1.0))
+    watch.require()
+    watch.watch(1, "loss", torch.tensor(math.nan))
+    watch.watch(2, "loss", torch.tensor(math.nan))
     with pytest.raises(NonFiniteLossError, match=r"the loss is not finite in epoch 5, step 2 \(seed 7\)"):
-        trainer._require_finite(4, values)
+        watch.require()
 
 
 def test_it_is_a_users_error():

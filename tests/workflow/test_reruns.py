@@ -126,6 +126,94 @@ def test_a_change_reruns_what_it_touches(plans: Any, name: str) -> None:
     assert plans[name].result() == CHANGES[name][1]
 
 
+# ---- with certificates -----------------------------------------------------------------------------
+
+BLOCK = {"architectures": ["resnet"], "fusions": ["concatenation"], "lambdas": ["1.0"], "seeds": [0], "dims": [4]}
+CERTIFICATES = {"levels": [3], "training": {"epochs": 1, "quantised_epochs": 1}, "blocks": [BLOCK]}
+SUBSPACE = {"certify_subspace resnet/4/concatenation/1.0/0"}
+JOINT = {"certify_joint resnet/concatenation/1.0/0"}
+CERTIFICATE_NAMES = ("certified_vs_dimension", "certified_vs_lambda", "certificate_frontier", "certified_vs_test")
+CERTIFICATE_FIGURES = {f"draw_certificate_figure {name}" for name in CERTIFICATE_NAMES}
+CERTIFICATE_REPORT = CERTIFICATE_FIGURES | {"write_certificate_tables", "all"}
+GATHER_CERTIFICATES = {"gather_certificates"} | CERTIFICATE_REPORT
+CERTIFIED = SUBSPACE | JOINT | GATHER_CERTIFICATES
+
+CERTIFICATE_CHANGES: dict[str, tuple[Callable[[Any], None], set[str]]] = {
+    "nothing": (lambda tree: None, set()),
+    "keys reordered": (reordered, set()),
+    "default written out": (setting("certificates.training.projector", "kronecker"), set()),
+    "no more certificates": (setting("certificates.blocks", []), set()),
+    "delta": (setting("certificates.delta", 0.01), CERTIFIED),
+    "levels": (setting("certificates.levels", [5]), SUBSPACE | GATHER_CERTIFICATES),
+    "joint levels": (setting("certificates.joint_levels", 5), JOINT | GATHER_CERTIFICATES),
+    "one dimension more": (
+        setting("certificates.blocks.0.dims", [4, 8]),
+        {"certify_subspace resnet/8/concatenation/1.0/0"} | GATHER_CERTIFICATES,
+    ),
+    "one lambda more": (
+        setting("certificates.blocks.0.lambdas", ["1.0", "0.5"]),
+        {"certify_subspace resnet/4/concatenation/0.5/0", "certify_joint resnet/concatenation/0.5/0"}
+        | GATHER_CERTIFICATES,
+    ),
+    "rate in the subspace": (setting("certificates.training.lr", 0.1), SUBSPACE | GATHER_CERTIFICATES),
+    "rate of joint training": (
+        setting("fusion.fusion_lr", 0.003),
+        TRAIN | SCORE | GATHER | JOINT | GATHER_CERTIFICATES,
+    ),
+    "fusion module": (setting("fusion.hidden_dim", 8), TRAIN | SCORE | GATHER | CERTIFIED),
+    "pretraining epochs": (setting("pretraining.epochs", 2), TRAINED | CERTIFIED),
+    "splits": (setting("splits.seed", 43), EVERYTHING - {"prepare_images"} | CERTIFIED),
+    "colour of a figure": (
+        setting("certificate_figures.certified_vs_test.baseline_colour", "#111111"),
+        {"draw_certificate_figure certified_vs_test", "all"},
+    ),
+    "statistics": (setting("statistics.confidence", 0.9), {"compare_cells"} | REPORT | CERTIFICATE_REPORT),
+    "loss": (edited(LOSS, "(1 - label_smoothing)", "(1 - 2 * label_smoothing)"), TRAINED | CERTIFIED),
+    "near ties": (edited("lib/certifuse/evaluation/decisions.py", "TIE = 1e-4", "TIE = 1e-3"), CERTIFIED),
+    "inequalities of the claim": (
+        edited("lib/certifuse/bounds/claims.py", '("binomial", "excess_betting")', '("binomial", "kl")'),
+        CERTIFIED,
+    ),
+    "gathering": (
+        edited("lib/certifuse/recipes/gather_certificates.py", '"no certificate was written"', '"absent"'),
+        GATHER_CERTIFICATES,
+    ),
+    "verification": (
+        edited("lib/certifuse/recipes/certificate_checks.py", "RELATIVE_TOLERANCE = 1e-9", "RELATIVE_TOLERANCE = 1e-8"),
+        set(),
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def certificate_plans(finished: Any, in_parallel: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The jobs that each change would bring once the finished study has been certified; and what that took."""
+    certified = finished.copy(tmp_path_factory.mktemp("certified"))
+    setting("certificates", CERTIFICATES)(certified)
+    first = certified.planned()
+    done = certified.snakemake()
+    assert done.returncode == 0, done.stdout + done.stderr
+
+    def plan(name: str) -> set[str]:
+        tree = certified.copy(tmp_path_factory.mktemp("changed"))
+        CERTIFICATE_CHANGES[name][0](tree)
+        return set(tree.planned())
+
+    return first, in_parallel(plan, {name: (name,) for name in CERTIFICATE_CHANGES})
+
+
+def test_certificates_are_added_to_a_finished_study(certificate_plans: Any) -> None:
+    assert certificate_plans[0] == CERTIFIED
+
+
+@pytest.mark.parametrize("name", CERTIFICATE_CHANGES)
+def test_a_change_reruns_the_certificates_that_it_touches(certificate_plans: Any, name: str) -> None:
+    assert certificate_plans[1][name].result() == CERTIFICATE_CHANGES[name][1]
+
+
+# ---- missing results -------------------------------------------------------------------------------
+
+
 def test_without_results_every_job_is_planned(copied: Any) -> None:
     """The negative control: the jobs above would be seen."""
     for folder in ("results", ".snakemake"):

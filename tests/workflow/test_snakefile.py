@@ -15,6 +15,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 CELL = "results/fusion_checkpoints/resnet_fusions_lambda_1.0/concatenation/seed_0/manifest.json"
+CERTIFICATE = "results/certificates/resnet_concatenation_lambda_5.0/seed_0/d_16/levels_7/certificate.json"
 SCORED = "results/metrics/cells/resnet/concatenation/lambda_1.0/seed_0/metrics.csv"
 
 
@@ -85,6 +86,12 @@ STUDIES = {
     "config.yaml": {"pretrain_expert": 28, "finetune_experts": 6, "train_fusion": 30},
     "cifar100_small.yaml": {"pretrain_expert": 28, "finetune_experts": 6, "train_fusion": 34},
     "cifar100.yaml": {"pretrain_expert": 52, "finetune_experts": 12, "train_fusion": 720},
+    "cifar100_certificates.yaml": {"pretrain_expert": 4, "finetune_experts": 1, "train_fusion": 2},
+}
+CERTIFIED = {"gather_certificates": 1, "draw_certificate_figure": 4, "write_certificate_tables": 1}
+CERTIFICATES = {
+    "config.yaml": {"certify_subspace": 10, "certify_joint": 7} | CERTIFIED,
+    "cifar100_certificates.yaml": {"certify_subspace": 6, "certify_joint": 2} | CERTIFIED,
 }
 
 
@@ -92,6 +99,7 @@ STUDIES = {
 def test_the_plan_of_a_shipped_study(sources: Any, count_jobs: Any, record_property: Any, name: str) -> None:
     """Counts by hand: families x (experts + single for seed 0), one control per family, one training per cell.
 
+    Certificates: one training per cell of their blocks and dimension, one joint line per cell that is in the grid too.
     The full grid is to be planned within 10 s on an idle machine (measured: 4 s); the limit here allows for company.
     """
     images = sources.root / "data" / "cifar100.npz"
@@ -103,7 +111,9 @@ def test_the_plan_of_a_shipped_study(sources: Any, count_jobs: Any, record_prope
     record_property("dry_run_s", round(seconds, 1))
     trained = STUDIES[name]
     evaluated = {"evaluate_fusion": trained["train_fusion"], "evaluate_baselines": trained["finetune_experts"]}
-    assert count_jobs(planned) == {"prepare_images": 1, "split_images": 1} | trained | evaluated | REPORTING
+    certified = CERTIFICATES.get(name, {})
+    counts = {"prepare_images": 1, "split_images": 1} | trained | evaluated | certified | REPORTING
+    assert count_jobs(planned) == counts
     assert seconds < 30
 
 
@@ -113,6 +123,15 @@ def test_the_catalogue_finds_the_same_workflow(sources: Any, count_jobs: Any) ->
     assert counts.pop("everything") == 1
     assert {rule: counts[rule] for rule in trained} == trained
     assert counts["draw_figure"] == 5
+
+
+def test_a_certificate_needs_the_experts_and_its_own_training(sources: Any, parse: Any) -> None:
+    """Nothing is trained jointly for it, and it asks for what a training asks for."""
+    jobs = parse(sources.snakemake("-n", "--", CERTIFICATE))
+    experts = {f"pretrain_expert resnet/expert_{index}/0" for index in range(4)}
+    certify = "certify_subspace resnet/16/concatenation/5.0/0"
+    assert set(jobs) == {"prepare_images", "split_images", *experts, certify}
+    assert set(jobs[certify].split(", ")) >= GUIDES
 
 
 def test_another_configfile_replaces_the_default_one(sources: Any, parse: Any) -> None:

@@ -1,17 +1,13 @@
 """The files of a certificate: a bitstream, and JSON in one canonical form, sealed by its own digest."""
 
-import json
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field, ValidationError, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
-from certifuse.errors import UserError
-from certifuse.provenance import canonical_json, digest_bytes, write_text
+from certifuse.bounds.sealed_json import FORMAT, read_sealed_json, write_sealed_json
 from certifuse.settings.base import Count, Index, NonNegative, OpenFraction, Settings
 
-FORMAT = 1
-SEAL = "sha256"
 CERTIFICATE_FILE = "certificate.json"
 BITSTREAM_FILE = "model.cfqv"
 
@@ -135,7 +131,7 @@ class Certificate(Settings):
 
 def write_certificate(directory: Path, certificate: Certificate) -> None:
     """Write `certificate.json` into a directory, atomically, with its seal."""
-    write_text(directory / CERTIFICATE_FILE, _text(certificate.plain()))
+    write_sealed_json(directory / CERTIFICATE_FILE, certificate)
 
 
 def read_certificate(directory: Path) -> Certificate:
@@ -144,32 +140,4 @@ def read_certificate(directory: Path) -> Certificate:
     Raises:
         UserError: it is absent, of another format, or not byte for byte as it was written.
     """
-    path = directory / CERTIFICATE_FILE
-    try:
-        data = path.read_bytes()
-    except OSError:
-        raise UserError(f"{path}: expected a certificate, found no file: name the directory of one") from None
-    try:
-        content = json.loads(data)
-        seal = content.pop(SEAL)
-        sealed = seal == _seal(content) and data == _text(content).encode()
-    except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
-        raise UserError(f"{path}: expected a certificate, found a damaged file: make it again") from None
-    if content.get("format") != FORMAT:
-        raise UserError(f"{path}: expected a certificate of format {FORMAT}, found {content.get('format')!r}")
-    if not sealed:
-        raise UserError(f"{path}: its bytes differ from those that were written (its seal differs): make it again")
-    try:
-        return Certificate.from_json(canonical_json(content))
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise UserError(f"{path}: {where}: {first['msg']}: make it again") from None
-
-
-def _seal(content: dict[str, Any]) -> str:
-    return digest_bytes(canonical_json(content).encode())
-
-
-def _text(content: dict[str, Any]) -> str:
-    return json.dumps(content | {SEAL: _seal(content)}, indent=2, sort_keys=True, allow_nan=False) + "\n"
+    return read_sealed_json(directory / CERTIFICATE_FILE, Certificate)

@@ -5,7 +5,6 @@ B x B corrections: row u, column v is added to the logit of v after u. Everythin
 unigram. Each part is one message of `codec`, which delimits itself, so a bigram's two messages delimit themselves too.
 """
 
-import struct
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from certifuse.bounds.codebook import nearest_level
 from certifuse.bounds.codec import decode, encode
 from certifuse.bounds.ledger import Charge, Ledger
+from certifuse.bounds.messages import join_messages, part_messages
 from certifuse.bounds.quantisation import fit_codebook
 from certifuse.errors import UserError
 from certifuse.evaluation.windows import FlatDocuments
@@ -63,7 +63,7 @@ def encode_bigram(
     common_B = commonest(logits_V, block)
     counts_BV = bigram_counts(documents, vocabulary, common_B)
     second = _encode_logits(block_corrections(counts_BV, logits_V, common_B).ravel(), block_levels)
-    return struct.pack(">I", len(first)) + first + second
+    return join_messages(first, second)
 
 
 def decode_unigram(data: bytes, vocabulary: int) -> CodedNgram:
@@ -75,10 +75,7 @@ def decode_unigram(data: bytes, vocabulary: int) -> CodedNgram:
 
 def decode_bigram(data: bytes, vocabulary: int, start: int) -> CodedNgram:
     """The inverse of `encode_bigram`; the contexts are all tokens and the start token `start`."""
-    if len(data) < 4 or len(data) < 4 + struct.unpack(">I", data[:4])[0]:
-        raise UserError(f"bitstream: expected the two messages of a bigram, got {len(data)} bytes")
-    (length,) = struct.unpack(">I", data[:4])
-    first, second = decode(data[4 : 4 + length]), decode(data[4 + length :])
+    first, second = map(decode, part_messages(data, "a bigram"))
     logits_V = _sized(first.values, vocabulary)
     block = round(float(np.sqrt(len(second.values))))
     if not 1 <= block <= vocabulary:

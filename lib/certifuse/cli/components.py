@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from certifuse import layout
+from certifuse.cli.arguments import positive
 from certifuse.cli.render import count, table
 from certifuse.errors import UserError
 
@@ -68,7 +69,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     evaluate.add_argument(
         "--splits", type=Path, required=True, metavar="FILE", help="splits of the workflow; they normalise the images"
     )
-    evaluate.add_argument("--threads", type=_positive, default=1, metavar="N", help="CPU threads (default: 1)")
+    evaluate.add_argument("--threads", type=positive, default=1, metavar="N", help="CPU threads (default: 1)")
     evaluate.set_defaults(run=run_evaluate)
 
 
@@ -99,13 +100,7 @@ def _add_parts(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--experts", type=Path, nargs="+", metavar="FILE", help="the experts, in order")
     group.add_argument("--fusion", type=Path, metavar="FILE", help="the fusion module")
     group.add_argument("--global-head", type=Path, metavar="FILE", help="the global head")
-    group.add_argument("--num-experts", type=_positive, metavar="N", help="only the first N experts")
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, found {text}")
-    return int(text)
+    group.add_argument("--num-experts", type=positive, metavar="N", help="only the first N experts")
 
 
 # ---- actions -------------------------------------------------------------------------------------

@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from certifuse import __version__
-from certifuse.cli import bound, components, status, verify
+from certifuse.cli import bound, components, crate, provenance, status, verify
 from certifuse.cli.step import USER_ERROR_STATUS
 from certifuse.errors import UserError
 
 INTERRUPTED_STATUS = 130
-COMMANDS = (status, components, bound, verify)
+COMMANDS = (status, components, bound, verify, provenance, crate)
 
 EXAMPLES = """examples:
   certifuse status --configfile config/cifar100_small.yaml

@@ -22,6 +22,8 @@ EXAMPLE = """example:
 
 Time left is the median time of an epoch's training times the epochs to come: validation and early stopping aside.
 """
+GRIDS = ("fusion", "language")
+"""Groups whose every task is shown."""
 COLUMNS = ("step", "architecture", "fusion", "lambda", "seed", "state", "epoch", "val. acc. / %", "left", "detail")
 
 
@@ -51,8 +53,8 @@ def run(arguments: argparse.Namespace) -> int:
         print(json.dumps({"study": study.name, "tasks": shown, "totals": totals(rows)}, indent=2))
         return 0
     urgent = [(task, progress) for task, progress in rows if progress.state in {"running", "failed"}]
-    grid = [(task, progress) for task, progress in rows if task.group == "fusion"]
-    others = [(task, progress) for task, progress in urgent if task.group != "fusion"]
+    grid = [(task, progress) for task, progress in rows if task.group in GRIDS]
+    others = [(task, progress) for task, progress in urgent if task.group not in GRIDS]
     print(table([_cells(task, progress) for task, progress in [*grid, *others]], COLUMNS))
     print()
     print(

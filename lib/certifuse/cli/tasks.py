@@ -7,6 +7,7 @@ from typing import Any
 
 from certifuse import layout
 from certifuse.bounds.certificate import CERTIFICATE_FILE
+from certifuse.settings.sublora import SubloraSettings
 from certifuse.study import SINGLE, Study
 
 TRAIN_FUSION = "train_fusion/{architecture}_{fusion}_lambda_{lam}_seed_{seed}"
@@ -21,7 +22,7 @@ CERTIFY_SUBLORA = "certify_sublora/d_{d}_{mode}_seed_{seed}_levels_{levels}"
 CERTIFY_NGRAM = "certify_ngram/{ngram}"
 """Rule and wildcards: what logs and resume state are named after."""
 
-GROUPS = ("fusion", "experts", "finetuned", "baselines", "certificates")
+GROUPS = ("fusion", "experts", "finetuned", "baselines", "certificates", "language", "language certificates")
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,8 @@ def study_tasks(study: Study) -> Iterator[Task]:
     for architecture, seed in study.families:
         yield from _family_tasks(study, root, {"architecture": architecture, "seed": seed})
     yield from _certificate_tasks(study, root)
+    if study.sublora is not None:
+        yield from _language_tasks(study, study.sublora, root)
 
 
 def _family_tasks(study: Study, root: Path, family: dict[str, Any]) -> Iterator[Task]:
@@ -94,9 +97,25 @@ def _certificate_tasks(study: Study, root: Path) -> Iterator[Task]:
         training = replace(training, resume=training.resume / "full_precision")
         yield Task("certificates", f"d = {subspace.dim}", names, training, None)
     for cell in study.certified_cells:
-        certificate = root / layout.JOINT_CERTIFICATE_DIR.format(**cell._asdict()) / CERTIFICATE_FILE
-        log = root / "logs" / f"{CERTIFY_JOINT.format(**cell._asdict())}.log"
-        yield Task("certificates", "joint", cell._asdict(), None, Evaluation(certificate, log))
+        evaluation = _certification(root, CERTIFY_JOINT, layout.JOINT_CERTIFICATE_DIR, cell._asdict())
+        yield Task("certificates", "joint", cell._asdict(), None, evaluation)
+
+
+def _language_tasks(study: Study, sublora: SubloraSettings, root: Path) -> Iterator[Task]:
+    stretches = -(-sublora.training.steps // sublora.training.validate_every)
+    for cell in study.sublora_cells:
+        names = cell._asdict()
+        manifest, csv = f"{layout.SUBLORA_DIR}/{layout.MANIFEST_FILE}", f"{layout.SUBLORA_LOG_DIR}/full_precision.csv"
+        training = _training(root, TRAIN_SUBLORA, manifest, csv, names, stretches)
+        training = replace(training, resume=training.resume / "full_precision")
+        yield Task("language", f"d = {cell.d} {cell.mode}", names, training, None)
+        for levels in sublora.levels:
+            own = names | {"levels": levels}
+            evaluation = _certification(root, CERTIFY_SUBLORA, layout.SUBLORA_CERTIFICATE_DIR, own)
+            yield Task("language certificates", f"d = {cell.d} {cell.mode} L = {levels}", own, None, evaluation)
+    for name in sublora.ngrams:
+        evaluation = _certification(root, CERTIFY_NGRAM, layout.NGRAM_DIR, {"ngram": name})
+        yield Task("language certificates", name, {"ngram": name}, None, evaluation)
 
 
 def _training(root: Path, job: str, manifest: str, csv: str, names: dict[str, Any], epochs: int | None) -> Training:
@@ -111,3 +130,8 @@ def _training(root: Path, job: str, manifest: str, csv: str, names: dict[str, An
 
 def _evaluation(root: Path, job: str, metrics: str, names: dict[str, Any]) -> Evaluation:
     return Evaluation(root / metrics.format(**names) / "metrics.csv", root / "logs" / f"{job.format(**names)}.log")
+
+
+def _certification(root: Path, job: str, directory: str, names: dict[str, Any]) -> Evaluation:
+    certificate = root / directory.format(**names) / CERTIFICATE_FILE
+    return Evaluation(certificate, root / "logs" / f"{job.format(**names)}.log")

@@ -14,7 +14,10 @@ LOG_TAIL_BYTES = 65536
 
 
 class LoggedEpochs(NamedTuple):
-    """What the CSV log of a training says: the last epoch, its validation accuracy, the median time of an epoch."""
+    """What the CSV log of a training says: the last epoch, its validation accuracy, the median time of an epoch.
+
+    There is no accuracy in the logs of language models.
+    """
 
     epoch: int | None = None
     val_accuracy_percent: float | None = None
@@ -38,11 +41,11 @@ def logged_epochs(path: Path) -> LoggedEpochs:
         return LoggedEpochs()
     columns = ("epoch", "val_accuracy", "seconds")
     values = [[number(row.get(column)) for column in columns] for row in rows]
-    whole = [(row[0], row[1], row[2]) for row in values if None not in row]
+    whole = [(epoch, accuracy, seconds) for epoch, accuracy, seconds in values if epoch and seconds is not None]
     if not whole:
         return LoggedEpochs()
     epoch, accuracy, _ = whole[-1]
-    return LoggedEpochs(int(epoch or 0), accuracy, statistics.median(seconds or 0.0 for _, _, seconds in whole))
+    return LoggedEpochs(int(epoch), accuracy, statistics.median(seconds for _, _, seconds in whole))
 
 
 def number(value: Any) -> float | None:

@@ -2,19 +2,24 @@
 
 import argparse
 import json
+import math
 from pathlib import Path
 from typing import Any
 
 from certifuse.bounds.certificate import CERTIFICATE_FILE, Certificate
+from certifuse.bounds.language_certificate import LanguageCertificate
+from certifuse.cli.arguments import positive
 from certifuse.errors import UserError
 
 EXAMPLES = """examples:
   certifuse verify results/certificates/resnet_concatenation_lambda_1.0/seed_0/d_16/levels_3
   certifuse verify results/certificates            (every certificate below)
+  certifuse verify results/sublora/d_1000_learned_seed_42/levels_11   (a language model)
   certifuse verify --json DIRECTORY
 
-The model is rebuilt on the CPU from the experts and the bitstream, its mistakes are counted again on the images, and
-every bit, bound and digest is derived again. Says `verified`, or names the first thing that differs and exits with 2.
+The model is rebuilt on the CPU from the experts, or from its seed, and the bitstream; its mistakes are counted again on
+the images, or its losses on the drawn documents; and every bit, bound and digest is derived again. Says `verified`, or
+names the first thing that differs and exits with 2.
 The files that a certificate rests on are found by their paths from its directory: move them together.
 """
 
@@ -29,7 +34,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("directory", type=Path, help="a certificate's directory, or one above several")
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads (default: 1)")
+    parser.add_argument("--threads", type=positive, default=1, help="CPU threads (default: 1)")
     parser.add_argument("--json", action="store_true", help="print JSON instead of lines")
     parser.set_defaults(run=run)
 
@@ -40,12 +45,12 @@ def run(arguments: argparse.Namespace) -> int:
     if not directories:
         raise UserError(f"{arguments.directory}: expected a certificate ({CERTIFICATE_FILE}), found none")
 
-    from certifuse.recipes.verify_certificate import verify_certificate
+    from certifuse.recipes.verify import verify
 
     verified = []
     for directory in directories:
         try:
-            certificate = verify_certificate(directory, arguments.threads)
+            certificate = verify(directory, arguments.threads)
         except UserError as error:
             raise UserError(f"{directory}: not verified: {error}") from None
         verified.append({"directory": str(directory), "verified": True, **_summary(certificate)})
@@ -56,22 +61,29 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _summary(certificate: Certificate) -> dict[str, Any]:
+def _summary(certificate: Certificate | LanguageCertificate) -> dict[str, Any]:
+    """What was claimed, as plain values."""
+    common = {**certificate.identity, "kind": certificate.kind, "code_bits": certificate.code_bits}
+    claim = certificate.claim
+    if isinstance(certificate, LanguageCertificate):
+        return common | {"delta": certificate.terms.delta, **claim.plain()}
     held_out = certificate.held_out_claim
-    return {
-        **certificate.identity,
-        "kind": certificate.kind,
+    return common | {
         "delta": certificate.delta,
-        "code_bits": certificate.code_bits,
         "risk": certificate.claim.risk,
         "bound": certificate.claim.bound,
-        "inequality": certificate.claim.inequality,
+        "inequality": claim.inequality,
         "prior_bound": certificate.prior_claim.bound,
         "held_out_bound": None if held_out is None else held_out.bound,
     }
 
 
-def _line(certificate: Certificate) -> str:
+def _line(certificate: Certificate | LanguageCertificate) -> str:
+    """The same in words."""
+    return _language_line(certificate) if isinstance(certificate, LanguageCertificate) else _image_line(certificate)
+
+
+def _image_line(certificate: Certificate) -> str:
     claim, confidence = certificate.claim, 100 * (1 - certificate.delta)
     text = (
         f"error at most {100 * claim.bound:.2f} % with {confidence:g} % confidence ({claim.inequality}), "
@@ -79,3 +91,13 @@ def _line(certificate: Certificate) -> str:
     )
     held_out = certificate.held_out_claim
     return text if held_out is None else f"{text}; at most {100 * held_out.bound:.2f} % by untouched images"
+
+
+def _language_line(certificate: LanguageCertificate) -> str:
+    claim, terms, sizes = certificate.claim, certificate.terms, certificate.sizes
+    return (
+        f"at most {claim.bound_bpd:.4f} bits per token with {100 * (1 - terms.delta):g} % confidence "
+        f"({claim.inequality}, alpha {claim.alpha:g}), {claim.risk_bpd:.4f} on {terms.subsample} draws from "
+        f"{sizes.documents} documents, {certificate.code_bits:g} bits; a uniform guess costs "
+        f"{math.log2(sizes.vocabulary):.4f}"
+    )

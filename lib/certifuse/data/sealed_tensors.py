@@ -29,6 +29,12 @@ def digest_tensor(tensor: Tensor) -> str:
     return digest.hexdigest()
 
 
+def digest_tensors(tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 of tensors by name, wherever they are."""
+    digests = {name: digest_tensor(tensor.cpu().contiguous()) for name, tensor in tensors.items()}
+    return digest_bytes(canonical_json(digests).encode())
+
+
 def write_sealed(path: Path, kind: str, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
     """Write `tensors` and JSON `facts` to `path`, atomically."""
     arrays = {name: tensor.contiguous().numpy() for name, tensor in tensors.items()}

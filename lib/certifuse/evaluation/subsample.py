@@ -4,11 +4,13 @@ Order of events: the bitstream is frozen and hashed, then its documents are draw
 stream is used for nothing else, so the draw is independent of the hypothesis and cannot be re-rolled.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from certifuse.data.corpus import Documents
 from certifuse.randomness import numpy_stream
 
 Ints = NDArray[np.int64]
@@ -45,3 +47,10 @@ def draw_documents_by_length(lengths: Ints, draws: int, seed: int) -> Subsample:
     ends = np.cumsum(np.asarray(lengths, dtype=np.int64))
     tokens = numpy_stream(seed, "certificate", "tokens").integers(int(ends[-1]), size=draws)
     return Subsample(np.searchsorted(ends, tokens, side="right"))
+
+
+def drawn_documents(documents: Documents, count: int) -> Sequence[NDArray[np.integer]]:
+    """The validation documents to choose on: `count` of them or all, the same for every training of a study."""
+    stream = numpy_stream(0, "sublora", "validation documents")
+    chosen = np.sort(stream.permutation(len(documents))[:count])
+    return [documents.document(int(index)) for index in chosen]

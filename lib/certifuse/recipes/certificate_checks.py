@@ -1,9 +1,8 @@
 """What a certificate says against what follows from it, from its bitstream and from its components: no network runs."""
 
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from certifuse.bounds.certificate import BITSTREAM_FILE, Certificate
 from certifuse.bounds.codec import CodedVector
@@ -12,7 +11,6 @@ from certifuse.certified_model import IDENTITY
 from certifuse.component_files import load_component
 from certifuse.components import assemble
 from certifuse.errors import UserError
-from certifuse.provenance import canonical_json
 from certifuse.recipes.certify import (
     HELD_OUT_MODELS,
     SAMPLE,
@@ -22,11 +20,8 @@ from certifuse.recipes.certify import (
     prior_claim_of,
     untouched_claim_of,
 )
+from certifuse.recipes.expectations import expect
 from certifuse.settings.fusion import FusionModuleSettings
-
-RELATIVE_TOLERANCE = 1e-9
-"""Of bounds: they are computed in double precision, whose last digits differ between C libraries."""
-ABSENT = object()
 
 
 def check_code(certificate: Certificate, coded: CodedVector) -> None:
@@ -35,8 +30,8 @@ def check_code(certificate: Certificate, coded: CodedVector) -> None:
     rows = {name: float(bits) for name, bits in ledger.rows().items()}
     if not rows["sizes"]:
         raise UserError(f"{BITSTREAM_FILE}: expected d and L among the coded bits, found them outside")
-    expect("ledger", certificate.ledger, rows)
-    expect("code_bits", certificate.code_bits, ledger.code_bits)
+    expect("ledger", certificate.ledger, rows, tolerance=0.0)
+    expect("code_bits", certificate.code_bits, ledger.code_bits, tolerance=0.0)
     expect("identity.d", certificate.identity.get("d"), len(coded.symbols))
     expect("identity.levels", certificate.identity.get("levels"), coded.codebook.levels)
 
@@ -96,33 +91,10 @@ def _described_by_settings(certificate: Certificate, experts: Sequence[Path]) ->
         parameters = training["parameters"]
     except (KeyError, TypeError):
         raise UserError("settings: expected those that the certificate was made with, found others") from None
-    rule = certificate.identity.get("fusion")
+    rule = certificate.model.fusion.get("fusion")
     sizes = {"experts": len(experts), "feature_dim": average.feature_dim}
     return {
         "fusion": {"kind": "fusion", "fusion": rule, **sizes, "module": module},
         "parameters": parameters,
         "projector": projector | {"subspace_dim": certificate.identity["d"]},
     }
-
-
-def expect(where: str, recorded: Any, found: Any) -> None:
-    """UserError that names the first part of `recorded` that is not the one that was `found`."""
-    if isinstance(recorded, dict) and isinstance(found, dict):
-        for key in sorted({*recorded, *found}):
-            expect(f"{where}.{key}", recorded.get(key, ABSENT), found.get(key, ABSENT))
-    elif not _equal(recorded, found):
-        differs(where, recorded, found)
-
-
-def _equal(recorded: Any, found: Any) -> bool:
-    if recorded is ABSENT or found is ABSENT:
-        return recorded is found
-    if isinstance(recorded, float) and isinstance(found, float):
-        return math.isclose(recorded, found, rel_tol=RELATIVE_TOLERANCE)
-    return canonical_json(recorded) == canonical_json(found)
-
-
-def differs(where: str, recorded: Any, found: Any) -> NoReturn:
-    """The error that says so."""
-    said, seen = ("nothing" if value is ABSENT else value for value in (recorded, found))
-    raise UserError(f"{where}: the certificate says {said}, found {seen}")

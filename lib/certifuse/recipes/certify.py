@@ -1,19 +1,16 @@
 """What every certificate is made of: the prior's independence of the sample, the counts, the claims, the files."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from certifuse.bounds.certificate import (
-    BITSTREAM_FILE,
     Certificate,
     Claim,
     Counts,
     Expert,
     ModelDescription,
-    StoredFile,
     Untouched,
     write_certificate,
 )
@@ -24,7 +21,8 @@ from certifuse.bounds.ledger import Ledger
 from certifuse.certified_model import described_prior
 from certifuse.components import load_network
 from certifuse.models.fused_network import FusedNetwork
-from certifuse.provenance import digest_bytes, digest_file, environment_record, write_atomically
+from certifuse.provenance import digest_bytes, environment_record
+from certifuse.recipes.certificate_files import stored, write_bitstream
 from certifuse.recipes.independence import check_experts, check_joint
 from certifuse.recipes.judge import Judge, Samples, untouched
 from certifuse.settings.base import Settings
@@ -113,9 +111,7 @@ def write_coded_certificate(
     The bitstream is on disk before any mistake is counted. `trained` is the model that is judged on the certificate
     images; without it the decoded one is.
     """
-    path = directory / BITSTREAM_FILE
-    write_atomically(path, lambda temporary: _write_bytes(temporary, bitstream))
-    written = path.read_bytes()
+    written = write_bitstream(directory, bitstream)
     coded = decode(written)
     measured = judge.measure(coded, trained.network() if trained else None)
     ledger, counts, delta = Ledger(coded.charges), measured.fusion.counts, evidence.delta
@@ -142,13 +138,13 @@ def write_coded_certificate(
         test_prior=untouched(measured.test.prior),
         model=judge.model,
         experts=tuple(
-            Expert(component=_stored(component, directory), manifest=_stored(manifest, directory))
+            Expert(component=stored(component, directory), manifest=stored(manifest, directory))
             for component, manifest in evidence.experts
         ),
-        components=tuple(_stored(file, directory) for file in (trained.components if trained else ())),
-        components_manifest=_stored(trained.manifest, directory) if trained else None,
-        images=_stored(evidence.images, directory),
-        splits=_stored(evidence.splits, directory),
+        components=tuple(stored(file, directory) for file in (trained.components if trained else ())),
+        components_manifest=stored(trained.manifest, directory) if trained else None,
+        images=stored(evidence.images, directory),
+        splits=stored(evidence.splits, directory),
         sets_sha256=judge.samples.splits.digests,
         settings=settings.plain(),
         source_fingerprint=evidence.source,
@@ -173,11 +169,3 @@ def prior_claim_of(counts: Counts, delta: float) -> Claim:
 def untouched_claim_of(seen: Untouched | None, delta: float) -> Claim | None:
     """The claim on a model that was chosen without the sample; None without one."""
     return None if seen is None else Claim(**untouched_claim(seen.errors, seen.examples, delta))
-
-
-def _write_bytes(path: Path, data: bytes) -> None:
-    path.write_bytes(data)
-
-
-def _stored(path: Path, directory: Path) -> StoredFile:
-    return StoredFile(path=os.path.relpath(path.resolve(), directory.resolve()), sha256=digest_file(path))

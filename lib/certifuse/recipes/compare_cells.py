@@ -7,6 +7,7 @@ more, a t interval over the seeds.
 Shapes: S seeds, N test images.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,13 @@ from safetensors.numpy import load_file
 
 from certifuse import layout
 from certifuse.evaluation.statistics import holm, mcnemar_exact, paired_bootstrap, t_interval
+from certifuse.manifests import SHARED_NAME, StepRecord
 from certifuse.recipes.gather import GatherStep
 from certifuse.rows import write_rows
 from certifuse.settings.evaluation import StatisticsSettings
 from certifuse.settings.grid import Cell
 
+PREDICTIONS = "predictions.safetensors"
 PREDICTORS = ("fused", "fused_plus_experts")
 BASELINES = ("probability_average_finetuned", "probability_average_before")
 COLUMNS = (
@@ -46,7 +49,9 @@ class CompareStep(GatherStep):
 
 def compare_cells(settings: CompareStep, results: Path) -> None:
     """Write the paired comparisons of all cells that have predictions."""
-    correct = _correct_by_family(settings, results)
+    files = _predictions(settings, results)
+    record = StepRecord("compare_cells", settings, files.values())
+    correct = {key: _correct(file, PREDICTORS if isinstance(key, Cell) else BASELINES) for key, file in files.items()}
     rows = []
     for predictor in PREDICTORS:
         for baseline in BASELINES:
@@ -57,29 +62,30 @@ def compare_cells(settings: CompareStep, results: Path) -> None:
             for row, adjusted in zip(cells, holm([row["bootstrap_p"] for row in cells]), strict=True):
                 row["bootstrap_p_holm"] = float(adjusted)
             rows += seeds + cells
-    write_rows(results / layout.COMPARISON, rows, COLUMNS)
+    comparison = results / layout.COMPARISON
+    write_rows(comparison, rows, COLUMNS)
+    record.write(comparison.with_name(SHARED_NAME.format(job="compare_cells")), [comparison])
 
 
-Correct = dict[Cell | tuple[str, int], dict[str, NDArray[np.bool_]]]
+Key = Cell | tuple[str, int]
+Correct = dict[Key, dict[str, NDArray[np.bool_]]]
 
 
-def _correct_by_family(settings: CompareStep, results: Path) -> Correct:
-    correct: Correct = {}
+def _predictions(settings: CompareStep, results: Path) -> dict[Key, Path]:
+    """The stored predictions of every cell and of every (architecture, seed): those that there are."""
+    files: dict[Key, Path] = {}
     for cell in settings.cells():
-        directories: dict[Cell | tuple[str, int], Path] = {
-            cell: results / layout.CELL_METRICS.format(**cell._asdict()),
-            (cell.architecture, cell.seed): results
-            / layout.BASELINE_METRICS.format(architecture=cell.architecture, seed=cell.seed),
-        }
-        for key, directory in directories.items():
-            file = directory / "predictions.safetensors"
-            if key not in correct and file.is_file():
-                names = PREDICTORS if isinstance(key, Cell) else BASELINES
-                tensors = load_file(file)
-                correct[key] = {
-                    n: tensors[f"{n}/predicted"] == tensors["labels"] for n in names if f"{n}/predicted" in tensors
-                }
-    return correct
+        family = layout.BASELINE_METRICS.format(architecture=cell.architecture, seed=cell.seed)
+        files[cell] = results / layout.CELL_METRICS.format(**cell._asdict()) / PREDICTIONS
+        files[cell.architecture, cell.seed] = results / family / PREDICTIONS
+    return {key: file for key, file in files.items() if file.is_file()}
+
+
+def _correct(file: Path, predictors: Sequence[str]) -> dict[str, NDArray[np.bool_]]:
+    """Which test images each predictor gets right (N,)."""
+    tensors = load_file(file)
+    stored = [name for name in predictors if f"{name}/predicted" in tensors]
+    return {name: tensors[f"{name}/predicted"] == tensors["labels"] for name in stored}
 
 
 def _seed_rows(correct: Correct, cell: Cell, predictor: str, baseline: str) -> list[dict[str, Any]]:

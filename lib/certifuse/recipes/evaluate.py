@@ -16,15 +16,18 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional
 
+from certifuse import layout
 from certifuse.data.image_set import ImageSet
 from certifuse.data.splits import Splits
 from certifuse.evaluation import calibration, combination, diversity, scores
+from certifuse.manifests import StepRecord
 from certifuse.provenance import write_atomically, write_json
 from certifuse.rows import write_rows
 from certifuse.settings.base import Settings
 from certifuse.settings.evaluation import EvaluationSettings
 from certifuse.settings.execution import ExecutionSettings
 from certifuse.training.epoch import DeviceImages, official_test_on_device, on_device
+from certifuse.training.record import peak_memory_bytes
 from certifuse.training.runtime import Runtime
 
 
@@ -148,15 +151,19 @@ class ScoreSheet:
         self.add(f"oracle_{stage}", {"top1_percent": 100 * float(oracle_N.double().mean())})
         self.add(f"experts_{stage}", _in_percent(diversity.diversity_table(test_ENK, self.labels.test)))
 
-    def write(self, directory: Path, runtime: Runtime) -> None:
-        """Write metrics, per-class scores, calibration bins and per-example predictions."""
-        write_rows(directory / "metrics.csv", self.metrics)
-        write_rows(directory / "per_class.csv", self.per_class)
-        write_rows(directory / "calibration.csv", self.calibration)
+    def write(self, directory: Path, runtime: Runtime, record: StepRecord | None = None) -> None:
+        """Write metrics, per-class scores, calibration bins, per-example predictions, and the manifest of a step."""
+        tables = {"metrics.csv": self.metrics, "per_class.csv": self.per_class, "calibration.csv": self.calibration}
+        for name, rows in tables.items():
+            write_rows(directory / name, rows)
         tensors = {name: tensor.contiguous() for name, tensor in self.predictions.items()}
         tensors["labels"] = self.labels.test.to(torch.int16)
         write_atomically(directory / "predictions.safetensors", lambda temporary: save_file(tensors, temporary))
         write_json(directory / "runtime.json", runtime.record())
+        if record is not None:
+            written = [directory / name for name in (*tables, "predictions.safetensors", "runtime.json")]
+            manifest, peak = directory / layout.MANIFEST_FILE, peak_memory_bytes(runtime)
+            record.write(manifest, written, self.identity, runtime.record(), peak)
 
     def _add_stacking(self, stage: str, test_ENK: Tensor, validation_ENK: Tensor, fusion_ENK: Tensor) -> None:
         log_probs_ENK = functional.log_softmax(fusion_ENK.double(), -1)

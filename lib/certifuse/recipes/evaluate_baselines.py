@@ -10,6 +10,7 @@ from torch.nn import functional
 from certifuse.components import load_network
 from certifuse.data.image_set import load_image_set
 from certifuse.data.splits import load_splits
+from certifuse.manifests import StepRecord
 from certifuse.recipes.evaluate import EvaluationStep, ExpertLogits, ScoreSheet, image_parts
 from certifuse.training import runtime as runtimes
 from certifuse.training.epoch import DeviceImages
@@ -29,6 +30,8 @@ def evaluate_baselines(
 ) -> None:
     """Write the scores of the stages `before` and `finetuned` (expert files each) and of `single` (one file)."""
     runtime = runtimes.start(settings.execution, training=False)
+    files = [path for paths in components.values() for path in paths]
+    record = StepRecord("evaluate_baselines", settings, [images_file, splits_file, *files])
     parts = image_parts(load_image_set(images_file), load_splits(splits_file), runtime)
     identity = {"architecture": family["architecture"], "fusion": BASELINE, "lambda": "", "seed": family["seed"]}
     sheet = ScoreSheet(identity, settings.evaluation, parts.labels())
@@ -40,7 +43,7 @@ def evaluate_baselines(
         single = _expert_logits(settings, components["single"], parts.scored(), runtime)
         log_probs = [functional.log_softmax(part[0].double(), -1) for part in (single.test, single.validation)]
         sheet.add_soft("single", *log_probs)
-    sheet.write(output, runtime)
+    sheet.write(output, runtime, record)
 
 
 def _expert_logits(

@@ -11,6 +11,7 @@ from certifuse.components import find_components, load_network
 from certifuse.data.image_set import load_image_set
 from certifuse.data.splits import load_splits
 from certifuse.evaluation import combination
+from certifuse.manifests import StepRecord
 from certifuse.recipes.evaluate import EvaluationStep, ExpertLogits, ScoreSheet, image_parts
 from certifuse.training import runtime as runtimes
 from certifuse.training.inference import fused_logits_of
@@ -26,8 +27,10 @@ def evaluate_fusion(
 ) -> None:
     """Write the scores of the cell whose components are in a directory."""
     runtime = runtimes.start(settings.execution, training=False)
-    parts = image_parts(load_image_set(images_file), load_splits(splits_file), runtime)
     found = find_components(components)
+    files = [path for path in (*found.experts, found.fusion, found.global_head) if path is not None]
+    record = StepRecord("evaluate_fusion", settings, [images_file, splits_file, *files])
+    parts = image_parts(load_image_set(images_file), load_splits(splits_file), runtime)
     network = load_network(found.experts, found.fusion, found.global_head)
     runtime.place(network)
 
@@ -43,4 +46,4 @@ def evaluate_fusion(
     sheet.add_soft("fused", fused["test"], fused["validation"])
     sheet.add_soft("fused_plus_experts", together["test"], together["validation"])
     sheet.add_experts("after", ExpertLogits(**{name: pair[1] for name, pair in logits.items()}))
-    sheet.write(output, runtime)
+    sheet.write(output, runtime, record)

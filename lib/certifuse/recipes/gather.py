@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from certifuse import layout
+from certifuse.manifests import SHARED_NAME, StepRecord
 from certifuse.rows import read_rows, write_rows
 from certifuse.settings.base import Settings
 from certifuse.settings.grid import Block, Cell
@@ -44,6 +45,7 @@ def gather(settings: GatherStep, results: Path) -> None:
     families = dict.fromkeys((cell.architecture, cell.seed) for cell in cells)
     directories = [results / layout.BASELINE_METRICS.format(architecture=a, seed=s) for a, s in families]
     directories += list(cell_directories.values())
+    record = StepRecord("gather", settings, _sources(results, cells, directories))
     for target, source in SOURCES.items():
         write_rows(results / target, _rows(directory / source for directory in directories), COLUMNS[target])
     logs = [row for cell in cells for row in _log_rows(results, cell)]
@@ -52,6 +54,16 @@ def gather(settings: GatherStep, results: Path) -> None:
     write_rows(results / layout.COSTS, costs, COST_COLUMNS)
     missing = [cell for cell, directory in cell_directories.items() if not (directory / "metrics.csv").is_file()]
     write_rows(results / layout.MISSING, [_missing(results, cell) for cell in missing], (*KEYS, "reason"))
+    written = [results / table for table in (*SOURCES, layout.LOGS, layout.COSTS, layout.MISSING)]
+    record.write((results / layout.SUMMARY).with_name(SHARED_NAME.format(job="gather")), written)
+
+
+def _sources(results: Path, cells: Iterable[Cell], directories: Iterable[Path]) -> list[Path]:
+    """Every file that is gathered: those that there are."""
+    files = [directory / source for directory in directories for source in SOURCES.values()]
+    files += [results / layout.CELL_LOG.format(**cell._asdict()) for cell in cells]
+    files += [_manifest(results, cell) for cell in cells]
+    return [file for file in files if file.is_file()]
 
 
 def _rows(files: Iterable[Path]) -> list[dict[str, Any]]:

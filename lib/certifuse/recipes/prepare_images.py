@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+from certifuse import layout
 from certifuse.data.image_set import save_image_set
 from certifuse.data.sources import load_source
+from certifuse.manifests import StepRecord
 from certifuse.settings.base import Settings
-from certifuse.settings.data import DataSettings
+from certifuse.settings.data import DataSettings, NpzData
 
 
 class PrepareStep(Settings):
@@ -15,5 +17,8 @@ class PrepareStep(Settings):
 
 
 def prepare_images(settings: PrepareStep, output: Path) -> None:
-    """Write the image set that `settings` names to `output` (safetensors)."""
+    """Write the image set that `settings` names to `output` (safetensors), and a manifest beside it."""
+    source = [Path(settings.data.path)] if isinstance(settings.data, NpzData) else []
+    record = StepRecord("prepare_images", settings, [path for path in source if path.is_file()])
     save_image_set(load_source(settings.data), output)
+    record.write(output.with_name(layout.MANIFEST_FILE), [output])

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import torch
 
+from certifuse import layout
 from certifuse.data.image_set import load_image_set
 from certifuse.data.splits import make_splits, save_splits
+from certifuse.manifests import StepRecord
 from certifuse.provenance import write_json
 from certifuse.settings.data import SplitSettings
 
@@ -13,9 +15,11 @@ from certifuse.settings.data import SplitSettings
 def split_images(images: Path, settings: SplitSettings, output: Path, summary: Path) -> None:
     """Write the index sets and the statistics of the pool to `output` (safetensors).
 
-    `summary` (JSON) holds the statistics and the sizes, digests and class counts of the sets.
+    `summary` (JSON) holds the statistics and the sizes, digests and class counts of the sets. Beside `output` goes a
+    manifest.
     """
     image_set = load_image_set(images)
+    step = StepRecord("split_images", settings, [images])
     splits = make_splits(image_set, settings)
     save_splits(splits, output)
     digests = splits.digests
@@ -33,3 +37,4 @@ def split_images(images: Path, settings: SplitSettings, output: Path, summary: P
     normalisation = {"mean": list(splits.mean), "std": list(splits.std)}
     record = {"image_set": source, "settings": settings.plain(), "sets": sets, "pool_statistics": normalisation}
     write_json(summary, record)
+    step.write(output.with_name(layout.MANIFEST_FILE), [output, summary])

@@ -7,6 +7,7 @@ training is chosen on validation documents. The nulls of mode `learned` train wi
 learned and moved to other layers, or as learned.
 """
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -17,11 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from certifuse import layout
-from certifuse.data.corpus import MANIFEST, Corpus, Documents, load_corpus
+from certifuse.data.corpus import MANIFEST, Corpus, load_corpus
 from certifuse.data.token_batches import TokenStream, token_stream
 from certifuse.errors import UserError
+from certifuse.evaluation.subsample import drawn_documents
 from certifuse.provenance import digest_file, write_json
-from certifuse.randomness import derive_seed, numpy_stream
+from certifuse.randomness import derive_seed
 from certifuse.settings.base import Settings
 from certifuse.settings.execution import ExecutionSettings
 from certifuse.settings.language_models import LanguageModelSettings
@@ -79,6 +81,8 @@ def train_sublora(settings: TrainSubloraStep, cell: SubloraCell, files: SubloraF
             _write(run, network, outcomes)
         for store in stores.values():
             store.remove()
+        if processes.leads:
+            shutil.rmtree(files.resume)  # what a killed process left half written too
 
 
 def stage_name(levels: int | None) -> str:
@@ -103,13 +107,6 @@ def given_splits(network: AllocatedNetwork, cell: SubloraCell, learned: Path | N
         raise UserError(f"{learned}: expected the weights of {tuple(expected)}, found those of {tuple(trained.cell)}")
     splits = trained.structure.splits
     return permuted_splits(network.budgets, splits, cell.seed) if cell.mode == "learned_permuted" else splits
-
-
-def drawn_documents(documents: Documents, count: int) -> Sequence[NDArray[np.integer]]:
-    """The validation documents to choose on: `count` of them or all, the same for every training of a study."""
-    stream = numpy_stream(0, "sublora", "validation documents")
-    chosen = np.sort(stream.permutation(len(documents))[:count])
-    return [documents.document(int(index)) for index in chosen]
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,13 @@ manifests, and the networks last.
 
 from pathlib import Path
 
-from certifuse.bounds.certificate import BITSTREAM_FILE, Certificate, StoredFile, Untouched, read_certificate
+from certifuse.bounds.certificate import Certificate, StoredFile, Untouched, read_certificate
 from certifuse.bounds.codec import decode
-from certifuse.errors import UserError
 from certifuse.evaluation.decisions import Decisions
-from certifuse.provenance import digest_bytes, digest_file
-from certifuse.recipes.certificate_checks import check_claims, check_code, check_model, differs, expect
+from certifuse.recipes.certificate_checks import check_claims, check_code, check_model
+from certifuse.recipes.certificate_files import as_it_was, read_bitstream
 from certifuse.recipes.certify import Evidence, JointModel
+from certifuse.recipes.expectations import differs, expect
 from certifuse.recipes.judge import Measured, untouched
 
 
@@ -28,7 +28,7 @@ def verify_certificate(directory: Path, threads: int = 1) -> Certificate:
         UserError: names the first thing that differs.
     """
     certificate = read_certificate(directory)
-    bitstream = _read_bitstream(directory, certificate)
+    bitstream = read_bitstream(directory, certificate.bitstream_sha256)
     evidence, trained = _files(directory, certificate, threads)
     coded = decode(bitstream)
     check_code(certificate, coded)
@@ -42,33 +42,19 @@ def verify_certificate(directory: Path, threads: int = 1) -> Certificate:
     return certificate
 
 
-def _read_bitstream(directory: Path, certificate: Certificate) -> bytes:
-    path = directory / BITSTREAM_FILE
-    try:
-        data = path.read_bytes()
-    except OSError:
-        raise UserError(f"{path}: expected the bitstream of the certificate, found no file") from None
-    expect(str(path), certificate.bitstream_sha256, digest_bytes(data))
-    return data
-
-
 def _files(directory: Path, certificate: Certificate, threads: int) -> tuple[Evidence, JointModel | None]:
     """The files that a certificate names, each as it was."""
 
-    def as_it_was(file: StoredFile) -> Path:
-        path = directory / file.path
-        if not path.is_file():
-            raise UserError(f"{path}: expected a file with SHA-256 {file.sha256}, found none: restore it or make it")
-        expect(str(path), file.sha256, digest_file(path))
-        return path
+    def there(file: StoredFile) -> Path:
+        return as_it_was(file, directory)
 
-    splits = as_it_was(certificate.splits)
-    experts = [(as_it_was(expert.component), as_it_was(expert.manifest)) for expert in certificate.experts]
+    splits = there(certificate.splits)
+    experts = [(there(expert.component), there(expert.manifest)) for expert in certificate.experts]
     trained = None
     if certificate.components_manifest is not None:
-        components = [as_it_was(file) for file in certificate.components]
-        trained = JointModel(components, as_it_was(certificate.components_manifest))
-    images = as_it_was(certificate.images)
+        components = [there(file) for file in certificate.components]
+        trained = JointModel(components, there(certificate.components_manifest))
+    images = there(certificate.images)
     return Evidence(images, splits, experts, certificate.delta, threads, certificate.source_fingerprint), trained
 
 

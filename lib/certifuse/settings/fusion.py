@@ -115,6 +115,9 @@ FUSION_ONLY = (
 )
 """Keys without a meaning for experts that are trained beside each other and not fused."""
 
+IN_SUBSPACE = (*FusionModuleSettings.model_fields, "distillation_weight", "distillation_temperature", "label_smoothing")
+"""Keys with a meaning in a subspace: those of the fusion module and of the loss."""
+
 if TYPE_CHECKING:
     FusionOverrides = Settings
 else:
@@ -139,3 +142,8 @@ class FusionSettings(FusionTraining):
         """The training of one rule for experts that are not fused: `FUSION_ONLY` keys are at the rule's own values."""
         own = FusionSettings().resolved(fusion).plain()
         return overridden(self.resolved(fusion), None, **{key: own[key] for key in FUSION_ONLY})
+
+    def resolved_in_subspace(self, fusion: str) -> FusionTraining:
+        """Module and loss of one rule for training in a subspace: all keys but `IN_SUBSPACE` are at the rule's own."""
+        chosen = self.resolved(fusion).plain()
+        return overridden(FusionSettings().resolved(fusion), None, **{key: chosen[key] for key in IN_SUBSPACE})

@@ -1,8 +1,9 @@
 """The study of language models in subspaces: corpus, network, cells, training, bounds."""
 
+import json
 import re
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal, NamedTuple, Self
+from typing import Annotated, Any, Final, Literal, NamedTuple, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -13,8 +14,10 @@ from certifuse.settings.corpora import CorpusSettings
 from certifuse.settings.grid import Seeds, distinct
 from certifuse.settings.language_models import AllocationMode, AllocationSettings, LanguageModelSettings
 
-LEARNED = "learned"
+LEARNED: Final = "learned"
 PLAIN_MODES: tuple[AllocationMode, ...] = ("uniform", "proportional", LEARNED, "lora_only", "subspace_only")
+UNDIVIDED = ("lora_only", "subspace_only")
+"""Modes without a budget that is divided among LoRA weights."""
 NULLS: dict[str, bool] = {"learned_random": False, "learned_permuted": True, "learned_refixed": True}
 """Controls of mode `learned`, which train with splits that are given; and whether those come from its own run."""
 
@@ -23,12 +26,16 @@ INPUT_TOKENS = {"bytes": 257, "gpt2": 50257}
 """Rows of the input embedding for each tokenizer: the start token has one too."""
 
 
+def is_mode(mode: str) -> bool:
+    """Whether there is a mode of this name."""
+    return re.fullmatch(MODE_PATTERN, mode) is not None
+
+
 def _known_mode(mode: str) -> str:
-    if not re.fullmatch(MODE_PATTERN, mode):
+    if not is_mode(mode):
         names = [*PLAIN_MODES, *NULLS, "fixed_0.2"]
-        raise ValueError(
-            f"expected one of {', '.join(names)} (or another share of B), found {mode}{nearest(mode, names)}"
-        )
+        allowed = f"{', '.join(names)} (or another share of B)"
+        raise ValueError(f"expected one of {allowed}, found {json.dumps(mode)}{nearest(mode, names)}")
     return mode
 
 
@@ -169,7 +176,7 @@ class SubloraSettings(Settings):
 
     def _check_budget(self, where: str, mode: str, d: int) -> None:
         lowest = self.model.layers + 1 if mode.startswith(LEARNED) else 1
-        if mode in ("lora_only", "subspace_only"):
+        if mode in UNDIVIDED:
             return
         if not lowest <= d <= self.lora_weights:
             raise ValueError(

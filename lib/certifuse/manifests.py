@@ -1,0 +1,96 @@
+"""The manifest of a step's run: what it ran with, what it read and wrote, and what that took.
+
+Paths in it are relative to its own directory, so that a results directory can be moved. Training writes its own kind of
+manifest, see `training.record`.
+"""
+
+import os
+import resource
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from certifuse.provenance import LIBRARY, digest_file, environment_record, source_fingerprint, write_json
+from certifuse.settings.base import Settings
+
+FORMAT = 1
+SHARED_NAME = "{job}_manifest.json"
+"""In a directory that several steps write to; elsewhere it is `layout.MANIFEST_FILE`."""
+
+
+@dataclass(frozen=True)
+class StepRecord:
+    """A run that has begun. Its inputs are digested here, before anything is computed from them.
+
+    Args:
+        step: the rule.
+        settings: what the rule handed to the script.
+        inputs: every file that is read.
+    """
+
+    step: str
+    settings: Settings
+    inputs: Iterable[Path]
+    began_s: float = field(default_factory=time.perf_counter, init=False)
+    started: datetime = field(default_factory=lambda: datetime.now(UTC), init=False)
+    digests: dict[Path, str] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        self.digests.update({path: digest_file(path) for path in self.inputs})
+
+    def write(
+        self,
+        path: Path,
+        outputs: Iterable[Path],
+        identity: Mapping[str, Any] | None = None,
+        runtime: Mapping[str, Any] | None = None,
+        peak_memory_bytes: int | None = None,
+    ) -> None:
+        """Write the manifest, last of all files of the step.
+
+        Args:
+            path: where to.
+            outputs: every file that was written.
+            identity: the names of what was computed: architecture, fusion, lambda, seed, ...
+            runtime: device, precision and determinism (`training.runtime.Runtime.record`), where a network ran.
+            peak_memory_bytes: where the device has its own; otherwise that of this process.
+        """
+        record = {
+            "format": FORMAT,
+            "step": self.step,
+            "identity": dict(identity or {}),
+            "settings": self.settings.plain(),
+            "source_fingerprint": running_source(),
+            "inputs_sha256": {_from(path.parent, file): digest for file, digest in self.digests.items()},
+            "outputs_sha256": {_from(path.parent, file): digest_file(file) for file in outputs},
+            "environment": environment_record(),
+            "runtime": None if runtime is None else dict(runtime),
+            "started": self.started.isoformat(timespec="milliseconds"),
+            "finished": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "wall_s": time.perf_counter() - self.began_s,
+            "peak_memory_bytes": peak_memory_bytes or peak_resident_bytes(),
+        }
+        write_json(path, record)
+
+
+def running_source() -> str | None:
+    """The fingerprint of the workflow's script that runs; None where another program does, such as a test."""
+    script = getattr(sys.modules["__main__"], "__file__", None)
+    scripts = LIBRARY.parents[1] / "workflow" / "scripts"
+    if script is None or Path(script).resolve().parent != scripts:
+        return None
+    return source_fingerprint(Path(script))
+
+
+def peak_resident_bytes() -> int:
+    """Peak of the main memory of this process."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def _from(directory: Path, file: Path) -> str:
+    return Path(os.path.relpath(file.resolve(), directory.resolve())).as_posix()

@@ -1,0 +1,56 @@
+"""Certify a coded table of counts, in the same way as a network: what a network has to beat.
+
+The counts are those of all training documents. The table is coded, written, read back and decoded, and what it decodes
+to is scored on the documents that networks are scored on.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from certifuse.certified_language_model import decode_ngram, encode_ngram
+from certifuse.data.corpus import MANIFEST, load_corpus
+from certifuse.evaluation.windows import flatten
+from certifuse.manifests import StepRecord
+from certifuse.recipes.certify_language import CertificateRun, Sample
+from certifuse.settings.base import Settings
+from certifuse.settings.sublora import SubloraBounds
+
+
+class CertifyNgramStep(Settings):
+    """The settings of this step."""
+
+    bounds: SubloraBounds
+    validation_documents: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class CertifyNgramFiles:
+    """Where the step reads and writes."""
+
+    corpus: Path
+    directory: Path
+    source: str
+
+
+def certify_ngram(settings: CertifyNgramStep, name: str, files: CertifyNgramFiles) -> None:
+    """Write the certificate of the table called `name`: uniform, unigram or bigram."""
+    record = StepRecord("certify_ngram", settings, [files.corpus / MANIFEST])
+    corpus = load_corpus(files.corpus)
+    vocabulary, train = corpus.vocabulary, corpus.train
+    documents = flatten([train.document(index) for index in range(len(train))], vocabulary.start_token, vocabulary.size)
+    run = CertificateRun(
+        kind="ngram",
+        identity={"model": "ngram", "mode": name},
+        names={"ngram": name},
+        directory=files.directory,
+        corpus=files.corpus,
+        settings=settings,
+        source=files.source,
+        record=record,
+    )
+    run.write(
+        Sample(corpus, settings.bounds, settings.validation_documents),
+        encode_ngram(name, documents, vocabulary),
+        lambda bitstream: decode_ngram(name, bitstream, vocabulary),
+        None,
+    )

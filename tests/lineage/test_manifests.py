@@ -1,0 +1,97 @@
+"""What steps leave in their manifests: the digests of what they read and wrote, and the source that ran."""
+
+import json
+import os
+import subprocess
+import sys
+from datetime import datetime
+from pathlib import Path
+
+import certifuse
+from certifuse import layout, manifests
+from certifuse.lineage.runs import read_run
+from certifuse.manifests import StepRecord, running_source
+from certifuse.provenance import digest_bytes, digest_file, git_state, source_fingerprint
+from certifuse.recipes.evaluate import EvaluationStep
+from certifuse.recipes.evaluate_baselines import evaluate_baselines
+from certifuse.recipes.evaluate_fusion import evaluate_fusion
+from certifuse.recipes.split_images import split_images
+from certifuse.settings.data import SplitSettings
+from certifuse.settings.evaluation import EvaluationSettings
+from certifuse.settings.execution import ExecutionSettings
+
+ROOT = Path(certifuse.__file__).parents[2]
+EXECUTION = ExecutionSettings(threads=1, device="cpu", precision="fp32", channels_last="on", compile="off")
+UNIFORM = {
+    *("format", "step", "identity", "settings", "source_fingerprint", "inputs_sha256", "outputs_sha256", "environment"),
+    *("runtime", "started", "finished", "wall_s", "peak_memory_bytes"),
+}
+
+
+def test_inputs_are_as_they_were_at_the_start_and_paths_are_from_the_manifest(tmp_path):
+    for name in ("a/read.csv", "b/written.csv"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text("before")
+    record = StepRecord("some_step", EvaluationSettings(), [tmp_path / "a" / "read.csv"])
+    (tmp_path / "a" / "read.csv").write_text("after")
+    record.write(tmp_path / "b" / "manifest.json", [tmp_path / "b" / "written.csv"], {"seed": 3})
+    found = json.loads((tmp_path / "b" / "manifest.json").read_text())
+    assert set(found) == UNIFORM
+    assert found["inputs_sha256"] == {"../a/read.csv": digest_bytes(b"before")}
+    assert found["outputs_sha256"] == {"written.csv": digest_bytes(b"before")}
+    assert (found["step"], found["identity"], found["runtime"]) == ("some_step", {"seed": 3}, None)
+    assert found["settings"] == EvaluationSettings().plain()
+    assert found["environment"]["git"] == git_state()
+    seconds = datetime.fromisoformat(found["finished"]) - datetime.fromisoformat(found["started"])
+    assert 0 <= found["wall_s"] - seconds.total_seconds() + 0.002 < 0.5
+    assert found["peak_memory_bytes"] > 10 * 2**20
+
+
+def test_a_step_of_the_workflow_records_its_own_fingerprint(tmp_path):
+    assert running_source() is None, "no script of the workflow runs here"
+    grid = [{"architectures": ["resnet"], "fusions": ["concatenation"], "lambdas": ["1.0"], "seeds": [0]}]
+    script = ROOT / "workflow" / "scripts" / "gather.py"
+    command = [sys.executable, script, "--settings", json.dumps({"grid": grid}), "--results-dir", tmp_path]
+    subprocess.run(command, check=True, env=os.environ | {"PYTHONPATH": str(ROOT / "lib")}, capture_output=True)
+    run = read_run(tmp_path, "metrics/gather_manifest.json")
+    assert (run.step, run.source) == ("gather", source_fingerprint(script))
+    assert {file.path for file in run.outputs} == {
+        *(layout.SUMMARY, layout.LOGS, layout.CALIBRATION, layout.PER_CLASS, layout.MISSING, layout.COSTS)
+    }
+    assert {file.path: file.sha256 for file in run.outputs} == {
+        path.relative_to(tmp_path).as_posix(): digest_file(path) for path in tmp_path.rglob("*.csv")
+    }
+
+
+def test_scores_name_the_networks_that_they_are_of(tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr(manifests, "running_source", lambda: "0123456789abcdef")
+    trained = tiny.train(tmp_path / "results")
+    settings = EvaluationStep(evaluation=EvaluationSettings(), execution=EXECUTION)
+    cell = {"architecture": "resnet", "fusion": "concatenation", "lambda": "1.0", "seed": 0}
+    evaluate_fusion(settings, cell, trained.directory, tiny.images, tiny.splits, tmp_path / "cell")
+    stages = {"before": tiny.experts, "finetuned": (), "single": ()}
+    evaluate_baselines(settings, cell, stages, tiny.images, tiny.splits, tmp_path / "baselines")
+    scored, compared = (read_run(tmp_path, f"{name}/manifest.json") for name in ("cell", "baselines"))
+    parts = [path for path in trained.directory.rglob("*.safetensors") if "epochs" not in path.parts]
+    parts.remove(trained.directory / layout.COMPLETE_FILE)
+    expected = {digest_file(path) for path in (tiny.images, tiny.splits, *parts)}
+    assert {file.sha256 for file in scored.inputs} == expected
+    assert len(parts) == 4
+    assert {file.sha256 for file in compared.inputs} == {
+        digest_file(path) for path in (tiny.images, tiny.splits, *tiny.experts)
+    }
+    for run in (scored, compared):
+        written = {path.relative_to(tmp_path).as_posix() for path in (tmp_path / run.record).parent.iterdir()}
+        assert {file.path for file in run.outputs} == written - {run.record}
+        assert all(digest_file(tmp_path / file.path) == file.sha256 for file in run.outputs)
+        assert run.runtime["deterministic"] is True
+        assert run.job.startswith(f"{run.step}/resnet")
+
+
+def test_splits_name_their_images(tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr(manifests, "running_source", lambda: "0123456789abcdef")
+    split = SplitSettings(experts=2, shared_fraction=0.2, unique_fraction=0.4)
+    split_images(tiny.images, split, tmp_path / "splits.safetensors", tmp_path / "splits.json")
+    run = read_run(tmp_path, "manifest.json")
+    assert [file.sha256 for file in run.inputs] == [digest_file(tiny.images)]
+    assert {file.path for file in run.outputs} == {"splits.safetensors", "splits.json"}

@@ -1,0 +1,128 @@
+"""A tiny study of language models: documents, trainings in two modes, certificates of them and of tables of counts."""
+
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from certifuse.bounds.language_certificate import LanguageCertificate, read_language_certificate
+from certifuse.data.corpus import Corpus, load_corpus
+from certifuse.data.corpus_writing import write_corpus
+from certifuse.data.tokenisers import ByteTokeniser
+from certifuse.recipes.certify_ngram import CertifyNgramFiles, CertifyNgramStep, certify_ngram
+from certifuse.recipes.certify_sublora import CertifySubloraFiles, CertifySubloraStep, certify_sublora
+from certifuse.recipes.train_sublora import SubloraFiles, TrainSubloraStep, train_sublora
+from certifuse.settings.base import overridden
+from certifuse.settings.execution import ExecutionSettings
+from certifuse.settings.language_models import LanguageModelSettings, LoraSettings
+from certifuse.settings.sublora import GateSettings, SubloraBounds, SubloraCell, SubloraTraining
+
+EXECUTION = ExecutionSettings(threads=1, device="cpu", precision="fp32", compile="off")
+MODEL = LanguageModelSettings(layers=2, heads=2, width=16, context=24, lora=LoraSettings(rank=2, dropout=0.1))
+TRAINING = SubloraTraining(
+    steps=30,
+    batch_size=8,
+    lr=0.1,
+    warmup_steps=2,
+    validate_every=15,
+    validation_documents=6,
+    quantised_steps=8,
+    codebook_every=4,
+    gates=GateSettings(lr=2.0, tau_start=3.0),
+)
+BOUNDS = SubloraBounds(delta=0.1, alphas=(0.2, 0.5), subsample=30, top_k=(1, 10), stride=16)
+CELLS = (SubloraCell(40, "learned", 7), SubloraCell(30, "fixed_0.5", 7))
+LEVELS = (3, 7)
+NGRAMS = ("uniform", "unigram", "bigram")
+
+
+@dataclass(frozen=True)
+class Language:
+    """The results directory of the study."""
+
+    root: Path
+
+    @property
+    def corpus(self) -> Path:
+        return self.root / "data" / "corpus"
+
+    @property
+    def documents(self) -> Corpus:
+        return load_corpus(self.corpus)
+
+    def directory(self, cell: SubloraCell) -> Path:
+        return self.root / "sublora" / f"d_{cell.d}_{cell.mode}_seed_{cell.seed}"
+
+    def certificate_directory(self, name: SubloraCell | str, levels: int = 3) -> Path:
+        if isinstance(name, str):
+            return self.root / "sublora" / f"ngram_{name}"
+        return self.directory(name) / f"levels_{levels}"
+
+    def certificate(self, name: SubloraCell | str, levels: int = 3) -> LanguageCertificate:
+        return read_language_certificate(self.certificate_directory(name, levels))
+
+    def train(self, cell: SubloraCell) -> None:
+        settings = TrainSubloraStep(model=MODEL, levels=LEVELS, training=TRAINING, execution=EXECUTION)
+        logs = self.root / "csv_logs" / "sublora" / self.directory(cell).name
+        files = SubloraFiles(
+            corpus=self.corpus,
+            log=logs / "full_precision.csv",
+            manifest=self.directory(cell) / "manifest.json",
+            resume=self.root / "resume",
+            telemetry=self.root / "telemetry",
+            source="test",
+            save_interval_s=1e9,
+        )
+        train_sublora(settings, cell, files)
+
+    def step(self, **changes: object) -> CertifySubloraStep:
+        """The settings of a certification; `changes` are keys of its bounds."""
+        return CertifySubloraStep(
+            model=MODEL,
+            projector=TRAINING.projector,
+            codebook=TRAINING.codebook,
+            bounds=overridden(BOUNDS, None, **changes),
+            validation_documents=TRAINING.validation_documents,
+            execution=EXECUTION,
+        )
+
+    def files(self, cell: SubloraCell, levels: int = 3, directory: Path | None = None) -> CertifySubloraFiles:
+        return CertifySubloraFiles(
+            weights=self.directory(cell) / f"weights_levels_{levels}.safetensors",
+            corpus=self.corpus,
+            directory=directory or self.certificate_directory(cell, levels),
+            source="test",
+        )
+
+    def certify(self, cell: SubloraCell, levels: int = 3, directory: Path | None = None, **changes: object) -> Path:
+        files = self.files(cell, levels, directory)
+        certify_sublora(self.step(**changes), cell, levels, files)
+        return files.directory
+
+    def certify_ngram(self, name: str) -> None:
+        settings = CertifyNgramStep(bounds=BOUNDS, validation_documents=TRAINING.validation_documents)
+        directory = self.certificate_directory(name)
+        certify_ngram(settings, name, CertifyNgramFiles(corpus=self.corpus, directory=directory, source="test"))
+
+    def copy(self, root: Path) -> "Language":
+        """A copy of all files, to damage."""
+        shutil.copytree(self.root, root)
+        return replace(self, root=root)
+
+
+@pytest.fixture(scope="session")
+def language(tmp_path_factory: pytest.TempPathFactory) -> Language:
+    """See the head of the module. Made once: not to be changed, but for a `copy`."""
+    study = Language(tmp_path_factory.mktemp("language"))
+    texts = [("train", f"document {n} says {n * n} and stops{'; abab' * (n % 7)}.") for n in range(60)]
+    texts += [("train", "document 3 says 9 and stops; abab; abab; abab.")]
+    texts += [("validation", f"another one: {n} and {'xyz' * n}.") for n in range(9)]
+    write_corpus(texts, ByteTokeniser(), 1, {}, study.corpus)
+    for cell in CELLS:
+        study.train(cell)
+        for levels in LEVELS:
+            study.certify(cell, levels)
+    for name in NGRAMS:
+        study.certify_ngram(name)
+    return study

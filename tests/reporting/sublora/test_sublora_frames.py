@@ -1,0 +1,133 @@
+import math
+
+import pandas as pd
+import pytest
+
+from certifuse.errors import UserError
+from certifuse.reporting.sublora_choice import (
+    best_certificate,
+    compared_levels,
+    compared_rows,
+    mean_points,
+    size_kb,
+    unbeaten,
+)
+from certifuse.reporting.sublora_frames import (
+    SubloraFrames,
+    budgets_of,
+    grid,
+    modes_at,
+    read_sublora_frames,
+    reference_rows,
+    study_modes,
+)
+from certifuse.reporting.sublora_modes import is_allocation, is_asymmetric, mode_label, mode_looks, modes_in_order
+from certifuse.settings import sublora as configured
+from certifuse.settings.figures import FigureSettings
+
+
+def written(frames: SubloraFrames, directory, **changed: pd.DataFrame) -> dict:
+    paths = {name: directory / f"{name}.csv" for name in ("metrics", "gates", "missing")}
+    for name, path in paths.items():
+        changed.get(name, getattr(frames, name)).to_csv(path, index=False)
+    return paths
+
+
+def test_files_give_the_frames_again(frames, tmp_path):
+    again = read_sublora_frames(**written(frames, tmp_path))
+    for name in ("metrics", "gates", "missing"):
+        pd.testing.assert_frame_equal(getattr(again, name), getattr(frames, name))
+
+
+def test_files_without_rows_are_a_study_without_results(none_finished, tmp_path):
+    again = read_sublora_frames(**written(none_finished, tmp_path))
+    assert again.metrics.empty
+    assert budgets_of(again) == [100, 200]
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "expected"),
+    [
+        ("model", "lstm", "model to be one of sublora, ngram"),
+        ("d", None, "d, seed and levels of a language model"),
+        ("kl_nats", 7.0, "kl_nats to be code_bits ln 2"),
+        ("vacuous_bpd", 1.0, "vacuous_bpd to be log2 vocabulary"),
+        ("bound_best_bpd", 1.0, "bound_best_bpd at or above risk_bpd"),
+        ("bound_published_bpd", None, "a published bound"),
+        ("delta", 1.0, "delta strictly between 0 and 1"),
+    ],
+)
+def test_a_row_that_contradicts_itself_is_refused(frames, tmp_path, column, value, expected):
+    metrics = frames.metrics.copy()
+    metrics.loc[3, column] = value
+    with pytest.raises(UserError, match=rf"metrics\.csv: line 5: expected {expected}"):
+        read_sublora_frames(**written(frames, tmp_path, metrics=metrics))
+
+
+def test_a_repeated_certificate_and_a_wrong_gamma_are_refused(frames, tmp_path):
+    with pytest.raises(UserError, match="one row per certificate"):
+        read_sublora_frames(**written(frames, tmp_path, metrics=pd.concat([frames.metrics] * 2)))
+    with pytest.raises(UserError, match="gamma to be split / budget"):
+        read_sublora_frames(**written(frames, tmp_path, gates=frames.gates.assign(gamma=0.123)))
+
+
+def test_the_grid_is_what_exists_and_what_is_missing(frames):
+    cells = grid(frames)
+    models = (6 + 3 + 1) * 2 * 3 * 3 + 3 * 3  # modes, nulls, subspace only; budgets; seeds; levels; LoRA only
+    assert len(cells) == models + 3
+    assert budgets_of(frames) == [1000, 2000]
+    assert "fixed_0.2" in modes_at(frames, 2000)
+    assert set(reference_rows(frames.metrics, 2000)["d"]) == {2000, 9728}
+
+
+def test_every_mode_that_can_be_configured_is_known():
+    modes = {*configured.PLAIN_MODES, *configured.NULLS, "fixed_0.2", "fixed_0.65", "fixed_1"}
+    looks = mode_looks(modes, FigureSettings())
+    assert len({(look.colour, look.marker) for look in looks.values()}) == len(modes)
+    assert {mode for mode in modes if not is_allocation(mode)} == {*configured.NULLS, "lora_only", "subspace_only"}
+    assert all(look.filled != (mode in configured.NULLS) for mode, look in looks.items())
+    assert is_asymmetric("fixed_1")
+    assert not is_asymmetric("fixed_0.5")
+
+
+def test_modes_stand_in_the_order_of_their_shares(frames):
+    assert modes_in_order(study_modes(frames))[:6] == [
+        *("uniform", "fixed_0.2", "fixed_0.5", "fixed_0.8"),
+        *("proportional", "learned"),
+    ]
+    assert modes_in_order(["fixed_0.15", "fixed_0.1", "fixed_0.9"]) == ["fixed_0.1", "fixed_0.15", "fixed_0.9"]
+    assert mode_label("fixed_0.2") == "fixed 0.2"
+
+
+# ---- choice --------------------------------------------------------------------------------------
+
+
+def test_modes_are_compared_at_the_levels_with_the_lowest_mean_bound(frames):
+    allocated = frames.metrics[(frames.metrics["d"] == 1000) & frames.metrics["mode"].map(is_allocation)]
+    means = {number: allocated.loc[allocated["levels"] == number, "bound_best_bpd"].mean() for number in (3, 7, 11)}
+    assert compared_levels(frames.metrics, 1000) == min(means, key=means.get)
+    assert compared_levels(frames.metrics, 3000) is None
+    assert set(compared_rows(frames.metrics, 1000)["mode"]) >= {"learned_random", "subspace_only"}
+
+
+def test_levels_that_fewer_models_have_are_not_compared_at(frames):
+    best = compared_levels(frames.metrics, 1000)
+    lacking = frames.metrics[~((frames.metrics["levels"] == best) & (frames.metrics["mode"] == "uniform"))]
+    assert compared_levels(lacking, 1000) != best
+
+
+def test_the_frontier_is_what_brute_force_finds(frames):
+    points = mean_points(frames.metrics[frames.metrics["model"] == "sublora"], ["code_bits", "risk_bpd"])
+    pairs = list(zip(points["code_bits"], points["risk_bpd"], strict=True))
+    free = [p for p in pairs if not any(q != p and q[0] <= p[0] and q[1] <= p[1] for q in pairs)]
+    found = unbeaten(points, "code_bits", "risk_bpd")
+    assert sorted(free) == list(zip(found["code_bits"], found["risk_bpd"], strict=True))
+    assert 1 < len(free) < len(pairs)
+
+
+def test_quoting_the_best_costs_log2_of_the_candidates(frames):
+    best = best_certificate(frames.metrics)
+    assert best.row["bound_best_bpd"] == frames.metrics["bound_best_bpd"].min()
+    assert best.selection_bits == pytest.approx(math.log2(len(frames.metrics)))
+    assert best_certificate(frames.metrics.iloc[:0]) is None
+    assert size_kb(8000.0) == 1.0

@@ -1,0 +1,35 @@
+"""Draw one figure of the SubLoRA study, as PNG and PDF.
+
+pareto_frontier, compression_comparison and learned_gating_heatmap are of one budget and need --budget.
+"""
+
+from certifuse.cli.step import add_file_options, run_step, step_parser
+from certifuse.settings.figures import SUBLORA_FIGURES
+
+EXAMPLE = (
+    "python workflow/scripts/draw_sublora_figure.py --settings JSON --figure pareto_frontier --budget 1000 "
+    "--metrics sublora.csv --gates sublora_gates.csv --missing missing_sublora.csv --png figure.png --pdf figure.pdf"
+)
+
+
+def main() -> None:
+    parser = step_parser(__doc__, EXAMPLE)
+    parser.add_argument("--figure", required=True, choices=SUBLORA_FIGURES)
+    parser.add_argument("--budget", type=int, metavar="D", help="the budget d of a figure of one budget")
+    add_file_options(parser, "metrics", "gates", "missing", "png", "pdf")
+    arguments = parser.parse_args()
+
+    def step() -> None:
+        from certifuse.recipes.draw_sublora_figure import draw_sublora_figure
+        from certifuse.reporting.style import FigureStep
+        from certifuse.reporting.sublora_frames import read_sublora_frames
+
+        frames = read_sublora_frames(metrics=arguments.metrics, gates=arguments.gates, missing=arguments.missing)
+        settings = FigureStep.from_json(arguments.settings)
+        draw_sublora_figure(settings, arguments.figure, arguments.budget, frames, arguments.png, arguments.pdf)
+
+    run_step(step)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,31 @@
+"""Write the tables of the SubLoRA study, as CSV and LaTeX, and the page of its questions, as Markdown and LaTeX."""
+
+from certifuse.cli.step import add_file_options, run_step, step_parser
+
+EXAMPLE = (
+    "python workflow/scripts/write_sublora_tables.py --settings JSON --metrics sublora.csv --gates sublora_gates.csv "
+    "--missing missing_sublora.csv --terms sublora_terms.csv --ledgers sublora_ledgers.csv --output-dir tables/sublora"
+)
+
+
+def main() -> None:
+    parser = step_parser(__doc__, EXAMPLE)
+    add_file_options(parser, "metrics", "gates", "missing", "terms", "ledgers", "output-dir")
+    arguments = parser.parse_args()
+
+    def step() -> None:
+        from certifuse.recipes.write_sublora_tables import write_sublora_tables
+        from certifuse.recipes.write_tables import TablesStep
+        from certifuse.reporting.frames import read_frame
+        from certifuse.reporting.sublora_frames import LEDGERS, TERMS, read_sublora_frames
+
+        frames = read_sublora_frames(metrics=arguments.metrics, gates=arguments.gates, missing=arguments.missing)
+        terms, ledgers = read_frame(arguments.terms, TERMS), read_frame(arguments.ledgers, LEDGERS)
+        settings = TablesStep.from_json(arguments.settings)
+        write_sublora_tables(settings, frames, terms, ledgers, arguments.output_dir)
+
+    run_step(step)
+
+
+if __name__ == "__main__":
+    main()
