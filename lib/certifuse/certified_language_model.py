@@ -1,6 +1,6 @@
 """The language models behind certificates: what is coded of them, and what their bitstreams decode to."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,11 +16,12 @@ from certifuse.bounds.messages import join_messages, part_messages
 from certifuse.bounds.ngram_code import CodedNgram, decode_bigram, decode_unigram, encode_bigram, encode_unigram
 from certifuse.bounds.quantisation import fit_codebook
 from certifuse.bounds.split_code import decode_splits, encode_splits, rounding_charge
+from certifuse.data.corpus import Documents
 from certifuse.data.sealed_tensors import digest_tensors
 from certifuse.data.tokenisers import Vocabulary
 from certifuse.errors import UserError
 from certifuse.evaluation.token_scores import LanguageModel, TokenScores, score_tokens
-from certifuse.evaluation.windows import FlatDocuments, WindowRule
+from certifuse.evaluation.windows import FlatDocuments, WindowRule, flatten
 from certifuse.models.ngram import uniform_model
 from certifuse.settings.language_models import LanguageModelSettings
 from certifuse.settings.sublora import SubloraBounds, SubloraCell, SubloraTraining, allocation_of
@@ -120,10 +121,28 @@ def split_ranges(start: AllocatedNetwork) -> list[range]:
 # ---- tables of counts ----------------------------------------------------------------------------
 
 
-def encode_ngram(name: str, documents: FlatDocuments, vocabulary: Vocabulary) -> bytes:
-    """The bitstream of a table of counts; none for `uniform`."""
+@dataclass(frozen=True, eq=False)
+class FlatParts:
+    """Documents as their counts need them, some at a time, as often as they are gone through."""
+
+    documents: Documents
+    vocabulary: Vocabulary
+    part_tokens: int = 1 << 22
+
+    def __iter__(self) -> Iterator[FlatDocuments]:
+        offsets, first = self.documents.offsets, 0
+        while first < len(self.documents):
+            fitting = int(np.searchsorted(offsets, offsets[first] + self.part_tokens, side="right")) - 1
+            last = max(first + 1, fitting)
+            part = [self.documents.document(index) for index in range(first, last)]
+            yield flatten(part, self.vocabulary.start_token, self.vocabulary.size)
+            first = last
+
+
+def encode_ngram(name: str, documents: Documents, vocabulary: Vocabulary) -> bytes:
+    """The bitstream of a table of the counts of `documents`; none for `uniform`."""
     encoders = {"unigram": encode_unigram, "bigram": encode_bigram}
-    return encoders[name](documents, vocabulary.size) if name in encoders else b""
+    return encoders[name](FlatParts(documents, vocabulary), vocabulary.size) if name in encoders else b""
 
 
 def decode_ngram(name: str, bitstream: bytes, vocabulary: Vocabulary) -> DecodedModel:

@@ -210,6 +210,9 @@ def test_absent_configuration(tmp_path, refused):
         (tasks.PRETRAIN_EXPERT, "experts.smk"),
         (tasks.FINETUNE_EXPERTS, "experts.smk"),
         (tasks.EVALUATE_BASELINES, "evaluation.smk"),
+        (tasks.TRAIN_SUBLORA, "sublora.smk"),
+        (tasks.CERTIFY_SUBLORA, "sublora.smk"),
+        (tasks.CERTIFY_NGRAM, "sublora.smk"),
     ],
 )
 def test_names_are_those_of_the_rules(job, rules):
@@ -218,4 +221,4 @@ def test_names_are_those_of_the_rules(job, rules):
     assert getattr(tasks, rule.upper()) == job
     text = (ROOT / "rules" / rules).read_text().split(f"\nrule {rule}:")[-1].split("\nrule ")[0]
     assert f"/logs/{{{name}}}.log" in text
-    assert rule.startswith("evaluate") or f"working_directories(R, {name})" in text
+    assert rule.startswith(("evaluate", "certify")) or f"working_directories(R, {name})" in text

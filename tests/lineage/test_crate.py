@@ -245,7 +245,7 @@ def test_what_is_packed_and_what_is_not(pack):
     }
     assert names - set(bare) == gone
     check_base(crate, bare)
-    crate, full = pack("full.zip", "--with-images")
+    crate, full = pack("full.zip", "--with-data")
     assert set(full) - names == {"results/data/images.safetensors"}
     check_base(crate, full)
 

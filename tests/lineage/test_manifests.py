@@ -9,7 +9,7 @@ from pathlib import Path
 
 import certifuse
 from certifuse import layout, manifests
-from certifuse.lineage.runs import read_run
+from certifuse.lineage.reading import read_run
 from certifuse.manifests import StepRecord, running_source
 from certifuse.provenance import digest_bytes, digest_file, git_state, source_fingerprint
 from certifuse.recipes.evaluate import EvaluationStep

@@ -8,6 +8,7 @@ import shutil
 import pytest
 from snakemake.persistence.file import FilePersistence
 
+from certifuse.cli.main import main
 from certifuse.lineage.snakemake_records import _place
 
 CELL_DIR = "fusion_checkpoints/resnet_fusions_lambda_0.5/concatenation/seed_0"
@@ -104,6 +105,26 @@ def test_the_text_names_commit_data_and_settings(call, results):
     assert "torch 2.13.0" in out
 
 
+def test_a_certificate_beside_a_manifest_is_an_output_and_alone_a_run(told, results):
+    stored = {"path": "../../splits/splits.safetensors", "sha256": results.digest("splits/splits.safetensors")}
+    parts = {"identity": {"d": 4, "seed": 1}, "claim": {}, "bitstream_sha256": "b" * 64, "deep": [{"splits": stored}]}
+    command = ["certify_sublora.py", "--output", "results/sublora/d_4"]
+    record = {"source_fingerprint": "f" * 16, "environment": {"command": command}, "settings": {}, **parts}
+    path = "sublora/d_4/certificate.json"
+    results.write(path, json.dumps(record))
+    run = told(path)["runs"][0]
+    assert (run["step"], run["record"], run["names"]) == ("certify_sublora", path, {"d": 4, "seed": 1})
+    assert run["inputs"] == [{"path": "splits/splits.safetensors", "sha256": stored["sha256"]}]
+    assert run["outputs"] == [{"path": "sublora/d_4/model.cfqv", "sha256": "b" * 64}]
+    results.step("certify_sublora", "{}", [], [], "sublora/d_4/other_manifest.json", {"seed": 1})
+    manifest = json.loads((results.root / "sublora/d_4/other_manifest.json").read_text())
+    digests = {"certificate.json": results.digest(path)}
+    results.write("sublora/d_4/manifest.json", json.dumps(manifest | {"outputs_sha256": digests}))
+    (results.root / "sublora/d_4/other_manifest.json").unlink()
+    assert told(path)["made_by"] == "sublora/d_4/manifest.json"
+    assert told(path)["state"] == "same"
+
+
 # ---- what has changed since ----------------------------------------------------------------------
 
 
@@ -182,6 +203,15 @@ def test_a_record_of_another_format_is_as_absent(refused, results, damage):
     assert "nothing here made this file" in refused("provenance", results.root / FIGURE)
 
 
+@pytest.mark.parametrize(
+    "damage", ["", "{", "[]", "3", '{"source_fingerprint": 1}', '{"source_fingerprint": 1, "step": 2}']
+)
+def test_a_damaged_manifest_is_as_absent(refused, told, results, damage):
+    results.write("metrics/gather_manifest.json", damage)
+    assert told(f"{CELL_DIR}/manifest.json")["runs"][0]["step"] == "train_fusion"
+    assert "nothing here made this file" in refused("provenance", results.root / SUMMARY)
+
+
 def test_what_nothing_made_is_one_line(refused, results, tmp_path):
     results.write("figures/notes.txt")
     assert "nothing here made this file" in refused("provenance", results.root / "figures" / "notes.txt")
@@ -198,3 +228,11 @@ def test_records_lie_where_snakemake_puts_them(path, tmp_path):
             self._max_len = None
 
     assert str(_place(tmp_path, path)) == Bare()._record_path(str(tmp_path), path)
+
+
+@pytest.mark.parametrize("command", ["provenance", "crate"])
+def test_help_has_an_example(command, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main([command, "--help"])
+    assert stop.value.code == 0
+    assert f"\n  certifuse {command} results" in capsys.readouterr().out

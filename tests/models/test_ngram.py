@@ -57,7 +57,7 @@ def test_the_uniform_model_is_the_vacuous_line(documents):
 
 
 def test_a_unigram_costs_a_fraction_of_a_bit_over_the_entropy_and_pays_its_whole_message(documents, flat):
-    data = encode_unigram(flat, VOCABULARY, levels=16)
+    data = encode_unigram([flat], VOCABULARY, levels=16)
     coded = decode_unigram(data, VOCABULARY)
     frequencies = unigram_counts(flat, VOCABULARY) / flat.targets_S.size
     entropy = -float((frequencies * np.log2(np.maximum(frequencies, 1e-300))).sum())
@@ -65,13 +65,20 @@ def test_a_unigram_costs_a_fraction_of_a_bit_over_the_entropy_and_pays_its_whole
     assert entropy < loss < entropy + 0.05
     message_bits = int.from_bytes(data[6:10], "big")
     assert coded.ledger.code_bits == sum(coded.ledger.rows().values()) == message_bits
-    np.testing.assert_array_equal(decode_unigram(data, VOCABULARY).model.logits_CV, coded.model.logits_CV)
+    np.testing.assert_array_equal(decode_unigram(data, VOCABULARY).model.logits_RV, coded.model.logits_RV)
+
+
+def test_documents_in_parts_give_the_same_bits(documents, flat):
+    parts = [flatten(documents[:30], START, VOCABULARY), flatten(documents[30:], START, VOCABULARY)]
+    assert encode_unigram(parts, VOCABULARY) == encode_unigram([flat], VOCABULARY)
+    assert encode_bigram(parts, VOCABULARY, block=9) == encode_bigram([flat], VOCABULARY, block=9)
+    assert encode_bigram(parts[:1], VOCABULARY, block=9) != encode_bigram([flat], VOCABULARY, block=9)
 
 
 def test_a_bigram_follows_its_contexts_and_pays_both_messages(documents, flat):
-    data = encode_bigram(flat, VOCABULARY, levels=16, block=12, block_levels=31)
+    data = encode_bigram([flat], VOCABULARY, levels=16, block=12, block_levels=31)
     coded = decode_bigram(data, VOCABULARY, START)
-    unigram = decode_unigram(encode_unigram(flat, VOCABULARY, levels=16), VOCABULARY)
+    unigram = decode_unigram(encode_unigram([flat], VOCABULARY, levels=16), VOCABULARY)
     counts = bigram_counts(flat, VOCABULARY, np.arange(VOCABULARY + 1))
     conditional = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     entropy = -float((counts * np.log2(np.maximum(conditional, 1e-300))).sum()) / counts.sum()
@@ -109,15 +116,15 @@ def test_exact_corrections_give_the_smoothed_conditional_frequencies(flat):
 @pytest.mark.parametrize("bigram", [False, True])
 def test_lookups_are_what_a_network_with_these_logits_scores(documents, flat, bigram):
     coded = (
-        decode_bigram(encode_bigram(flat, VOCABULARY, block=10), VOCABULARY, START)
+        decode_bigram(encode_bigram([flat], VOCABULARY, block=10), VOCABULARY, START)
         if bigram
-        else decode_unigram(encode_unigram(flat, VOCABULARY), VOCABULARY)
+        else decode_unigram(encode_unigram([flat], VOCABULARY), VOCABULARY)
     )
 
     class Table(nn.Module):
         def forward(self, tokens_NT):
-            rows = tokens_NT if bigram else torch.zeros_like(tokens_NT)
-            return torch.from_numpy(coded.model.logits_CV).float()[rows]
+            rows = torch.from_numpy(coded.model.row_of_C)[tokens_NT] if bigram else torch.zeros_like(tokens_NT)
+            return torch.from_numpy(coded.model.logits_RV).float()[rows]
 
     model = LanguageModel.of_logits(Table().eval(), VOCABULARY)
     by_network = score_tokens(model, documents, WindowRule(context=50, stride=50), START)
@@ -128,7 +135,7 @@ def test_lookups_are_what_a_network_with_these_logits_scores(documents, flat, bi
 
 
 def test_foreign_bitstreams_are_refused(flat):
-    data = encode_unigram(flat, VOCABULARY)
+    data = encode_unigram([flat], VOCABULARY)
     with pytest.raises(UserError, match="expected 21 logits, got 20"):
         decode_unigram(data, VOCABULARY + 1)
     with pytest.raises(UserError, match="expected the two messages"):
@@ -136,4 +143,4 @@ def test_foreign_bitstreams_are_refused(flat):
     with pytest.raises(UserError, match="SHA-256"):
         decode_unigram(data[:-1] + bytes([data[-1] ^ 1]), VOCABULARY)
     with pytest.raises(ValueError, match="odd number of levels"):
-        encode_bigram(flat, VOCABULARY, block_levels=8)
+        encode_bigram([flat], VOCABULARY, block_levels=8)

@@ -50,7 +50,7 @@ def test_every_link_of_every_figure_and_table_holds(records):
 
 
 def test_what_manifest_and_snakemake_tell_agrees(records):
-    assert len(records.runs) == 13
+    assert {run.step for run in records.runs} >= set(PARENTS) - {"draw_figure", "write_tables"}
     for run in records.runs:
         assert run.source == run.snakemake["source"]
         assert run.settings is not None
@@ -69,6 +69,7 @@ def test_it_packs(finished, tmp_path, capsys):
         entity for entity in graph.values() if entity["@type"] == "CreateAction" and entity["@id"] != "#execution"
     ]
     scripts = {action["instrument"]["@id"] for action in actions}
-    assert len(scripts) == 10
+    trained = PARENTS.keys() - {"finetune_experts"}  # by the script of train_fusion
+    assert scripts >= {f"workflow/scripts/{step}.py" for step in trained}
     assert all(graph[script]["@type"] == ["File", "SoftwareSourceCode"] for script in scripts), "the source that ran"
     assert all(action["startTime"] < action["endTime"] for action in actions)

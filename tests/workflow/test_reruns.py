@@ -178,10 +178,7 @@ CERTIFICATE_CHANGES: dict[str, tuple[Callable[[Any], None], set[str]]] = {
         edited("lib/certifuse/recipes/gather_certificates.py", '"no certificate was written"', '"absent"'),
         GATHER_CERTIFICATES,
     ),
-    "verification": (
-        edited("lib/certifuse/recipes/certificate_checks.py", "RELATIVE_TOLERANCE = 1e-9", "RELATIVE_TOLERANCE = 1e-8"),
-        set(),
-    ),
+    "verification": (edited("lib/certifuse/recipes/certificate_checks.py", "found them outside", "found none"), set()),
 }
 
 

@@ -118,7 +118,7 @@ class Certificate(Settings):
     test: Untouched
     test_prior: Untouched
     model: ModelDescription
-    experts: tuple[Expert, ...]
+    experts: Annotated[tuple[Expert, ...], Field(min_length=1)]
     components: tuple[StoredFile, ...]
     components_manifest: StoredFile | None
     images: StoredFile

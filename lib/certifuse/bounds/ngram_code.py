@@ -5,6 +5,7 @@ B x B corrections: row u, column v is added to the logit of v after u. Everythin
 unigram. Each part is one message of `codec`, which delimits itself, so a bigram's two messages delimit themselves too.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,32 +37,33 @@ class CodedNgram:
     ledger: Ledger
 
 
-def encode_unigram(documents: FlatDocuments, vocabulary: int, levels: int = 12) -> bytes:
-    """The bitstream of the token frequencies of `documents`, on `levels` equally spaced logits.
+def encode_unigram(parts: Iterable[FlatDocuments], vocabulary: int, levels: int = 12) -> bytes:
+    """The bitstream of the token frequencies of all documents, on `levels` equally spaced logits.
 
     The message tells its own sizes, so no choice of levels (or of the block of a bigram) costs a further bit.
     """
-    counts_V = unigram_counts(documents, vocabulary)
+    counts_V = np.sum([unigram_counts(part, vocabulary) for part in parts], axis=0)
     logits_V = np.log(counts_V + SMOOTHING_SHARE * counts_V.mean())
     # Logits mean the same whatever is added to all of them, so they are centred for the codebook.
     return _encode_logits(logits_V - 0.5 * (logits_V.max() + logits_V.min()), levels)
 
 
 def encode_bigram(
-    documents: FlatDocuments, vocabulary: int, levels: int = 12, block: int = 24, block_levels: int = 9
+    parts: Iterable[FlatDocuments], vocabulary: int, levels: int = 12, block: int = 24, block_levels: int = 9
 ) -> bytes:
     """The bitstream of a unigram and a block of `block` x `block` corrections on `block_levels` logits around zero.
 
-    `block_levels` is odd, so that no correction is one of the levels. ValueError for other sizes.
+    The documents are gone through twice. `block_levels` is odd, so that no correction is one of the levels. ValueError
+    for other sizes.
     """
     if block_levels % 2 == 0 or not 1 <= block <= vocabulary:
         raise ValueError(
             f"bigram: expected an odd number of levels and 1 <= block <= {vocabulary}, got {block_levels} and {block}"
         )
-    first = encode_unigram(documents, vocabulary, levels)
+    first = encode_unigram(parts, vocabulary, levels)
     logits_V = decode(first).values.astype(np.float64)
     common_B = commonest(logits_V, block)
-    counts_BV = bigram_counts(documents, vocabulary, common_B)
+    counts_BV = np.sum([bigram_counts(part, vocabulary, common_B) for part in parts], axis=0)
     second = _encode_logits(block_corrections(counts_BV, logits_V, common_B).ravel(), block_levels)
     return join_messages(first, second)
 
@@ -74,7 +76,7 @@ def decode_unigram(data: bytes, vocabulary: int) -> CodedNgram:
 
 
 def decode_bigram(data: bytes, vocabulary: int, start: int) -> CodedNgram:
-    """The inverse of `encode_bigram`; the contexts are all tokens and the start token `start`."""
+    """The inverse of `encode_bigram`: a row for all contexts outside of the block, `start` among them, and its own."""
     first, second = map(decode, part_messages(data, "a bigram"))
     logits_V = _sized(first.values, vocabulary)
     block = round(float(np.sqrt(len(second.values))))
@@ -82,11 +84,13 @@ def decode_bigram(data: bytes, vocabulary: int, start: int) -> CodedNgram:
         raise UserError(f"bitstream: expected a block of 1 to {vocabulary} tokens, got {block}")
     corrections_BB = _sized(second.values, block * block).reshape(block, block)
     common_B = commonest(logits_V, block)
-    logits_CV = np.tile(logits_V, (max(vocabulary, start + 1), 1))
-    logits_CV[np.ix_(common_B, common_B)] += corrections_BB
+    logits_RV = np.tile(logits_V, (1 + block, 1))
+    logits_RV[1:, common_B] += corrections_BB
+    row_of_C = np.zeros(max(vocabulary, start + 1), dtype=np.int64)
+    row_of_C[common_B] = 1 + np.arange(block)
     rows = [Charge(f"{part} {c.name}", c.bits) for part, coded in (("unigram", first), ("bigram", second))
             for c in coded.charges]  # fmt: skip
-    return CodedNgram(NgramModel(logits_CV), Ledger(tuple(rows)))
+    return CodedNgram(NgramModel(logits_RV, row_of_C), Ledger(tuple(rows)))
 
 
 def commonest(logits_V: Floats, block: int) -> Ints:

@@ -32,7 +32,9 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     parser.add_argument("--output", type=Path, required=True, metavar="PATH", help="a new directory, or a .zip file")
     parser.add_argument("--without-weights", action="store_true", help="leave the trained networks out")
-    parser.add_argument("--with-images", action="store_true", help="put the images in too, where they may be passed on")
+    parser.add_argument(
+        "--with-data", action="store_true", help="put images and documents in, where they may be passed on"
+    )
     parser.set_defaults(run=run)
 
 
@@ -49,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.configfile,
         arguments.results.resolve(),
         weights=not arguments.without_weights,
-        images=arguments.with_images,
+        data=arguments.with_data,
     )
     record = metadata(contents, _citation(contents.files["CITATION.cff"]), datetime.now(UTC).date())
     pack(arguments.output, contents.files, record)

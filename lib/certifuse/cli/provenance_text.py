@@ -6,13 +6,12 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from certifuse.cli.render import duration, shortened, table
-from certifuse.lineage.gaps import gaps
+from certifuse.lineage.gaps import LISTED, gaps
 from certifuse.lineage.runs import Run
 from certifuse.lineage.trace import Lineage, Reading
 
 WIDTH = 118
 DIGITS = 12
-LISTED = 10
 DATA = ("data", "splits")
 LONGEST = 60
 COLUMNS = ("step", "runs", "of", "source", "settings", "commit", "wall", "finished (UTC)")
@@ -137,10 +136,11 @@ def _data(readings: Iterable[Reading]) -> list[str]:
         if read.file.path.partition("/")[0] in DATA or read.maker is None:
             counts = digests.setdefault(read.file.path, {})
             counts[str(read.file.sha256)[:DIGITS]] = counts.get(str(read.file.sha256)[:DIGITS], 0) + 1
+    given_first = sorted(digests, key=lambda path: path.partition("/")[0] not in DATA)
     return [
-        f"{path}: sha256 {', '.join(f'{digest} (read by {count})' for digest, count in counts.items())}"
-        for path, counts in digests.items()
-    ][:LISTED]
+        f"{path}: sha256 {', '.join(f'{digest} (read by {count})' for digest, count in digests[path].items())}"
+        for path in given_first[:LISTED]
+    ]
 
 
 def _inputs(readings: Iterable[Reading]) -> list[str]:

@@ -43,6 +43,12 @@ def _expected(study: Study, run: Run) -> str | None:
         "gather_certificates": study.for_certificate_gathering,
         "draw_certificate_figure": lambda: study.for_certificate_figure(figure),
         "write_certificate_tables": study.for_tables,
+        "prepare_corpus": study.for_corpus,
+        "train_sublora": lambda: study.for_sublora_training(run.names["mode"]),
+        "certify_sublora": study.for_sublora_certificate,
+        "certify_ngram": study.for_ngram,
+        "gather_sublora": study.for_sublora_gathering,
+        "write_sublora_tables": study.for_tables,
     }
     return settings[run.step]() if run.step in settings else None
 

@@ -22,6 +22,7 @@ SOURCES = (
 REQUIRED = ("Snakefile", "CITATION.cff")
 NOT_SOURCES = {"__pycache__", "certifuse.egg-info"}
 NEVER = (layout.RESUME_DIR, "telemetry", "epochs")
+DATA = "data"
 WEIGHTS = ("experts", "experts_finetuned", "fusion_checkpoints", "sublora")
 
 
@@ -46,17 +47,17 @@ class Contents:
         return {name: digest_file(path) for name, path in self.files.items()}
 
 
-def contents_of(study: Study, config: Path, root: Path, *, weights: bool, images: bool) -> Contents:
+def contents_of(study: Study, config: Path, root: Path, *, weights: bool, data: bool) -> Contents:
     """The sources of the workflow, the results below `root` and the configuration that they were made with.
 
-    Stored epochs, telemetry and the state of unfinished runs are left out, the images too unless asked for: whose they
-    are is not ours to say.
+    Stored epochs, telemetry and the state of unfinished runs are left out, images and documents too unless asked for:
+    whose they are is not ours to say.
 
     Raises:
         UserError: the results are not those of the configuration, or some have changed since they were made.
     """
     results = study.results_dir if _stays_below(study.results_dir) else root.name
-    taken = [path for path in _below(root, set(NEVER)) if _wanted(path.relative_to(root), weights, images)]
+    taken = [path for path in _below(root, set(NEVER)) if _wanted(path.relative_to(root), weights, data)]
     paths = [path.relative_to(root).as_posix() for path in taken]
     name = config.resolve().relative_to(WORKFLOW).as_posix() if config.resolve().is_relative_to(WORKFLOW) else None
     files = dict(_sources()) | {name or f"study/{config.name}": config}
@@ -98,7 +99,7 @@ def _sources() -> Iterator[tuple[str, Path]]:
         yield from ((file.relative_to(WORKFLOW).as_posix(), file) for file in found)
 
 
-def _wanted(path: Path, weights: bool, images: bool) -> bool:
-    if path.as_posix() == layout.IMAGES:
-        return images
+def _wanted(path: Path, weights: bool, data: bool) -> bool:
+    if path.parts[0] == DATA and path.suffix != ".json":
+        return data
     return weights or path.suffix != ".safetensors" or path.parts[0] not in WEIGHTS

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from certifuse import layout
 from certifuse.errors import UserError
-from certifuse.lineage.runs import Run, Stored, read_run
+from certifuse.lineage.reading import read_run
+from certifuse.lineage.runs import Run, Stored
 from certifuse.lineage.snakemake_records import SnakemakeRecords
 
 WITHIN_A_CELL = {layout.EXPERT_FILE, layout.FUSION_FILE, layout.HEAD_FILE}
@@ -116,11 +117,12 @@ class Records:
 
 
 def _with_certificates(found: dict[str, Run]) -> dict[str, Run]:
-    """Certificates below the manifest of the training that they certify are outputs of its run, not runs."""
-    runs = dict(found)
-    for path, certificate in found.items():
+    """Certificates beside or below the manifest of their run are outputs of it, not runs."""
+    listed = {file.path for run in found.values() for file in run.outputs}
+    runs = {path: run for path, run in found.items() if path not in listed}
+    for path, certificate in list(runs.items()):
         above = posixpath.join(posixpath.dirname(posixpath.dirname(path)), layout.MANIFEST_FILE)
-        if above in runs and path != above and found[above].step == certificate.step:
+        if above in runs and path != above and runs[above].step == certificate.step:
             run = runs[above]
             known = {file.path for file in run.inputs}
             outputs = (*run.outputs, Stored(path, None), *certificate.outputs)

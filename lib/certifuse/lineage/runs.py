@@ -1,26 +1,12 @@
-"""One run of one step, read from the manifest that it left.
+"""One run of one step, as its records tell it."""
 
-Two kinds of manifest say it differently: those of `certifuse.manifests` name their files by path; those of training
-name their inputs (`images`, `expert_0`), whose paths stand in the command that they record.
-"""
-
-import json
 import posixpath
 import re
-from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
-from certifuse.bounds.language_certificate import LanguageKind
-from certifuse.cli import tasks
-from certifuse.lineage.commands import Command
 from certifuse.provenance import canonical_json, digest_bytes
 
-NAMES = ("architecture", "fusion", "lambda", "lam", "seed", "member", "d", "mode", "levels")
-"""What tells the runs of a step apart, in a manifest of training among everything else."""
-NO_OUTPUTS = ("inputs_sha256", "initial_components_sha256")
-NO_NAMES = (None, "", "none")
 SCRIPT = re.compile(r"\$SCRIPTS/(\w+\.py)")
 
 
@@ -83,121 +69,3 @@ class Run:
         """The step and what tells its runs apart."""
         names = " ".join(f"{name}={value}" for name, value in self.names.items())
         return f"{self.step} ({names})" if names else self.job or self.step
-
-
-def read_run(root: Path, path: str) -> Run | None:
-    """The run whose manifest is at `path` below `root`; None where the file is no manifest of a run.
-
-    The certificate of a language model is none: a manifest lies beside it.
-    """
-    try:
-        record = json.loads((root / path).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    if not isinstance(record, dict) or "source_fingerprint" not in record or "environment" not in record:
-        return None
-    if record.get("kind") in get_args(LanguageKind):
-        return None
-    read = _uniform if "step" in record else _certificate if "claim" in record else _training
-    return read(root, path, record)
-
-
-def _uniform(root: Path, path: str, record: Mapping[str, Any]) -> Run:
-    names = _names(record["identity"], record["identity"])
-    return Run(
-        step=record["step"],
-        names=names,
-        job=_job(record["step"], names),
-        inputs=_listed(path, record["inputs_sha256"]),
-        outputs=_listed(path, record["outputs_sha256"]),
-        started=record["started"],
-        finished=record["finished"],
-        wall_s=record["wall_s"],
-        **_common(path, record),
-    )
-
-
-def _training(root: Path, path: str, record: Mapping[str, Any]) -> Run:
-    command = Command.recorded(record["environment"]["command"], path)
-    architecture = record.get("settings", {}).get("architecture", {})
-    names = _names({"architecture": architecture.get("name")} | dict(record), NAMES)
-    logs = [log for log in [command.path("log-file")] if log]
-    return Run(
-        step=command.step,
-        names=names,
-        job=command.job or _job(command.step, names),
-        inputs=tuple(_named_inputs(root, command, record)),
-        outputs=(*_training_outputs(path, command, record), *(Stored(log, None) for log in logs)),
-        wall_s=record.get("training_wall_s"),
-        **_common(path, record, *map(posixpath.dirname, logs)),
-    )
-
-
-def _certificate(root: Path, path: str, record: Mapping[str, Any]) -> Run:
-    """A certificate that has no manifest beside or above it is the manifest of its own run."""
-    command = Command.recorded(record["environment"]["command"], path)
-    experts = [part for expert in record["experts"] for part in (expert["component"], expert["manifest"])]
-    manifest = record.get("components_manifest")
-    read = [record["images"], record["splits"], *experts, *record["components"], *([manifest] if manifest else [])]
-    names = _names(record["identity"], NAMES)
-    return Run(
-        step=command.step,
-        names=names,
-        job=_job(command.step, names),
-        inputs=_listed(path, {file["path"]: file["sha256"] for file in read}),
-        outputs=_listed(path, {"model.cfqv": record["bitstream_sha256"]}),
-        **_common(path, record),
-    )
-
-
-def _common(path: str, record: Mapping[str, Any], *directories: str) -> dict[str, Any]:
-    own = [posixpath.dirname(path)] if posixpath.basename(path) in ("manifest.json", "certificate.json") else []
-    return {
-        "record": path,
-        "settings": record.get("settings"),
-        "source": record["source_fingerprint"],
-        "environment": record["environment"],
-        "runtime": record.get("runtime"),
-        "peak_memory_bytes": record.get("peak_memory_bytes"),
-        "directories": (*own, *directories),
-    }
-
-
-def _names(record: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
-    found = {name: record[name] for name in names if record.get(name) not in NO_NAMES}
-    return {"lambda" if name == "lam" else name: value for name, value in found.items()}
-
-
-def _job(step: str, names: Mapping[str, Any]) -> str:
-    """The name of the log, by the templates that the rules use."""
-    template = getattr(tasks, step.upper(), step)
-    try:
-        job: str = template.format(**names, lam=names.get("lambda"))
-    except KeyError:
-        return step
-    return job
-
-
-def _listed(path: str, digests: Mapping[str, str]) -> tuple[Stored, ...]:
-    directory = posixpath.dirname(path)
-    return tuple(Stored(posixpath.normpath(posixpath.join(directory, name)), sha) for name, sha in digests.items())
-
-
-def _named_inputs(root: Path, command: Command, record: Mapping[str, Any]) -> Iterator[Stored]:
-    digests = record.get("inputs_sha256", {})
-    for name, digest in digests.items():
-        path = command.input(name)
-        if path is not None and (root / path).is_dir():
-            path = f"{path}/manifest.json"
-        yield Stored(path or name, digest)
-    for name, digest in record.get("initial_components_sha256", {}).items():
-        yield Stored(command.relative(name), digest)
-
-
-def _training_outputs(path: str, command: Command, record: Mapping[str, Any]) -> Iterator[Stored]:
-    for key, value in record.items():
-        if key.endswith("_sha256") and isinstance(value, dict) and key not in NO_OUTPUTS:
-            yield from _listed(path, value)
-    output = command.path("output")
-    if output and "component_sha256" in record:
-        yield Stored(output, record["component_sha256"])

@@ -1,6 +1,6 @@
 """Predictors without a network: what a language model has to beat before it has learnt anything.
 
-Shapes: C contexts (1, or one for every input token), V vocabulary, S tokens of all documents.
+Shapes: C input tokens, R rows of a table, V vocabulary, S tokens of all documents.
 """
 
 from collections.abc import Sequence
@@ -19,30 +19,33 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class NgramModel:
-    """The next token's logits given the input token before it, `logits_CV`; C = 1 where that does not matter."""
+    """The next token's logits given the input token before it: row `row_of_C[token]` of `logits_RV`.
 
-    logits_CV: Floats
+    Without `row_of_C` the input does not matter, and there is one row.
+    """
+
+    logits_RV: Floats
+    row_of_C: Ints | None = None
 
     @cached_property
     def nll_nats(self) -> Floats:
-        """-ln p(token | context)."""
-        top_C1 = self.logits_CV.max(axis=1, keepdims=True)
-        log_sum_C1 = top_C1 + np.log(np.exp(self.logits_CV - top_C1).sum(axis=1, keepdims=True))
-        return np.asarray(log_sum_C1 - self.logits_CV)
+        """-ln p(token | row), (R, V)."""
+        top_R1 = self.logits_RV.max(axis=1, keepdims=True)
+        log_sum_R1 = top_R1 + np.log(np.exp(self.logits_RV - top_R1).sum(axis=1, keepdims=True))
+        return np.asarray(log_sum_R1 - self.logits_RV)
 
     @cached_property
     def rank(self) -> NDArray[np.int32]:
-        """Number of other tokens with at least the same logit, as in `TokenScores`."""
-        ascending_CV = np.sort(self.logits_CV, axis=1)
-        below = [np.searchsorted(row, logits) for row, logits in zip(ascending_CV, self.logits_CV, strict=True)]
-        return np.asarray(self.logits_CV.shape[1] - 1 - np.stack(below), dtype=np.int32)
+        """Number of other tokens with at least the same logit, as in `TokenScores`, (R, V)."""
+        ascending_RV = np.sort(self.logits_RV, axis=1)
+        below = [np.searchsorted(row, logits) for row, logits in zip(ascending_RV, self.logits_RV, strict=True)]
+        return np.asarray(self.logits_RV.shape[1] - 1 - np.stack(below), dtype=np.int32)
 
     def score(self, documents: Sequence[NDArray[np.integer]], start: int) -> TokenScores:
         """Scores of every token of `documents` (int (T,) each), by looking them up; `start` precedes each document."""
-        contexts, vocabulary = self.logits_CV.shape
-        flat = flatten(documents, start, vocabulary)
-        context_S = flat.inputs_S if contexts > 1 else 0
-        return TokenScores(self.nll_nats[context_S, flat.targets_S], self.rank[context_S, flat.targets_S], flat.offsets)
+        flat = flatten(documents, start, self.logits_RV.shape[1])
+        row_S = 0 if self.row_of_C is None else self.row_of_C[flat.inputs_S]
+        return TokenScores(self.nll_nats[row_S, flat.targets_S], self.rank[row_S, flat.targets_S], flat.offsets)
 
 
 def uniform_model(vocabulary: int) -> NgramModel:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from certifuse.certified_language_model import decode_ngram, encode_ngram
 from certifuse.data.corpus import MANIFEST, load_corpus
-from certifuse.evaluation.windows import flatten
 from certifuse.manifests import StepRecord
 from certifuse.recipes.certify_language import CertificateRun, Sample
 from certifuse.settings.base import Settings
@@ -36,8 +35,6 @@ def certify_ngram(settings: CertifyNgramStep, name: str, files: CertifyNgramFile
     """Write the certificate of the table called `name`: uniform, unigram or bigram."""
     record = StepRecord("certify_ngram", settings, [files.corpus / MANIFEST])
     corpus = load_corpus(files.corpus)
-    vocabulary, train = corpus.vocabulary, corpus.train
-    documents = flatten([train.document(index) for index in range(len(train))], vocabulary.start_token, vocabulary.size)
     run = CertificateRun(
         kind="ngram",
         identity={"model": "ngram", "mode": name},
@@ -50,7 +47,7 @@ def certify_ngram(settings: CertifyNgramStep, name: str, files: CertifyNgramFile
     )
     run.write(
         Sample(corpus, settings.bounds, settings.validation_documents),
-        encode_ngram(name, documents, vocabulary),
-        lambda bitstream: decode_ngram(name, bitstream, vocabulary),
+        encode_ngram(name, corpus.train, corpus.vocabulary),
+        lambda bitstream: decode_ngram(name, bitstream, corpus.vocabulary),
         None,
     )

@@ -21,6 +21,10 @@ from certifuse.reporting.sublora_layout import (
     SIZE_LABEL,
     draw_vacuous,
     half_width,
+    vacuous_handle,
+)
+from certifuse.reporting.sublora_modes import BASELINES, NULLS, is_allocation, mode_label, modes_in_order
+from certifuse.reporting.sublora_notes import (
     levels_note,
     missing_note,
     missing_reasons,
@@ -28,9 +32,7 @@ from certifuse.reporting.sublora_layout import (
     reason_of,
     sample_note,
     seeds_note,
-    vacuous_handle,
 )
-from certifuse.reporting.sublora_modes import BASELINES, NULLS, is_allocation, mode_label, modes_in_order
 from certifuse.reporting.sublora_text import signed
 from certifuse.settings.figures import FigureSettings
 

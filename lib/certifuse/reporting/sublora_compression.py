@@ -26,17 +26,12 @@ from certifuse.reporting.sublora_layout import (
     RISK_LABEL,
     SIZE_LABEL,
     complexity_axis,
-    cut_note,
     draw_frontier,
     draw_vacuous,
+    highest_shown,
     log_axis,
-    missing_note,
-    note_under,
-    nothing_at,
-    sample_note,
-    seeds_note,
     vacuous_handle,
-    view_to_vacuous,
+    view_up_to,
 )
 from certifuse.reporting.sublora_modes import (
     ModeLook,
@@ -46,6 +41,7 @@ from certifuse.reporting.sublora_modes import (
     mode_looks,
     modes_in_order,
 )
+from certifuse.reporting.sublora_notes import cut_note, missing_note, note_under, nothing_at, sample_note, seeds_note
 from certifuse.settings.figures import FigureSettings
 
 COMPLEXITY, SIZE, RISK = "kl_nats", "size_kb", "risk_bpd"
@@ -93,7 +89,8 @@ def compression_comparison(frames: SubloraFrames, step: FigureStep, budget: int)
     notes = [sample_note(of_budget), "Small points: seeds; marks: their means.", *seeds_note(of_budget)]
     modes = modes_in_order(references["mode"])
     notes += [f"Only in the last panel: {', '.join(map(mode_label, modes))}."] if modes else []
-    note_under(figure, [*notes, *cut_note(of_budget), *missing_note(frames, budget)], step.style)
+    notes += cut_note(joined, highest_shown(of_modes(joined, is_allocation)))
+    note_under(figure, [*notes, *missing_note(frames, budget)], step.style)
     return figure
 
 
@@ -130,10 +127,11 @@ def _draw_bounds(
     looks: dict[str, ModeLook],
     style: FigureSettings,
 ) -> None:
-    """The series up to the vacuous line."""
+    """The series, with the vacuous line, as far as the allocations go."""
     _draw(axes, rows, x, series, looks)
-    vacuous = draw_vacuous(axes, rows, style)
-    view_to_vacuous(axes, [value for one in series for value in rows[one.column]], vacuous)
+    draw_vacuous(axes, rows, style)
+    values = [value for one in series for value in rows[one.column]]
+    view_up_to(axes, values, highest_shown(of_modes(rows, is_allocation)))
 
 
 def _draw(axes: Axes, rows: pd.DataFrame, x: str, series: Sequence[Series], looks: dict[str, ModeLook]) -> None:

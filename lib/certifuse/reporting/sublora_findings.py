@@ -7,8 +7,8 @@ import pandas as pd
 
 from certifuse.reporting.sublora_choice import HEADLINE, PUBLISHED, best_certificate, compared_levels, compared_rows
 from certifuse.reporting.sublora_frames import NGRAM, SubloraFrames, budgets_of, grid, of_models
-from certifuse.reporting.sublora_layout import missing_reasons
 from certifuse.reporting.sublora_modes import EQUAL_SHARE, fixed_share, is_asymmetric, mode_label, modes_in_order
+from certifuse.reporting.sublora_notes import missing_reasons
 from certifuse.reporting.sublora_questions import learned_budgets, learned_gates
 
 

@@ -16,18 +16,15 @@ from certifuse.reporting.sublora_layout import (
     BOUND_LABEL,
     FRONTIER,
     RISK_LABEL,
-    cut_note,
     draw_frontier,
     draw_vacuous,
+    highest_shown,
     log_axis,
-    missing_note,
-    missing_reasons,
-    note_under,
-    sample_note,
     vacuous_handle,
-    view_to_vacuous,
+    view_up_to,
 )
 from certifuse.reporting.sublora_modes import NULLS, REFERENCES, is_allocation, mode_label, mode_looks
+from certifuse.reporting.sublora_notes import cut_note, missing_note, missing_reasons, note_under, sample_note
 from certifuse.settings.figures import FigureSettings
 
 BITS, RISK = "code_bits", "risk_bpd"
@@ -47,15 +44,18 @@ def sublora_frontier(frames: SubloraFrames, step: FigureStep) -> Figure:
     references = of_modes(models, REFERENCES.__contains__)
     ngrams = frames.metrics[(frames.metrics["model"] == NGRAM) & (frames.metrics["mode"] != "uniform")]
     shown = pd.concat([swept, references, ngrams])
+    highest = highest_shown(swept)
     figure, panels = new_panels(step.style, [1.0] * len(PANELS), [HEIGHT])
     for axes, (column, title) in zip(panels[0], PANELS.items(), strict=True):
         log_axis(axes, list(shown[BITS]), 1.4)
         _draw_models(axes, swept, references, column, step.style)
-        _draw_ngrams(axes, ngrams, column, step.style)
+        _draw_ngrams(axes, ngrams[ngrams[column] <= highest], column, step.style)
         axes.set(xlabel=BITS_LABEL, title=title, ylabel=BOUND_LABEL)
-        if column != RISK:
-            bounds = [value for name in (HEADLINE, PUBLISHED) for value in shown[name]]
-            view_to_vacuous(axes, bounds, draw_vacuous(axes, shown, step.style))
+        if column == RISK:
+            _write_budgets(axes, swept)
+        else:
+            draw_vacuous(axes, shown, step.style)
+            view_up_to(axes, [value for name in (HEADLINE, PUBLISHED) for value in shown[name]], highest)
     risk = panels[0, 0]
     risk.set(ylim=view_of(shown[RISK], 0.1), ylabel=RISK_LABEL)
     draw_frontier(risk, unbeaten(swept, BITS, RISK), BITS, RISK, step.style)
@@ -78,9 +78,17 @@ def _draw_models(axes: Axes, swept: pd.DataFrame, references: pd.DataFrame, colu
         axes.plot([best.row[BITS]], [best.row[column]], color=style.baseline_colour, **RING)
 
 
+def _write_budgets(axes: Axes, swept: pd.DataFrame) -> None:
+    """d above the highest of its models with the fewest levels, so that budgets are told apart without colour."""
+    for d, rows in swept.groupby("d"):
+        first = rows[rows["levels"] == rows["levels"].min()]
+        place = (float(first[BITS].mean()), float(first[RISK].max()))
+        axes.annotate(f"{d:,}", place, (0, 3), textcoords="offset points", ha="center", va="bottom", size="x-small")
+
+
 def _draw_ngrams(axes: Axes, ngrams: pd.DataFrame, column: str, style: FigureSettings) -> None:
-    """Coded tables as stars with their names; one that is vacuous is left to the note."""
-    for row in ngrams[ngrams[column] <= ngrams["vacuous_bpd"]].to_dict("records"):
+    """Coded tables as stars with their names."""
+    for row in ngrams.to_dict("records"):
         axes.plot([row[BITS]], [row[column]], color=style.baseline_colour, **NGRAM_MARK)
         offset: dict[str, Any] = {"textcoords": "offset points", "ha": "center", "va": "top", "size": "x-small"}
         offset |= {"bbox": {"fc": "white", "ec": "none", "pad": 0.2, "alpha": 0.8}, "zorder": 3.5}
@@ -117,7 +125,7 @@ def _handles(
 
 def _notes(frames: SubloraFrames, shown: pd.DataFrame, swept: pd.DataFrame) -> list[str]:
     best = best_certificate(swept)
-    notes = [sample_note(shown), "Every point is one certificate."]
+    notes = [sample_note(shown), "Every point is one certificate; numbers in the first panel: d."]
     if best is not None:
         row = best.row
         notes.append(
@@ -127,4 +135,4 @@ def _notes(frames: SubloraFrames, shown: pd.DataFrame, swept: pd.DataFrame) -> l
         )
     nulls = len(of_modes(of_models(frames.metrics), NULLS.__contains__))
     notes += [f"{nulls} certificates of gates that were not learned are left out."] if nulls else []
-    return [*notes, *cut_note(shown), *missing_note(frames)]
+    return [*notes, *cut_note(shown, highest_shown(swept)), *missing_note(frames)]

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from certifuse.reporting.style import FigureStep, new_panels
 from certifuse.reporting.sublora_frames import HEAD, SUBLORA, SubloraFrames, at_budget
-from certifuse.reporting.sublora_layout import note_under, nothing_at, reason_of
 from certifuse.reporting.sublora_modes import LEARNED
+from certifuse.reporting.sublora_notes import note_under, nothing_at, reason_of
 from certifuse.reporting.sublora_questions import learned_gates
 
 COLOURS = "cividis"

@@ -14,8 +14,9 @@ from certifuse.reporting.style import FigureStep, legend_above, new_panels, seed
 from certifuse.reporting.sublora_choice import HEADLINE, compared_rows
 from certifuse.reporting.sublora_contrasts import OF_NULLS, Contrast, contrasts
 from certifuse.reporting.sublora_frames import SubloraFrames, budgets_of, modes_at, study_modes
-from certifuse.reporting.sublora_layout import (
-    half_width,
+from certifuse.reporting.sublora_layout import half_width
+from certifuse.reporting.sublora_modes import LEARNED, NULLS, ModeLook, mode_looks
+from certifuse.reporting.sublora_notes import (
     levels_note,
     missing_note,
     missing_reasons,
@@ -23,7 +24,6 @@ from certifuse.reporting.sublora_layout import (
     sample_note,
     seeds_note,
 )
-from certifuse.reporting.sublora_modes import LEARNED, NULLS, ModeLook, mode_looks
 from certifuse.reporting.sublora_text import p_phrase, signed
 
 ROWS = {"validation_bpd": "held-out loss (bits per token)", HEADLINE: "our bound (bits per token)"}

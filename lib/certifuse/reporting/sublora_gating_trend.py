@@ -10,8 +10,8 @@ from matplotlib.lines import Line2D
 from certifuse.reporting.certificate_layout import looks_in_order, nothing_to_draw
 from certifuse.reporting.style import FigureStep, Look, legend_above, new_panels, seed_points, view_of
 from certifuse.reporting.sublora_frames import HEAD, SubloraFrames
-from certifuse.reporting.sublora_layout import missing_reasons, note_under
 from certifuse.reporting.sublora_modes import EQUAL_SHARE, LEARNED
+from certifuse.reporting.sublora_notes import missing_reasons, note_under
 from certifuse.reporting.sublora_questions import Answer, depth_answers
 
 WIDTHS, HEIGHT = (1.7, 0.4), 1.15

@@ -1,22 +1,18 @@
-"""What the figures of the SubLoRA study share: points with their means and intervals, the vacuous line, and notes."""
+"""What the figures of the SubLoRA study share: points with their means and intervals, the vacuous line, axes."""
 
 import math
-import textwrap
 from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from certifuse.reporting.certificate_layout import nothing_to_draw
 from certifuse.reporting.runs import estimate
-from certifuse.reporting.style import NICE_STEPS, FigureStep, note_below, seed_points, view_of
-from certifuse.reporting.sublora_choice import HEADLINE, PUBLISHED, compared_levels
-from certifuse.reporting.sublora_frames import SUBLORA, SubloraFrames, at_budget, grid, of_models
-from certifuse.reporting.sublora_modes import ModeLook, mode_label, modes_in_order
+from certifuse.reporting.style import NICE_STEPS, seed_points, view_of
+from certifuse.reporting.sublora_choice import HEADLINE, PUBLISHED
+from certifuse.reporting.sublora_modes import ModeLook
 from certifuse.settings.figures import FigureSettings
 
 KL_LABEL = "complexity KL = K ln 2 (nats)"
@@ -33,11 +29,8 @@ LOG_STEPS = ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 7))
 NARROW = 1.5
 """Ratio of the largest to the smallest value below which no logarithm is needed."""
 
-DIGITS_WIDER = 0.93
-"""Share of a figure's width that is given to a note, because notes here are full of digits, which are wide."""
-
-MOST_REASONS = 2
-REASON_CHARACTERS = 70
+MOST_VACUOUS = 1.5
+"""Bounds of allocations above so many times log2 V are not drawn: they would squeeze the others."""
 
 
 def half_width(values: pd.Series, confidence: float) -> float:
@@ -54,16 +47,23 @@ def draw_seeds_and_mean(axes: Axes, rows: pd.DataFrame, x: str, y: str, look: Mo
 
 
 def draw_vacuous(axes: Axes, metrics: pd.DataFrame, style: FigureSettings, vertical: bool = False) -> float:
-    """The line of a uniform guess, log2 V; its place."""
-    place = float(metrics["vacuous_bpd"].max())
-    line = axes.axvline if vertical else axes.axhline
-    line(place, color=style.baseline_colour, **VACUOUS)
+    """The line of a uniform guess, log2 V, with what lies beyond it in grey; its place."""
+    place, colour = float(metrics["vacuous_bpd"].max()), style.baseline_colour
+    line, span = (axes.axvline, axes.axvspan) if vertical else (axes.axhline, axes.axhspan)
+    line(place, color=colour, **VACUOUS)
+    span(place, 2 * MOST_VACUOUS * place, color=colour, alpha=0.08, lw=0, zorder=0)
     return place
 
 
-def view_to_vacuous(axes: Axes, values: Sequence[float], vacuous: float) -> None:
-    """Limits of y around the values that are not vacuous, and the vacuous line at the top."""
-    axes.set_ylim(view_of([*(value for value in values if value < vacuous), vacuous], 0.06, highest=vacuous))
+def highest_shown(allocated: pd.DataFrame) -> float:
+    """Where panels of bounds end: at the highest bound of an allocation, but for hopeless ones, or the vacuous line."""
+    bounds, vacuous = allocated[[HEADLINE, PUBLISHED]].to_numpy().ravel(), float(allocated["vacuous_bpd"].max())
+    return float(max([vacuous, *bounds[bounds <= MOST_VACUOUS * vacuous]]))
+
+
+def view_up_to(axes: Axes, values: Sequence[float], highest: float) -> None:
+    """Limits of y around the values up to `highest`."""
+    axes.set_ylim(view_of([*(value for value in values if value <= highest), highest], 0.06))
 
 
 def vacuous_handle(metrics: pd.DataFrame, style: FigureSettings) -> Line2D:
@@ -109,91 +109,3 @@ def complexity_axis(axes: Axes, values: Sequence[float]) -> None:
 
 def _number(value: float, _: Any = None) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
-
-
-def note_under(figure: Figure, sentences: Sequence[str], style: FigureSettings) -> None:
-    """`note_below` with lines short enough for digits."""
-    width = figure.get_figwidth()
-    figure.set_figwidth(DIGITS_WIDER * width)
-    note_below(figure, sentences, style)
-    figure.set_figwidth(width)
-
-
-# ---- what is not there ---------------------------------------------------------------------------
-
-
-def nothing_at(frames: SubloraFrames, step: FigureStep, d: int, what: str) -> Figure:
-    """A figure that says why this budget has nothing to show."""
-    return nothing_to_draw(step, "; ".join([f"no {what} at d = {d:,}", *missing_reasons(_missing(frames, d))]))
-
-
-def missing_note(frames: SubloraFrames, d: int | None = None) -> list[str]:
-    """How many certificates (of a budget) are missing and why; no sentence where all are there."""
-    missing = _missing(frames, d)
-    if missing.empty:
-        return []
-    asked = grid(frames)
-    everything = len(asked if d is None else at_budget(of_models(asked), d))
-    reasons = "; ".join(missing_reasons(missing))
-    return [f"{len(missing)} of {everything} certificates are missing ({reasons}); means are over the seeds there are."]
-
-
-def missing_reasons(missing: pd.DataFrame, most: int = MOST_REASONS) -> list[str]:
-    """The most frequent reasons, each with the modes that it befell."""
-    said = []
-    counts = missing["reason"].value_counts()
-    for reason in counts.index[:most]:
-        modes = modes_in_order(missing.loc[missing["reason"] == reason, "mode"])
-        said.append(f"{', '.join(map(mode_label, modes))}: {textwrap.shorten(reason, REASON_CHARACTERS)}")
-    return said + ([f"{len(counts) - most} other reasons"] if len(counts) > most else [])
-
-
-def reason_of(frames: SubloraFrames, d: int, mode: str) -> str:
-    """Why a mode has no certificate at a budget."""
-    missing = _missing(frames, d)
-    reasons = missing.loc[missing["mode"] == mode, "reason"]
-    return "not in the grid" if reasons.empty else f"missing: {textwrap.shorten(reasons.iloc[0], REASON_CHARACTERS)}"
-
-
-def _missing(frames: SubloraFrames, d: int | None) -> pd.DataFrame:
-    missing = frames.missing
-    return missing if d is None else at_budget(missing[missing["model"] == SUBLORA], d)
-
-
-# ---- notes ---------------------------------------------------------------------------------------
-
-
-def sample_note(metrics: pd.DataFrame) -> str:
-    """How many documents there are, how many were drawn, and with what confidence a bound holds."""
-    parts = [f"m = {_counts(metrics['documents'])} documents", f"n = {_counts(metrics['subsample'])} drawn"]
-    deltas = " or ".join(f"{delta:g}" for delta in sorted(metrics["delta"].unique()))
-    return f"{', '.join(parts)}, V = {_counts(metrics['vocabulary'])}, δ = {deltas} for each certificate by itself."
-
-
-def cut_note(rows: pd.DataFrame) -> list[str]:
-    """How many bounds lie above the vacuous line, where panels end; no sentence where none does."""
-    vacuous = rows[[HEADLINE, PUBLISHED]].gt(rows["vacuous_bpd"], axis=0)
-    above, modes = int(vacuous.sum().sum()), modes_in_order(rows.loc[vacuous.any(axis=1), "mode"])
-    return [f"{above} vacuous bounds are not drawn ({', '.join(map(mode_label, modes))})."] if above else []
-
-
-def seeds_note(metrics: pd.DataFrame) -> list[str]:
-    """That a mean of bounds certifies nothing; no sentence where there is one seed."""
-    if metrics["seed"].nunique() < 2:
-        return []
-    return ["A mean over seeds certifies nothing: a certificate is of one model."]
-
-
-def levels_note(frames: SubloraFrames, budgets: Sequence[int]) -> list[str]:
-    """At which number of levels modes are compared, and by what rule."""
-    levels = {d: compared_levels(frames.metrics, d) for d in budgets}
-    known = {d: number for d, number in levels.items() if number is not None}
-    if frames.metrics.loc[frames.metrics["model"] == SUBLORA, "levels"].nunique() < 2:
-        return [f"L = {number} levels." for number in sorted(set(known.values()))]
-    where = ", ".join(f"L = {number} at d = {d:,}" for d, number in known.items())
-    where = where if len(set(known.values())) > 1 else ", ".join(f"L = {number}" for number in set(known.values()))
-    return [f"{where}: the number of levels with the lowest mean of our bound over all allocations."] if known else []
-
-
-def _counts(numbers: pd.Series) -> str:
-    return " or ".join(f"{number:,}" for number in sorted(numbers.unique()))

@@ -17,12 +17,9 @@ from certifuse.reporting.sublora_layout import (
     draw_frontier,
     draw_seeds_and_mean,
     linear_axis,
-    missing_note,
-    note_under,
-    nothing_at,
-    sample_note,
 )
 from certifuse.reporting.sublora_modes import ModeLook, mode_handles, mode_looks, modes_in_order
+from certifuse.reporting.sublora_notes import missing_note, note_under, nothing_at, sample_note
 
 X, Y = "kl_nats", "risk_bpd"
 HEIGHT = 1.15

@@ -23,11 +23,7 @@ LEDGER = (
     *(("budget d", "r"), ("mode", "l"), ("seed", "r"), ("L", "r")),
     *(("charge", "l"), ("bits", "r"), ("share (%)", "r")),
 )
-TERMS_COLUMNS = (
-    *(("budget d", "r"), ("mode", "l"), ("L", "r"), ("seeds", "r")),
-    *((term, "r") for term in TERMS),
-    ("bound shrank by", "r"),
-)
+TERMS_COLUMNS = (("budget d", "r"), ("mode", "l"), ("L", "r"), ("seeds", "r"))
 CONTRASTS = (
     *(("budget d", "r"), ("L", "r"), ("mode", "l"), ("minus", "l"), ("seeds", "r")),
     *(("difference", "r"), ("interval", "r"), ("p", "r"), ("p (Holm)", "r")),
@@ -71,21 +67,28 @@ def ledger_tex(rows: Sequence[Row], study: str) -> str:
 
 def terms_tex(rows: Sequence[Row], study: str) -> str:
     """One line per configuration: every term by the published inequality and by ours."""
+    names = sorted({name.replace("_", " ") for row in rows for name in row["inequality"].split()})
     caption = (
         f"Study {study}. The terms of the published bound and of ours on the same bitstreams, bits per token, means "
-        "over seeds: published / ours. Both choose their own smoothing. Ours pays for its choice among inequalities."
+        f"over seeds: published / ours ({', '.join(names)}). Each has the smoothing at which it is smallest."
     )
+    shown = [term for term in TERMS if any(row["term"] == term and round(_largest(row), 3) for row in rows)]
     lines: list[TableRow] = []
     last: Any = None
     for key, members in groupby(rows, key=lambda row: (row["budget"], row["mode"], row["levels"])):
         by_term = {row["term"]: row for row in members}
-        pairs = [f"{by_term[term]['published_bpd']:.3f} / {by_term[term]['ours_bpd']:.3f}" for term in TERMS]
+        pairs = [f"{by_term[term]['published_bpd']:.3f} / {by_term[term]['ours_bpd']:.3f}" for term in shown]
         bound = by_term["bound"]
         cells = (_budget(bound), _mode(bound), _whole(bound["levels"]), str(bound["seeds"]), *pairs)
         shrank = f"{signed(-bound['shrank_bpd'])} ({signed(-bound['shrank_percent'], 1)}%)"
         lines.append(TableRow((*cells, shrank), space_above=bool(lines) and key[0] != last))
         last = key[0]
-    return longtable("sublora_terms", caption, TERMS_COLUMNS, lines)
+    columns = (*TERMS_COLUMNS, *((term, "r") for term in shown), ("bound shrank by", "r"))
+    return longtable("sublora_terms", caption, columns, lines)
+
+
+def _largest(row: Row) -> float:
+    return float(max(abs(row["published_bpd"]), abs(row["ours_bpd"])))
 
 
 def contrasts_tex(rows: Sequence[Row], study: str, confidence: float) -> str:

@@ -214,7 +214,7 @@ def test_the_frontier_shows_every_certificate_and_names_the_tables(frames, drawn
     swept = models[~models["mode"].str.contains("learned_|only")]
     for axes, column in ((risk, "risk_bpd"), (ours, "bound_best_bpd"), (published, "bound_published_bpd")):
         assert points(axes, ms=3.8) == pytest.approx(sorted(swept[column]))
-    assert [text.get_text() for text in risk.texts] == ["unigram", "bigram"]
+    assert [text.get_text() for text in risk.texts] == ["unigram", "bigram", "1,000", "2,000"]
     assert [text.get_text() for text in ours.texts] == ["unigram"]  # the bigram table's bound is vacuous
     steps = next(line for line in risk.lines if line.get_drawstyle() == "steps-post")
     assert list(np.diff(steps.get_ydata()) <= 0) == [True] * (len(steps.get_ydata()) - 1)
@@ -244,3 +244,11 @@ def test_a_study_without_nulls_says_so(frames, drawn):
     missing = frames.missing[~frames.missing["mode"].str.startswith("learned_")]
     bare = SubloraFrames(metrics=frames.metrics[keep], gates=frames.gates, missing=missing)
     assert "no null of learned gates in the grid" in said(drawn("gating_nulls", bare))
+
+
+def test_bounds_above_the_vacuous_line_are_shown_up_to_a_limit(tiny, drawn):
+    wild = tiny.metrics.assign(bound_published_bpd=[8.5, 40.0])
+    frames = SubloraFrames(metrics=wild, gates=tiny.gates, missing=tiny.missing)
+    bound = drawn("compression_comparison", frames, 256).axes[1]
+    assert 8.5 < bound.get_ylim()[1] < 12
+    assert "Not drawn: 1 of the bounds, above 8.5 (learned)." in said(bound.figure)

@@ -125,7 +125,14 @@ def test_the_terms_add_up_to_both_bounds(frames, terms):
     )
     assert {row["seeds"] for row in of.values()} == {2}
     line = row_line(terms_tex(rows, "digits"), "1,000 & learned & 3 & 2")
-    assert f"{of['bound']['published_bpd']:.3f} / {of['bound']['ours_bpd']:.3f}" in line
+    assert f"0.000 / 0.004 & {of['bound']['published_bpd']:.3f} / {of['bound']['ours_bpd']:.3f}" in line
+
+
+def test_an_inequality_that_was_named_beforehand_has_no_column_for_its_choice(frames, terms):
+    named = frames.metrics.assign(bound_best_bpd=frames.metrics["bound_best_bpd"] - 0.004)
+    text = terms_tex(terms_rows(named, terms), "digits")
+    assert "choice of inequality" not in text
+    assert "published / ours (bernstein)" in text
 
 
 def test_terms_are_of_the_inequality_that_was_chosen(frames, terms):
