@@ -113,7 +113,5 @@ def gaps_note(certificates: pd.DataFrame, panels: Sequence[Panel]) -> list[str]:
     trained = certificates[certificates["kind"] == SUBSPACE]
     everything = len(trained[["d", "levels"]].drop_duplicates()) * trained["seed"].nunique() * len(panels)
     missing = everything - sum(len(panel.rows(certificates, SUBSPACE)) for panel in panels)
-    note = (
-        f"{missing} of {everything} (d, L, seed) have no certificate: not asked for, or missing (missing_certificates.csv)."
-    )
-    return [note] if missing else []
+    why = "not asked for, or see missing_certificates.csv"
+    return [f"{missing} of {everything} (d, L, seed) have no certificate: {why}."] if missing else []
