@@ -27,9 +27,9 @@ def test_every_result_is_that_of_a_local_run_to_the_bit(on_slurm: Any, local: An
 
 
 def test_nothing_was_taken_up_where_nothing_was_cut_off(on_slurm: Any) -> None:
-    manifests = sorted(on_slurm.root.glob("results/**/*manifest.json"))
-    assert len(manifests) == 4
-    assert all(json.loads(path.read_text())["resumed_after_epochs"] == [] for path in manifests)
+    manifests = [json.loads(path.read_text()) for path in on_slurm.root.glob("results/**/*manifest.json")]
+    resumed = [manifest["resumed_after_epochs"] for manifest in manifests if "resumed_after_epochs" in manifest]
+    assert resumed == [[]] * 4
 
 
 def test_what_needs_a_gpu_was_submitted_once_and_the_rest_ran_here(records: Any, on_slurm: Any) -> None:

@@ -90,7 +90,7 @@ def test_projects_are_those_of_the_guides(tmp_path, monkeypatch, wandb):
         "improved_wide_resnet": "MCN_ImprovedWideResNet_Fusion",
         "resnext": "MCN_ResNeXt_Fusion",
     }
-    assert set(WANDB_PROJECTS) == set(ARCHITECTURE_SETTINGS)
+    assert set(WANDB_PROJECTS) == {*ARCHITECTURE_SETTINGS, "sublora"}
 
 
 def test_tensorboard_gets_one_scalar_per_number(tmp_path, monkeypatch, tensorboard):
