@@ -25,6 +25,11 @@ what is allowed and the nearest spelling.
 
 An `.npz` file has the arrays `train_images` (N, H, W, C) uint8, `train_labels` (N,) integers, `test_images` and
 `test_labels`.
+
+One more block in `sublora.grid` is a sweep or a control: `{budgets: [250, 500, 4000], modes: [uniform], seeds: [42]}`
+moves along the frontier, further `levels` across it; `learned_random`, `learned_permuted` and `learned_refixed` are
+what learned splits have to beat, `proportional` what a fixed share has to; `lora_only` and `subspace_only` leave one
+half of SubLoRA out. Cells may be added at any time: only those are run.
 """
 
 

@@ -180,7 +180,7 @@ def test_validation_is_of_the_quantised_model(make, corpus):
     trainee = with_w(make(levels=3))
     found = trainee.validate()["validation_bpd"]
     numbers = trainee.network.w.detach().numpy()
-    trainee.network.w.data.copy_(torch.from_numpy(quantise(numbers, fit_codebook(numbers, 3, "uniform"))))
+    trainee.network.w.data.copy_(torch.from_numpy(quantise(numbers, fit_codebook(numbers, 3, TRAINING.codebook))))
     trainee.network.quantise = None
     network = trainee.network.network_at(trainee.network.w)
     bits = []
@@ -215,7 +215,7 @@ def test_the_codebook_is_fitted_at_its_steps_and_for_validation(make, monkeypatc
     trainee.validate()
     counts.append(len(seen))
     assert counts == [3, 5, 6]  # steps 0, 2, 4; steps 5 (a new stretch) and 6; the validation
-    assert set(seen) == {(3, "uniform")}
+    assert set(seen) == {(3, TRAINING.codebook)}
 
 
 # ---- state, failures -------------------------------------------------------------------------------

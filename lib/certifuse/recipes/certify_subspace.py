@@ -31,9 +31,10 @@ from certifuse.subspace.reparametrisation import SubspaceNetwork, trainable_size
 from certifuse.training import runtime as runtimes
 from certifuse.training.epoch import EpochTrainer, on_device
 from certifuse.training.joint import dual_path_objective
-from certifuse.training.loop import LoopSettings, train
+from certifuse.training.loop import LoopSettings, Outcome, train
 from certifuse.training.quantised import as_numbers
 from certifuse.training.record import StepFiles, run_record
+from certifuse.training.resume import ResumeStore
 from certifuse.training.subspace import SubspaceTrainee, subspace_group
 from certifuse.training.telemetry import Telemetry
 
@@ -56,7 +57,7 @@ def certify_subspace(
     Each certificate is a directory `levels_{L}` below that of `files.output`.
     """
     evidence.check_independence()
-    trained, record = train_in_subspace(settings, cell, dim, files)
+    trained, record, stores = train_in_subspace(settings, cell, dim, files)
     training = settings.training
     specification = module_specification(settings.fusion, cell.fusion, files)
     prior = prior_network(files.experts, specification, cell.seed, anchored=True, parameters=training.parameters)
@@ -71,6 +72,8 @@ def certify_subspace(
         directory = files.output / f"levels_{levels}"
         write_coded_certificate(directory, "subspace", identity, bitstream, judge, settings, evidence)
     write_json(files.manifest, record | cell.identity() | {"d": dim})
+    for store in stores:
+        store.remove()
 
 
 def module_specification(fusion: FusionTraining, rule: str, files: StepFiles) -> dict[str, Any]:
@@ -81,8 +84,11 @@ def module_specification(fusion: FusionTraining, rule: str, files: StepFiles) ->
 
 def train_in_subspace(
     settings: CertifyStep, cell: CertifiedCell, dim: int, files: StepFiles
-) -> tuple[dict[int, Tensor], dict[str, Any]]:
-    """w by number of levels, each trained on as quantised from the common w of full precision; and the manifest."""
+) -> tuple[dict[int, Tensor], dict[str, Any], list[ResumeStore]]:
+    """w by number of levels, each trained on as quantised from the common w of full precision; manifest, and states.
+
+    The states are kept to the end of the step: a step that is killed goes on after the last stage that was finished.
+    """
     training = settings.training
     runtime = replace(runtimes.start(settings.execution), compile=False)
     images, splits = load_image_set(files.images), load_splits(files.splits)
@@ -94,7 +100,8 @@ def train_in_subspace(
     subspace = SubspaceNetwork(network, projector)
     data = on_device(images, splits, runtime)
     objective = dual_path_objective(float(cell.lam), settings.fusion)
-    outcomes = {}
+    outcomes: dict[str, Outcome] = {}
+    stores: list[ResumeStore] = []
 
     def run(levels: int | None, epochs: int) -> Tensor:
         stage = "full_precision" if levels is None else f"levels_{levels}"
@@ -112,10 +119,9 @@ def train_in_subspace(
         trainee = SubspaceTrainee(subspace, trainer, splits.validation.to(runtime.device), training, levels)
         identity = [*map(str, cell.identity().values()), f"d{dim}", stage]
         log = files.log.with_name(f"{stage}.csv")
-        plan = LoopSettings(epochs, None, files.save_interval_s, log, "-".join(identity))
-        store = replace(files, resume=files.resume / stage).store(settings, *identity)
-        outcomes[stage] = train(trainee, plan, store, Telemetry(files.telemetry, cell.architecture, plan.name))
-        store.remove()
+        plan = LoopSettings(epochs, None, files.save_interval_s, log, "-".join(identity), store_finished=True)
+        stores.append(replace(files, resume=files.resume / stage).store(settings, *identity))
+        outcomes[stage] = train(trainee, plan, stores[-1], Telemetry(files.telemetry, cell.architecture, plan.name))
         subspace.quantise = None
         return outcomes[stage].best_weights["w"]
 
@@ -126,4 +132,4 @@ def train_in_subspace(
         trained[levels] = run(levels, training.quantised_epochs)
     record = run_record(settings, files, runtime, subspace, outcomes["full_precision"])
     wall_s = sum(row["seconds"] for outcome in outcomes.values() for row in outcome.rows)
-    return trained, record | {"training_wall_s": wall_s}
+    return trained, record | {"training_wall_s": wall_s}, stores

@@ -107,10 +107,11 @@ class SubloraTraining(Settings):
     quantised_steps: Count = Field(default=1000, description="Further steps with w quantised, per number of levels.")
     quantised_lr: Positive = Field(default=1e-3, description="Base rate of w while it is quantised (cosine to zero).")
     codebook: Literal["free", "symmetric", "uniform"] = Field(
-        default="uniform",
-        description="Free centroids (k-means), +-c in pairs, or equal steps around zero, which cost the fewest bits.",
+        default="symmetric",
+        description="Free centroids (k-means), +-c in pairs, or equal steps around zero. The steps have 7 bits, so few "
+        "that a fit can jump by a quarter while w is trained on as quantised; the others follow w closely.",
     )
-    codebook_every: Count = Field(default=25, description="Steps between fits of the codebook to w.")
+    codebook_every: Count = Field(default=1, description="Steps between fits of the codebook to w.")
 
     @model_validator(mode="after")
     def _whole_shares(self) -> Self:
