@@ -16,13 +16,18 @@ def main() -> None:
     arguments = parser.parse_args()
 
     def step() -> None:
+        from certifuse.manifests import SHARED_NAME, StepRecord
         from certifuse.recipes.draw_certificate_figure import draw_certificate_figure
         from certifuse.reporting.certificate_frames import read_certificate_frames
         from certifuse.reporting.style import FigureStep
 
-        frames = read_certificate_frames(certificates=arguments.certificates, ledgers=arguments.ledgers)
         settings = FigureStep.from_json(arguments.settings)
+        read = {"certificates": arguments.certificates, "ledgers": arguments.ledgers}
+        record = StepRecord("draw_certificate_figure", settings, read.values())
+        frames = read_certificate_frames(**read)
         draw_certificate_figure(settings, arguments.figure, frames, arguments.png, arguments.pdf)
+        manifest = arguments.png.with_name(SHARED_NAME.format(job=arguments.figure))
+        record.write(manifest, [arguments.png, arguments.pdf], {"figure": arguments.figure})
 
     run_step(step)
 

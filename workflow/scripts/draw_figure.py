@@ -17,18 +17,17 @@ def main() -> None:
     arguments = parser.parse_args()
 
     def step() -> None:
+        from certifuse.manifests import SHARED_NAME, StepRecord
         from certifuse.recipes.draw_figure import draw_figure
         from certifuse.reporting.frames import read_frames
         from certifuse.reporting.style import FigureStep
 
-        frames = read_frames(
-            summary=arguments.summary,
-            logs=arguments.logs,
-            calibration=arguments.calibration,
-            comparison=arguments.comparison,
-            missing=arguments.missing,
-        )
-        draw_figure(FigureStep.from_json(arguments.settings), arguments.figure, frames, arguments.png, arguments.pdf)
+        settings = FigureStep.from_json(arguments.settings)
+        read = {name: getattr(arguments, name) for name in ("summary", "logs", "calibration", "comparison", "missing")}
+        record = StepRecord("draw_figure", settings, read.values())
+        draw_figure(settings, arguments.figure, read_frames(**read), arguments.png, arguments.pdf)
+        manifest = arguments.png.with_name(SHARED_NAME.format(job=arguments.figure))
+        record.write(manifest, [arguments.png, arguments.pdf], {"figure": arguments.figure})
 
     run_step(step)
 

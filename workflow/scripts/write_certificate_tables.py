@@ -14,12 +14,16 @@ def main() -> None:
     arguments = parser.parse_args()
 
     def step() -> None:
+        from certifuse.manifests import SHARED_NAME, StepRecord
         from certifuse.recipes.write_certificate_tables import write_certificate_tables
         from certifuse.recipes.write_tables import TablesStep
         from certifuse.reporting.certificate_frames import read_certificate_frames
 
-        frames = read_certificate_frames(certificates=arguments.certificates, ledgers=arguments.ledgers)
-        write_certificate_tables(TablesStep.from_json(arguments.settings), frames, arguments.output_dir)
+        settings = TablesStep.from_json(arguments.settings)
+        read = {"certificates": arguments.certificates, "ledgers": arguments.ledgers}
+        record = StepRecord("write_certificate_tables", settings, read.values())
+        written = write_certificate_tables(settings, read_certificate_frames(**read), arguments.output_dir)
+        record.write(arguments.output_dir / SHARED_NAME.format(job="write_certificate_tables"), written)
 
     run_step(step)
 

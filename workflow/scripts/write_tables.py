@@ -14,16 +14,20 @@ def main() -> None:
     arguments = parser.parse_args()
 
     def step() -> None:
+        from certifuse.manifests import SHARED_NAME, StepRecord
         from certifuse.recipes.write_tables import TablesStep, write_tables
         from certifuse.reporting.frames import COMPARISON, MISSING, SUMMARY, read_frame
 
-        write_tables(
-            TablesStep.from_json(arguments.settings),
+        settings = TablesStep.from_json(arguments.settings)
+        record = StepRecord("write_tables", settings, [arguments.summary, arguments.comparison, arguments.missing])
+        written = write_tables(
+            settings,
             read_frame(arguments.summary, SUMMARY),
             read_frame(arguments.comparison, COMPARISON),
             read_frame(arguments.missing, MISSING),
             arguments.output_dir,
         )
+        record.write(arguments.output_dir / SHARED_NAME.format(job="write_tables"), written)
 
     run_step(step)
 

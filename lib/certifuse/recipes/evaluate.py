@@ -21,7 +21,7 @@ from certifuse.data.image_set import ImageSet
 from certifuse.data.splits import Splits
 from certifuse.evaluation import calibration, combination, diversity, scores
 from certifuse.manifests import StepRecord
-from certifuse.provenance import write_atomically, write_json
+from certifuse.provenance import write_atomically
 from certifuse.rows import write_rows
 from certifuse.settings.base import Settings
 from certifuse.settings.evaluation import EvaluationSettings
@@ -159,9 +159,8 @@ class ScoreSheet:
         tensors = {name: tensor.contiguous() for name, tensor in self.predictions.items()}
         tensors["labels"] = self.labels.test.to(torch.int16)
         write_atomically(directory / "predictions.safetensors", lambda temporary: save_file(tensors, temporary))
-        write_json(directory / "runtime.json", runtime.record())
         if record is not None:
-            written = [directory / name for name in (*tables, "predictions.safetensors", "runtime.json")]
+            written = [directory / name for name in (*tables, "predictions.safetensors")]
             manifest, peak = directory / layout.MANIFEST_FILE, peak_memory_bytes(runtime)
             record.write(manifest, written, self.identity, runtime.record(), peak)
 

@@ -7,6 +7,7 @@ from typing import Any
 from certifuse import layout
 from certifuse.bounds.certificate import CERTIFICATE_FILE, Certificate, Claim, Untouched, read_certificate
 from certifuse.bounds.inequalities import SOURCES
+from certifuse.manifests import SHARED_NAME, StepRecord
 from certifuse.rows import write_rows
 from certifuse.settings.base import Settings
 
@@ -55,6 +56,8 @@ def _names(cell: Iterable[Any]) -> dict[str, Any]:
 
 def gather_certificates(settings: GatherCertificatesStep, results: Path) -> None:
     """Write the gathered tables below `results`."""
+    files = [results / directory / CERTIFICATE_FILE for directory in settings.directories()]
+    record = StepRecord("gather_certificates", settings, [file for file in files if file.is_file()])
     certificates, missing = [], []
     for directory, names in settings.directories().items():
         if (results / directory / CERTIFICATE_FILE).is_file():
@@ -72,6 +75,8 @@ def gather_certificates(settings: GatherCertificatesStep, results: Path) -> None
     write_rows(results / layout.CERTIFICATES, rows, COLUMNS)
     write_rows(results / layout.LEDGERS, ledgers, (*IDENTITY, "charge", "bits"))
     write_rows(results / layout.MISSING_CERTIFICATES, missing, (*IDENTITY, "reason"))
+    written = [results / table for table in (layout.CERTIFICATES, layout.LEDGERS, layout.MISSING_CERTIFICATES)]
+    record.write(written[0].with_name(SHARED_NAME.format(job="gather_certificates")), written)
 
 
 def _identity(certificate: Certificate) -> dict[str, Any]:

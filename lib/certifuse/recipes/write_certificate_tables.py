@@ -10,8 +10,11 @@ from certifuse.reporting.latex import document
 from certifuse.rows import write_rows
 
 
-def write_certificate_tables(settings: TablesStep, frames: CertificateFrames, directory: Path) -> None:
-    """Write certificates and ledger (.csv and .tex), `crossings.csv`, and `certificate_tables.tex`, to compile."""
+def write_certificate_tables(settings: TablesStep, frames: CertificateFrames, directory: Path) -> list[Path]:
+    """Write certificates and ledger (.csv and .tex), `crossings.csv`, and `certificate_tables.tex`, to compile.
+
+    Returns the paths.
+    """
     rows = {
         "certificates": certificate_tables.certificate_rows(frames.certificates),
         "certificate_ledger": certificate_tables.ledger_rows(frames.certificates, frames.ledgers),
@@ -26,3 +29,5 @@ def write_certificate_tables(settings: TablesStep, frames: CertificateFrames, di
     for name, text in texts.items():
         write_text(directory / f"{name}.tex", text)
     write_text(directory / "certificate_tables.tex", document(list(texts)))
+    names = [*(f"{name}.csv" for name in rows), *(f"{name}.tex" for name in (*texts, "certificate_tables"))]
+    return [directory / name for name in names]

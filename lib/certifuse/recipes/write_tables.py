@@ -22,8 +22,8 @@ class TablesStep(Settings):
 
 def write_tables(
     settings: TablesStep, summary: pd.DataFrame, comparison: pd.DataFrame, missing: pd.DataFrame, directory: Path
-) -> None:
-    """Write results, baselines and comparison (.csv and .tex) and `tables.tex`, which includes them."""
+) -> list[Path]:
+    """Write results, baselines and comparison (.csv and .tex) and `tables.tex`, which includes them. Returns the paths."""
     statistics, n_test = settings.statistics, count_test_images(comparison)
     results = tables.results_rows(summary, missing, statistics.confidence, n_test)
     baselines = tables.baseline_rows(summary, missing, statistics.confidence, n_test)
@@ -36,3 +36,7 @@ def write_tables(
     write_text(directory / "baselines.tex", paper_tables.baselines_tex(baselines, about))
     write_text(directory / "comparison.tex", paper_tables.comparison_tex(compared, statistics))
     write_text(directory / "tables.tex", document(list(tables.COLUMNS)))
+    return [
+        *(directory / f"{name}.{kind}" for name in tables.COLUMNS for kind in ("csv", "tex")),
+        directory / "tables.tex",
+    ]
