@@ -183,6 +183,7 @@ TOUCHES = [
     ("training.gates", {"lr": 0.1}, {"training learned", "training learned_random"}),
     ("training.codebook", "free", TRAINING | {"certificate"}),
     ("bounds.subsample", 50, {"certificate", "ngram"}),
+    ("bounds.token_subsample", 50, {"certificate", "ngram"}),
     ("ngrams", ["unigram"], {"gathering"}),
 ]
 

@@ -340,6 +340,17 @@ def test_documents_are_counted_some_at_a_time(language):
     assert len(list(FlatParts(documents, vocabulary))) == 1
 
 
+def test_the_claim_on_tokens_can_have_a_draw_of_its_own_size(language, tmp_path):
+    whole = certified(language.certificate_directory(LEARNED))
+    fewer = certified(language.certify(LEARNED, directory=tmp_path / "fewer", token_subsample=10))
+    same = certified(language.certify(LEARNED, directory=tmp_path / "same", token_subsample=30))
+    assert fewer["claim"] == same["claim"] == whole["claim"]
+    assert same["token_claim"] == whole["token_claim"]
+    assert fewer["drawn_sha256"]["documents"] == whole["drawn_sha256"]["documents"]
+    assert fewer["drawn_sha256"]["tokens"] != whole["drawn_sha256"]["tokens"]
+    assert fewer["token_claim"]["bound_bpd"] > whole["token_claim"]["bound_bpd"]
+
+
 # ---- what is gathered ------------------------------------------------------------------------------
 
 

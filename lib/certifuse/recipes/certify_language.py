@@ -88,7 +88,9 @@ class Sample:
         train, terms = self.corpus.train, self.terms
         return {
             "documents": draw_documents(len(train), terms.subsample, terms.subsample_seed),
-            "tokens": draw_documents_by_length(train.lengths, terms.subsample, terms.subsample_seed),
+            "tokens": draw_documents_by_length(
+                train.lengths, terms.token_subsample or terms.subsample, terms.subsample_seed
+            ),
         }
 
     def drawn_sha256(self) -> dict[str, str]:

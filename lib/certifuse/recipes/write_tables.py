@@ -23,7 +23,10 @@ class TablesStep(Settings):
 def write_tables(
     settings: TablesStep, summary: pd.DataFrame, comparison: pd.DataFrame, missing: pd.DataFrame, directory: Path
 ) -> list[Path]:
-    """Write results, baselines and comparison (.csv and .tex) and `tables.tex`, which includes them. Returns the paths."""
+    """Write results, baselines and comparison (.csv and .tex) and `tables.tex`, which includes them.
+
+    Returns the paths.
+    """
     statistics, n_test = settings.statistics, count_test_images(comparison)
     results = tables.results_rows(summary, missing, statistics.confidence, n_test)
     baselines = tables.baseline_rows(summary, missing, statistics.confidence, n_test)

@@ -133,6 +133,9 @@ class SubloraBounds(Settings):
         description="Shares of the uniform distribution that predictions are mixed with; the choice is paid for.",
     )
     subsample: Annotated[int, Field(ge=2)] = Field(default=10_000, description="Training documents drawn, n.")
+    token_subsample: Annotated[int, Field(ge=2)] | None = Field(
+        default=None, description="Documents drawn by length for the claim on tokens. Null: as many as `subsample`."
+    )
     subsample_seed: Index = Field(default=0, description="Seed of that draw, fixed before any training.")
     top_k: Annotated[tuple[Count, ...], AfterValidator(distinct)] = Field(
         default=(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 50, 100), description="k of the top-k errors that are bounded too."
