@@ -10,8 +10,11 @@ localrules:
     prepare_corpus,
     certify_ngram,
     gather_sublora,
+    gather_gates,
     draw_sublora_figure,
     draw_sublora_budget_figure,
+    draw_gates_figure,
+    draw_gates_budget_figure,
     write_sublora_tables,
 
 
@@ -127,6 +130,24 @@ rule gather_sublora:
         'python "$SCRIPTS/gather_sublora.py" --settings {params.settings:q} --results-dir {params.results} 2> {log}'
 
 
+rule gather_gates:
+    input:
+        selection.learned_manifests(study, rules.train_sublora.output.manifest),
+    output:
+        **declared.gate_tables(R),
+    log:
+        f"{R}/logs/gather_gates.log",
+    conda:
+        "../envs/reporting.yaml"
+    params:
+        settings=study.for_gate_gathering(),
+        source=source_fingerprint(SCRIPTS / "gather_gates.py"),
+        results=subpath(output.gates, ancestor=2),
+        finished=selection.finished_learned_manifests(study, rules.train_sublora.output.manifest),
+    shell:
+        'python "$SCRIPTS/gather_gates.py" --settings {params.settings:q} --results-dir {params.results} 2> {log}'
+
+
 SUBLORA_FIGURE = {"caption": "../workflow/report/sublora_figures.rst", "category": "Language models"}
 FRAMES = "--metrics {input.metrics} --gates {input.gates} --missing {input.missing}"
 
@@ -134,7 +155,7 @@ FRAMES = "--metrics {input.metrics} --gates {input.gates} --missing {input.missi
 rule draw_sublora_figure:
     input:
         metrics=rules.gather_sublora.output.metrics,
-        gates=rules.gather_sublora.output.gates,
+        gates=rules.gather_gates.output.gates,
         missing=rules.gather_sublora.output.missing,
     output:
         png=report(
@@ -168,13 +189,29 @@ use rule draw_sublora_figure as draw_sublora_budget_figure with:
         f"{R}/logs/draw_sublora_figure/{{sublora_figure}}_d{{d}}.log",
 
 
+# Figures of splits alone: no certificate is made for them.
+use rule draw_sublora_figure as draw_gates_figure with:
+    input:
+        **rules.gather_gates.output,
+        metrics=[],
+    wildcard_constraints:
+        sublora_figure="learned_gating_trend",
+
+
+use rule draw_sublora_budget_figure as draw_gates_budget_figure with:
+    input:
+        **rules.draw_gates_figure.input,
+    wildcard_constraints:
+        sublora_figure="learned_gating_heatmap",
+
+
 SUBLORA_TABLES = ["summary_table", "ledger", "terms", "contrasts", "hypotheses"]
 
 
 rule write_sublora_tables:
     input:
         metrics=rules.gather_sublora.output.metrics,
-        gates=rules.gather_sublora.output.gates,
+        gates=rules.gather_gates.output.gates,
         missing=rules.gather_sublora.output.missing,
         terms=rules.gather_sublora.output.terms,
         ledgers=rules.gather_sublora.output.ledgers,

@@ -93,12 +93,16 @@ def sublora_tables(results: str) -> dict[str, str]:
         "metrics": layout.SUBLORA_METRICS,
         "terms": layout.SUBLORA_TERMS,
         "top_k": layout.SUBLORA_TOP_K,
-        "gates": layout.SUBLORA_GATES,
         "ledgers": layout.SUBLORA_LEDGERS,
         "logs": layout.SUBLORA_LOGS,
         "missing": layout.MISSING_SUBLORA,
     }
     return {name: f"{results}/{table}" for name, table in tables.items()}
+
+
+def gate_tables(results: str) -> dict[str, str]:
+    """The gathered splits of mode `learned`."""
+    return {"gates": f"{results}/{layout.SUBLORA_GATES}", "missing": f"{results}/{layout.MISSING_GATES}"}
 
 
 def working_directories(results: str, job: str) -> dict[str, str]:

@@ -59,6 +59,20 @@ def _language_certificates(study: Study, sublora: str, ngram: str) -> list[str]:
     return files + [ngram.format(ngram=name) for name in study.sublora.ngrams]
 
 
+def learned_manifests(study: Study, manifest: str) -> list[str]:
+    """The manifests of the trainings of mode `learned`; with `only_finished` none."""
+    return [] if study.only_finished else _learned_manifests(study, manifest)
+
+
+def finished_learned_manifests(study: Study, manifest: str) -> list[str]:
+    """As `finished`, for the trainings of mode `learned`."""
+    return _seen(_learned_manifests(study, manifest)) if study.only_finished else []
+
+
+def _learned_manifests(study: Study, manifest: str) -> list[str]:
+    return [manifest.format(**cell._asdict()) for cell in study.learned_cells]
+
+
 def sublora_figures(study: Study, of_budget: Sequence[str], of_study: Sequence[str]) -> list[str]:
     """Every figure of the language models: those of one budget for each, and those of the whole study."""
     names = [name for name in SUBLORA_FIGURES if name not in SUBLORA_BUDGET_FIGURES]

@@ -21,7 +21,7 @@ from certifuse.settings.fusion import FusionSettings, FusionTraining
 from certifuse.settings.grid import BaselineSettings, Block, Cell
 from certifuse.settings.pretraining import PretrainingSettings
 from certifuse.settings.problems import read_settings
-from certifuse.settings.sublora import NULLS, UNDIVIDED, SubloraCell, SubloraSettings
+from certifuse.settings.sublora import LEARNED, NULLS, UNDIVIDED, SubloraCell, SubloraSettings
 
 SINGLE = "single"
 """The member of an (architecture, seed) that is trained on all training images."""
@@ -136,6 +136,11 @@ class Study(Settings):
     def sublora_cells(self) -> tuple[SubloraCell, ...]:
         """Every training of a language model once, in the order of the blocks."""
         return () if self.sublora is None else tuple(dict.fromkeys(self.sublora.cells()))
+
+    @cached_property
+    def learned_cells(self) -> tuple[SubloraCell, ...]:
+        """The trainings of mode `learned`, whose splits have figures of their own."""
+        return tuple(cell for cell in self.sublora_cells if cell.mode == LEARNED)
 
     @cached_property
     def sublora_budgets(self) -> tuple[int, ...]:
@@ -277,6 +282,10 @@ class Study(Settings):
         sublora = self._sublora
         cells = [list(cell) for cell in self.sublora_cells]
         return canonical_json({"levels": sublora.levels, "cells": cells, "ngrams": sublora.ngrams})
+
+    def for_gate_gathering(self) -> str:
+        """Settings of `gather_gates`: the trainings that are expected, so that a missing one is seen."""
+        return canonical_json({"cells": [list(cell) for cell in self.learned_cells]})
 
     def for_sublora_figure(self, figure: str) -> str:
         """Settings of the figures of language models."""

@@ -19,6 +19,7 @@ from certifuse.errors import UserError
 from certifuse.evaluation import subsample
 from certifuse.randomness import derive_seed
 from certifuse.recipes import certify_language
+from certifuse.recipes.gather_gates import GatherGatesStep, gather_gates
 from certifuse.recipes.gather_sublora import GatherSubloraStep, gather_sublora
 from certifuse.recipes.train_sublora import drawn_documents
 from certifuse.rows import read_rows
@@ -394,12 +395,23 @@ def test_gathered_tables(language, tmp_path):
     for r in terms:
         parts = [float(r[name]) for name in ("risk_bpd", "subsampling_bpd", "complexity_bpd", "bound_bpd")]
         assert sum(parts[:3]) == pytest.approx(parts[3])
-    gates = [(r["group"], int(r["split"])) for r in rows["sublora_gates"]]
-    splits = load_vector(language.files(LEARNED).weights).structure.splits
-    assert gates == list(zip(("layer_0", "layer_1", "head"), splits, strict=True))
     charged = [float(r["bits"]) for r in rows["sublora_ledgers"] if (r["mode"], r["levels"]) == ("fixed_0.5", "7")]
     assert sum(charged) == pytest.approx(certificate.code_bits)
     assert {r["stage"] for r in rows["sublora_logs"]} == {"full_precision", "levels_3", "levels_7"}
     missing = [(r["d"], r["mode"], r["levels"], r["reason"]) for r in rows["missing_sublora"]]
     said = "no certificate was written"
     assert missing == [("40", "learned", "11", said), ("30", "fixed_0.5", "11", said)]
+
+
+def test_gathered_gates_need_no_certificate(language, tmp_path):
+    study = language.copy(tmp_path / "study")
+    for certificate in study.root.glob("sublora/**/certificate.json"):
+        certificate.unlink()
+    absent = (LEARNED.d, LEARNED.mode, LEARNED.seed + 1)
+    gather_gates(GatherGatesStep(cells=(tuple(LEARNED), absent)), study.root)
+    rows = {path.stem: read_rows(path) for path in (study.root / "metrics").glob("*.csv")}
+    gates = [(r["group"], int(r["split"])) for r in rows["sublora_gates"]]
+    splits = load_vector(language.files(LEARNED).weights).structure.splits
+    assert gates == list(zip(("layer_0", "layer_1", "head"), splits, strict=True))
+    assert all(float(r["gamma"]) == int(r["split"]) / int(r["budget"]) for r in rows["sublora_gates"])
+    assert [(r["seed"], r["reason"]) for r in rows["missing_sublora_gates"]] == [("8", "it was not trained")]

@@ -94,7 +94,8 @@ STUDIES = {
 CERTIFIED = {"gather_certificates": 1, "draw_certificate_figure": 4, "write_certificate_tables": 1}
 SUBLORA = {
     **{"prepare_corpus": 1, "train_sublora": 6, "certify_sublora": 6, "certify_ngram": 3, "gather_sublora": 1},
-    **{"draw_sublora_budget_figure": 6, "draw_sublora_figure": 4, "write_sublora_tables": 1},
+    **{"gather_gates": 1, "draw_gates_budget_figure": 2, "draw_gates_figure": 1},
+    **{"draw_sublora_budget_figure": 4, "draw_sublora_figure": 3, "write_sublora_tables": 1},
 }
 CERTIFICATES = {
     "config.yaml": {"certify_subspace": 9, "certify_joint": 7} | CERTIFIED | SUBLORA,
@@ -122,6 +123,21 @@ def test_the_plan_of_a_shipped_study(sources: Any, count_jobs: Any, record_prope
     counts = {"prepare_images": 1, "split_images": 1} | trained | evaluated | certified | REPORTING
     assert count_jobs(planned) == counts
     assert seconds < 30
+
+
+GATES = {"prepare_corpus": 1, "train_sublora": 2, "gather_gates": 1}
+
+
+@pytest.mark.parametrize(
+    ("figure", "drawn"),
+    [("learned_gating_trend", "draw_gates_figure"), ("learned_gating_heatmap_d64", "draw_gates_budget_figure")],
+)
+def test_a_figure_of_splits_needs_the_models_that_learn_them(
+    sources: Any, count_jobs: Any, figure: str, drawn: str
+) -> None:
+    planned = sources.snakemake("-n", f"results/figures/sublora/{figure}.png")
+    trained = set(re.findall(r"mode=(\w+)", planned.stdout))
+    assert (count_jobs(planned), trained) == (GATES | {drawn: 1}, {"learned"})
 
 
 def test_the_catalogue_finds_the_same_workflow(sources: Any, count_jobs: Any) -> None:

@@ -1,10 +1,13 @@
 """Draw one figure of the SubLoRA study, as PNG and PDF.
 
-pareto_frontier, compression_comparison and learned_gating_heatmap are of one budget and need --budget.
+pareto_frontier, compression_comparison and learned_gating_heatmap are of one budget and need --budget. All but the two
+of gating need --metrics.
 """
 
+from pathlib import Path
+
 from certifuse.cli.step import add_file_options, run_step, step_parser
-from certifuse.settings.figures import SUBLORA_FIGURES
+from certifuse.settings.figures import SUBLORA_FIGURES, SUBLORA_GATE_FIGURES
 
 EXAMPLE = (
     "python workflow/scripts/draw_sublora_figure.py --settings JSON --figure pareto_frontier --budget 1000 "
@@ -16,8 +19,11 @@ def main() -> None:
     parser = step_parser(__doc__, EXAMPLE)
     parser.add_argument("--figure", required=True, choices=SUBLORA_FIGURES)
     parser.add_argument("--budget", type=int, metavar="D", help="the budget d of a figure of one budget")
-    add_file_options(parser, "metrics", "gates", "missing", "png", "pdf")
+    add_file_options(parser, "gates", "missing", "png", "pdf")
+    parser.add_argument("--metrics", type=Path, nargs="?", metavar="FILE", help="not needed for figures of gates alone")
     arguments = parser.parse_args()
+    if arguments.metrics is None and arguments.figure not in SUBLORA_GATE_FIGURES:
+        parser.error(f"figure {arguments.figure}: expected --metrics FILE, found none")
 
     def step() -> None:
         from certifuse.recipes.draw_sublora_figure import draw_sublora_figure

@@ -1,4 +1,4 @@
-"""Gather the certificates of all language models into tables, with their gates, ledgers, logs and what is missing."""
+"""Gather the certificates of all language models into tables, with their ledgers, logs and what is missing."""
 
 from certifuse.cli.step import add_file_options, run_step, step_parser
 

@@ -48,6 +48,7 @@ def _expected(study: Study, run: Run) -> str | None:
         "certify_sublora": study.for_sublora_certificate,
         "certify_ngram": study.for_ngram,
         "gather_sublora": study.for_sublora_gathering,
+        "gather_gates": study.for_gate_gathering,
         "write_sublora_tables": study.for_tables,
     }
     return settings[run.step]() if run.step in settings else None

@@ -31,7 +31,6 @@ COLUMNS = {
         *(*CELL, "levels", "inequality", "alpha", "risk_bpd", "subsampling_bpd", "complexity_bpd", "bound_bpd"),
     ),
     layout.SUBLORA_TOP_K: (*CELL, "levels", "k", "risk", "bound"),
-    layout.SUBLORA_GATES: (*CELL, "group", "depth", "budget", "split", "gamma"),
     layout.SUBLORA_LEDGERS: (*IDENTITY, "charge", "bits"),
     layout.SUBLORA_LOGS: (*CELL, "stage", "step", "train_loss_bpd", "validation_bpd", "tau", "tokens_per_s"),
     layout.MISSING_SUBLORA: (*IDENTITY, "reason"),
@@ -69,7 +68,6 @@ def gather_sublora(settings: GatherSubloraStep, results: Path) -> None:
         layout.SUBLORA_METRICS: (_metrics_row(results, directory, own) for directory, own in certificates.items()),
         layout.SUBLORA_TERMS: (row for own in networks for row in _terms(own)),
         layout.SUBLORA_TOP_K: ({**_cell(own), **row.plain()} for own in networks for row in own.top_k),
-        layout.SUBLORA_GATES: (row for cell in cells for row in _gates(results, cell)),
         layout.SUBLORA_LEDGERS: (
             {**own.identity, "charge": charge, "bits": bits}
             for own in certificates.values()
@@ -152,11 +150,6 @@ def _ratio(mode: str, directions: dict[str, int]) -> float | None:
 def _terms(certificate: LanguageCertificate) -> Iterator[dict[str, Any]]:
     for row in best_rows(certificate.bounds).values():
         yield {**_cell(certificate), **row.plain(), "complexity_bpd": row.complexity_bpd}
-
-
-def _gates(results: Path, cell: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    for gate in _json(_manifest(results, cell)).get("gates", []):
-        yield {**cell, **gate, "gamma": gate["split"] / gate["budget"]}
 
 
 def _logs(results: Path, cell: dict[str, Any]) -> Iterator[dict[str, Any]]:

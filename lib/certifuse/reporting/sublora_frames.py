@@ -64,17 +64,21 @@ class SubloraFrames:
     missing: pd.DataFrame
 
 
-def read_sublora_frames(*, metrics: Path, gates: Path, missing: Path) -> SubloraFrames:
-    """Read all three files.
+def read_sublora_frames(*, metrics: Path | None, gates: Path, missing: Path) -> SubloraFrames:
+    """Read the files. Figures of splits alone need no `metrics`, of which the frame is empty then.
 
     Raises:
         UserError: a column is absent, a value has the wrong type, or a row contradicts itself or repeats another.
     """
     return SubloraFrames(
-        metrics=_checked(metrics, read_frame(metrics, METRICS), _true_metrics),
+        metrics=_read_metrics(metrics) if metrics else pd.DataFrame(columns=list(METRICS)).astype(METRICS),
         gates=_checked(gates, read_frame(gates, GATES), _true_gates),
         missing=read_frame(missing, MISSING),
     )
+
+
+def _read_metrics(path: Path) -> pd.DataFrame:
+    return _checked(path, read_frame(path, METRICS), _true_metrics)
 
 
 def _checked(path: Path, rows: pd.DataFrame, holding: Callable[[pd.DataFrame], dict[str, pd.Series]]) -> pd.DataFrame:

@@ -84,3 +84,5 @@ CERTIFICATE_FIGURES = tuple(CertificateFiguresSettings.model_fields)
 SUBLORA_FIGURES = tuple(SubloraFiguresSettings.model_fields)
 SUBLORA_BUDGET_FIGURES = ("pareto_frontier", "compression_comparison", "learned_gating_heatmap")
 """Those of `SUBLORA_FIGURES` that are drawn once for each budget."""
+SUBLORA_GATE_FIGURES = ("learned_gating_heatmap", "learned_gating_trend")
+"""Those of `SUBLORA_FIGURES` that show splits alone: they need trainings of mode `learned`, and no certificate."""

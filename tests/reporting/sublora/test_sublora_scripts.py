@@ -43,6 +43,22 @@ def test_draw_a_figure_of_one_budget(inputs, tmp_path):
     assert pdf.read_bytes().startswith(b"%PDF")
 
 
+def test_a_figure_of_splits_needs_no_certificate(inputs, tmp_path):
+    step = FigureStep(study="digits", style=FigureSettings(dpi=40), statistics=STATISTICS)
+    drawn = []
+    for name, files in {"alone": ("gates", "missing"), "beside": ("metrics", "gates", "missing")}.items():
+        png = tmp_path / f"{name}.png"
+        figure = ["--settings", step.model_dump_json(), "--figure", "learned_gating_trend", "--png", png]
+        done = run("draw_sublora_figure", *figure, "--pdf", tmp_path / "a.pdf", *options(inputs, *files))
+        assert (done.returncode, done.stderr) == (0, "")
+        drawn.append(png.read_bytes())
+    assert drawn[0] == drawn[1]
+    other = [*figure[:2], "--figure", "gating_nulls", *figure[4:], "--pdf", tmp_path / "a.pdf"]
+    refused = run("draw_sublora_figure", *other, *options(inputs, "gates", "missing"))
+    assert refused.returncode == 2
+    assert "figure gating_nulls: expected --metrics FILE, found none" in refused.stderr
+
+
 def test_a_figure_of_the_study_takes_no_budget(inputs, tmp_path):
     step = FigureStep(study="digits", style=FigureSettings(dpi=40), statistics=STATISTICS)
     arguments = ["--settings", step.model_dump_json(), "--figure", "gating_nulls", "--budget", 1000]
