@@ -1,8 +1,16 @@
+# What both kinds of certificate start from: the experts, and what these were trained on.
+PRIOR = EXPERT_DATA | {"manifests": expand(rules.pretrain_expert.output.manifest, member=EXPERTS, allow_missing=True)}
+PRIOR_OPTIONS = "--experts {input.experts} --expert-manifests {input.manifests}"
+SUBSPACE_OPTIONS = (
+    f"{CELL_OPTIONS} --dim {{wildcards.dim}} {PRIOR_OPTIONS} --output {{params.directory}} {TRAINING_OPTIONS}"
+)
+SUBSPACE_DIRECTORY = {"directory": subpath(output.manifest, parent=True)}
+JOINT_OPTIONS = f"--source {{params.source}} {CELL_OPTIONS} {PRIOR_OPTIONS} {COMPONENT_OPTIONS}"
+
+
 rule certify_subspace:
     input:
-        **DATA,
-        experts=rules.finetune_experts.input.experts,
-        manifests=expand(rules.pretrain_expert.output.manifest, member=EXPERTS, allow_missing=True),
+        **PRIOR,
     output:
         **declared.subspace_files(R, study.certificates.levels),
     log:
@@ -15,22 +23,16 @@ rule certify_subspace:
     resources:
         **TRAINING,
     params:
-        **declared.working_directories(R, tasks.CERTIFY_SUBSPACE),
+        **declared.working_directories(R, tasks.CERTIFY_SUBSPACE) | SUBSPACE_DIRECTORY,
         settings=lambda wildcards: study.for_subspace(wildcards.fusion),
         source=source_fingerprint(SCRIPTS / "certify_subspace.py"),
-        directory=subpath(output.manifest, parent=True),
     shell:
-        'python "$SCRIPTS/certify_subspace.py" --architecture {wildcards.architecture} --fusion {wildcards.fusion} '
-        "--lambda {wildcards.lam} --dim {wildcards.dim} --experts {input.experts} "
-        "--expert-manifests {input.manifests} --output {params.directory} "
-        f"{TRAINING_OPTIONS}"
+        f'python "$SCRIPTS/certify_subspace.py" --architecture {{wildcards.architecture}} {SUBSPACE_OPTIONS}'
 
 
 rule certify_joint:
     input:
-        **DATA,
-        experts=rules.certify_subspace.input.experts,
-        manifests=rules.certify_subspace.input.manifests,
+        **PRIOR,
         components=rules.train_fusion.output.manifest,
     output:
         **declared.certificate_files(f"{R}/{layout.JOINT_CERTIFICATE_DIR}"),
@@ -47,10 +49,7 @@ rule certify_joint:
         components=subpath(input.components, parent=True),
         directory=subpath(output.certificate, parent=True),
     shell:
-        'python "$SCRIPTS/certify_joint.py" --source {params.source} --fusion {wildcards.fusion} '
-        "--lambda {wildcards.lam} --experts {input.experts} --expert-manifests {input.manifests} "
-        "--components {params.components} "
-        f"{EVALUATION_OPTIONS}"
+        f'python "$SCRIPTS/certify_joint.py" {JOINT_OPTIONS}'
 
 
 rule gather_certificates:
@@ -72,20 +71,32 @@ rule gather_certificates:
             study, rules.certify_subspace.output.certificates, rules.certify_joint.output
         ),
     shell:
-        'python "$SCRIPTS/gather_certificates.py" --settings {params.settings:q} --results-dir {params.results} 2> {log}'
+        f'python "$SCRIPTS/gather_certificates.py" {GATHERING_OPTIONS}'
+
+
+# What every figure and table of certificates shows, and where the report puts it.
+CERTIFIED_RESULTS = {
+    "certificates": rules.gather_certificates.output.certificates,
+    "ledgers": rules.gather_certificates.output.ledgers,
+}
+CERTIFICATE_FIGURE = {
+    "caption": "../workflow/report/certificate_figures.rst",
+    "category": "Certificates",
+    "labels": {"figure": "{certificate_figure}", "format": "PNG"},
+}
+CERTIFICATE_TABLE = {
+    "caption": "../workflow/report/certificate_tables.rst",
+    "category": "Certificates",
+    "labels": {"table": "certificates", "format": "CSV"},
+}
+CERTIFICATE_TABLES = ["certificates", "certificate_ledger"]
 
 
 rule draw_certificate_figure:
     input:
-        certificates=rules.gather_certificates.output.certificates,
-        ledgers=rules.gather_certificates.output.ledgers,
+        **CERTIFIED_RESULTS,
     output:
-        png=report(
-            f"{R}/figures/{{certificate_figure}}.png",
-            caption="../workflow/report/certificate_figures.rst",
-            category="Certificates",
-            labels={"figure": "{certificate_figure}", "format": "PNG"},
-        ),
+        png=report(f"{R}/figures/{{certificate_figure}}.png", **CERTIFICATE_FIGURE),
         pdf=f"{R}/figures/{{certificate_figure}}.pdf",
     log:
         f"{R}/logs/draw_figure/{{certificate_figure}}.log",
@@ -102,16 +113,10 @@ rule draw_certificate_figure:
 
 rule write_certificate_tables:
     input:
-        certificates=rules.gather_certificates.output.certificates,
-        ledgers=rules.gather_certificates.output.ledgers,
+        **CERTIFIED_RESULTS,
     output:
-        csv=report(
-            expand(f"{R}/tables/{{table}}.csv", table=["certificates", "certificate_ledger", "crossings"]),
-            caption="../workflow/report/certificate_tables.rst",
-            category="Certificates",
-            labels={"table": "certificates", "format": "CSV"},
-        ),
-        tex=expand(f"{R}/tables/{{table}}.tex", table=["certificates", "certificate_ledger", "certificate_tables"]),
+        csv=report(expand(f"{R}/tables/{{table}}.csv", table=[*CERTIFICATE_TABLES, "crossings"]), **CERTIFICATE_TABLE),
+        tex=expand(f"{R}/tables/{{table}}.tex", table=[*CERTIFICATE_TABLES, "certificate_tables"]),
     log:
         f"{R}/logs/write_certificate_tables.log",
     conda:

@@ -3,12 +3,14 @@ EVALUATION_OPTIONS = (
     "--settings {params.settings:q} --architecture {wildcards.architecture} --seed {wildcards.seed} "
     "--images {input.images} --splits {input.splits} --output {params.directory} 2> {log}"
 )
+# The same for what is put together from the components of a cell.
+COMPONENT_OPTIONS = f"--components {{params.components}} {EVALUATION_OPTIONS}"
+BASELINE_OPTIONS = "--experts {input.experts} --finetuned {input.finetuned} --single {input.single}"
 
 
 rule evaluate_baselines:
     input:
-        **DATA,
-        experts=rules.finetune_experts.input.experts,
+        **EXPERT_DATA,
         finetuned=rules.finetune_experts.output.experts if study.baselines.finetuned_average else [],
         single=lambda wildcards: selection.single_model(study, rules.pretrain_expert.output.component, wildcards),
     output:
@@ -25,8 +27,7 @@ rule evaluate_baselines:
         source=source_fingerprint(SCRIPTS / "evaluate_baselines.py"),
         directory=subpath(output.metrics, parent=True),
     shell:
-        'python "$SCRIPTS/evaluate_baselines.py" --experts {input.experts} --finetuned {input.finetuned} '
-        f"--single {{input.single}} {EVALUATION_OPTIONS}"
+        f'python "$SCRIPTS/evaluate_baselines.py" {BASELINE_OPTIONS} {EVALUATION_OPTIONS}'
 
 
 rule evaluate_fusion:
@@ -48,13 +49,14 @@ rule evaluate_fusion:
         components=subpath(input.components, parent=True),
         directory=subpath(output.metrics, parent=True),
     shell:
-        'python "$SCRIPTS/evaluate_fusion.py" --fusion {wildcards.fusion} --lambda {wildcards.lam} '
-        f"--components {{params.components}} {EVALUATION_OPTIONS}"
+        f'python "$SCRIPTS/evaluate_fusion.py" {CELL_OPTIONS} {COMPONENT_OPTIONS}'
 
 
 CELL = rules.evaluate_fusion.output
 BASELINE = rules.evaluate_baselines.output
 TABLE = {"caption": "../workflow/report/tables.rst", "category": "Tables"}
+# The command of everything that gathers results.
+GATHERING_OPTIONS = "--settings {params.settings:q} --results-dir {params.results} 2> {log}"
 
 
 rule gather:
@@ -62,12 +64,8 @@ rule gather:
         selection.cell_files(study, [CELL.metrics, rules.train_fusion.output.csv]),
         selection.family_files(study, BASELINE.metrics),
     output:
+        **declared.gathered_tables(R),
         summary=report(f"{R}/{layout.SUMMARY}", **TABLE, labels={"table": "every score", "format": "CSV"}),
-        logs=f"{R}/{layout.LOGS}",
-        calibration=f"{R}/{layout.CALIBRATION}",
-        per_class=f"{R}/{layout.PER_CLASS}",
-        missing=f"{R}/{layout.MISSING}",
-        costs=f"{R}/{layout.COSTS}",
     log:
         f"{R}/logs/gather.log",
     conda:
@@ -78,7 +76,7 @@ rule gather:
         results=subpath(output.summary, ancestor=2),
         finished=selection.finished(study, CELL.metrics, BASELINE.metrics),
     shell:
-        'python "$SCRIPTS/gather.py" --settings {params.settings:q} --results-dir {params.results} 2> {log}'
+        f'python "$SCRIPTS/gather.py" {GATHERING_OPTIONS}'
 
 
 rule compare_cells:
@@ -97,4 +95,4 @@ rule compare_cells:
         results=subpath(output.comparison, ancestor=2),
         finished=selection.finished(study, CELL.predictions, BASELINE.predictions),
     shell:
-        'python "$SCRIPTS/compare_cells.py" --settings {params.settings:q} --results-dir {params.results} 2> {log}'
+        f'python "$SCRIPTS/compare_cells.py" {GATHERING_OPTIONS}'

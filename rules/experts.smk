@@ -6,13 +6,16 @@ TRAINING = {
     "slurm_partition": "gpu",
 }
 
-# The end of every training command; each rule puts its own options before.
+# The end of every training command: of any, of one on images, of one that starts from experts. Each rule puts its own
+# options before.
 RUN_OPTIONS = (
     "--settings {params.settings:q} --source {params.source} --seed {wildcards.seed} "
     "--manifest {output.manifest} --log-file {output.csv} "
     "--resume-dir {params.resume} --telemetry-dir {params.telemetry} 2> {log}"
 )
 TRAINING_OPTIONS = f"--images {{input.images}} --splits {{input.splits}} {RUN_OPTIONS}"
+FUSION_OPTIONS = f"--experts {{input.experts}} {TRAINING_OPTIONS}"
+MEMBER_OPTIONS = "--member {wildcards.member} --output {output.component}"
 
 
 rule pretrain_expert:
@@ -34,14 +37,16 @@ rule pretrain_expert:
         settings=lambda wildcards: study.for_pretraining(wildcards.architecture),
         source=source_fingerprint(SCRIPTS / "pretrain_expert.py"),
     shell:
-        'python "$SCRIPTS/pretrain_expert.py" --member {wildcards.member} --output {output.component} '
-        f"{TRAINING_OPTIONS}"
+        f'python "$SCRIPTS/pretrain_expert.py" {MEMBER_OPTIONS} {TRAINING_OPTIONS}'
+
+
+# Inputs of everything that starts from the experts.
+EXPERT_DATA = DATA | {"experts": expand(rules.pretrain_expert.output.component, member=EXPERTS, allow_missing=True)}
 
 
 rule finetune_experts:
     input:
-        **DATA,
-        experts=expand(rules.pretrain_expert.output.component, member=EXPERTS, allow_missing=True),
+        **EXPERT_DATA,
     output:
         **declared.finetuned_files(R, study.splits.experts),
     log:
@@ -58,5 +63,4 @@ rule finetune_experts:
         settings=lambda wildcards: study.for_finetuning(wildcards.architecture),
         source=source_fingerprint(SCRIPTS / "train_fusion.py"),
     shell:
-        'python "$SCRIPTS/train_fusion.py" --architecture {wildcards.architecture} --experts {input.experts} '
-        f"{TRAINING_OPTIONS}"
+        f'python "$SCRIPTS/train_fusion.py" --architecture {{wildcards.architecture}} {FUSION_OPTIONS}'

@@ -1,8 +1,12 @@
+# The names of a cell beside its architecture and seed.
+CELL_OPTIONS = "--fusion {wildcards.fusion} --lambda {wildcards.lam}"
+# A cell starts from the experts, or from the earlier components that the study names.
+START = EXPERT_DATA | {"initial": lambda wildcards: selection.initial_components(study, wildcards)}
+
+
 rule train_fusion:
     input:
-        **DATA,
-        experts=rules.finetune_experts.input.experts,
-        initial=lambda wildcards: selection.initial_components(study, wildcards),
+        **START,
     output:
         **declared.cell_files(R, study.splits.experts),
     log:
@@ -19,5 +23,4 @@ rule train_fusion:
         settings=lambda wildcards: study.for_fusion(wildcards.architecture, wildcards.fusion),
         source=source_fingerprint(SCRIPTS / "train_fusion.py"),
     shell:
-        'python "$SCRIPTS/train_fusion.py" --architecture {wildcards.architecture} --fusion {wildcards.fusion} '
-        f"--lambda {{wildcards.lam}} --experts {{input.experts}} {TRAINING_OPTIONS}"
+        f'python "$SCRIPTS/train_fusion.py" --architecture {{wildcards.architecture}} {CELL_OPTIONS} {FUSION_OPTIONS}'

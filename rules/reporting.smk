@@ -1,14 +1,18 @@
 FIGURE = {"caption": "../workflow/report/figures.rst", "category": "Figures"}
 TABLES = ["results", "baselines", "comparison"]
+# What every figure and table shows; some figures need more.
+RESULTS = {
+    "summary": rules.gather.output.summary,
+    "missing": rules.gather.output.missing,
+    "comparison": rules.compare_cells.output.comparison,
+}
 
 
 rule draw_figure:
     input:
-        summary=rules.gather.output.summary,
+        **RESULTS,
         logs=rules.gather.output.logs,
         calibration=rules.gather.output.calibration,
-        missing=rules.gather.output.missing,
-        comparison=rules.compare_cells.output.comparison,
     output:
         png=report(f"{R}/figures/{{figure}}.png", **FIGURE, labels={"figure": "{figure}", "format": "PNG"}),
         pdf=f"{R}/figures/{{figure}}.pdf",
@@ -27,9 +31,7 @@ rule draw_figure:
 
 rule write_tables:
     input:
-        summary=rules.gather.output.summary,
-        missing=rules.gather.output.missing,
-        comparison=rules.compare_cells.output.comparison,
+        **RESULTS,
     output:
         csv=report(
             expand(f"{R}/tables/{{table}}.csv", table=TABLES), **TABLE, labels={"table": "per cell", "format": "CSV"}

@@ -1,9 +1,6 @@
 # Language models in subspaces; included where the study has a section sublora.
-LAUNCH = (
-    "python"
-    if study.sublora.training.processes == 1
-    else f"torchrun --standalone --nproc-per-node {study.sublora.training.processes}"
-)
+PROCESSES = study.sublora.training.processes
+LAUNCH = {"launch": "python" if PROCESSES == 1 else f"torchrun --standalone --nproc-per-node {PROCESSES}"}
 
 
 localrules:
@@ -35,11 +32,18 @@ rule prepare_corpus:
         'python "$SCRIPTS/prepare_corpus.py" --settings {params.settings:q} --directory {params.directory} 2> {log}'
 
 
+# Inputs of everything that reads the corpus; its directory is what the commands name.
+CORPUS = {"corpus": rules.prepare_corpus.output.manifest, "parts": rules.prepare_corpus.output.parts}
+CORPUS_DIRECTORY = {"corpus": subpath(input.corpus, parent=True)}
+# A null of mode learned starts from weights that were learned.
+LEARNED = {"learned": lambda wildcards: selection.learned_weights(rules.train_sublora.output.weights, wildcards)}
+NETWORK_OPTIONS = "--dim {wildcards.d} --mode {wildcards.mode}"
+SUBLORA_OPTIONS = f"--corpus {{params.corpus}} {NETWORK_OPTIONS} --learned {{input.learned}} {RUN_OPTIONS}"
+
+
 rule train_sublora:
     input:
-        corpus=rules.prepare_corpus.output.manifest,
-        parts=rules.prepare_corpus.output.parts,
-        learned=lambda wildcards: selection.learned_weights(rules.train_sublora.output.weights, wildcards),
+        **CORPUS | LEARNED,
     output:
         **declared.sublora_files(R, study.sublora.levels),
     log:
@@ -48,25 +52,28 @@ rule train_sublora:
         f"{R}/benchmarks/{tasks.TRAIN_SUBLORA}.tsv"
     conda:
         "../envs/training.yaml"
-    threads: study.execution.threads * study.sublora.training.processes
+    threads: study.execution.threads * PROCESSES
     resources:
-        **TRAINING | {"gpu": study.sublora.training.processes},
+        **TRAINING | {"gpu": PROCESSES},
     params:
-        **declared.working_directories(R, tasks.TRAIN_SUBLORA),
+        **declared.working_directories(R, tasks.TRAIN_SUBLORA) | CORPUS_DIRECTORY | LAUNCH,
         settings=lambda wildcards: study.for_sublora_training(wildcards.mode),
         source=source_fingerprint(SCRIPTS / "train_sublora.py"),
-        corpus=subpath(input.corpus, parent=True),
-        launch=LAUNCH,
     shell:
-        '{params.launch} "$SCRIPTS/train_sublora.py" --corpus {params.corpus} --dim {wildcards.d} '
-        f"--mode {{wildcards.mode}} --learned {{input.learned}} {RUN_OPTIONS}"
+        f'{{params.launch}} "$SCRIPTS/train_sublora.py" {SUBLORA_OPTIONS}'
+
+
+# The two ends of a command that makes a certificate; each rule puts its own options between.
+CERTIFICATE_STEP = "--settings {params.settings:q} --source {params.source}"
+CERTIFICATE_FILES = "--corpus {params.corpus} --output {params.directory} 2> {log}"
+CODED_OPTIONS = "--seed {wildcards.seed} --levels {wildcards.levels} --weights {input.weights}"
+QUANTISED = {"weights": f"{R}/{layout.SUBLORA_DIR}/{layout.SUBLORA_LEVELS_WEIGHTS}"}
+DIRECTORIES = CORPUS_DIRECTORY | {"directory": subpath(output.certificate, parent=True)}
 
 
 rule certify_sublora:
     input:
-        corpus=rules.prepare_corpus.output.manifest,
-        parts=rules.prepare_corpus.output.parts,
-        weights=f"{R}/{layout.SUBLORA_DIR}/{layout.SUBLORA_LEVELS_WEIGHTS}",
+        **CORPUS | QUANTISED,
     output:
         **declared.language_certificate_files(f"{R}/{layout.SUBLORA_CERTIFICATE_DIR}"),
     log:
@@ -79,20 +86,16 @@ rule certify_sublora:
     resources:
         **TRAINING,
     params:
+        **DIRECTORIES,
         settings=study.for_sublora_certificate(),
         source=source_fingerprint(SCRIPTS / "certify_sublora.py"),
-        corpus=subpath(input.corpus, parent=True),
-        directory=subpath(output.certificate, parent=True),
     shell:
-        'python "$SCRIPTS/certify_sublora.py" --settings {params.settings:q} --source {params.source} '
-        "--dim {wildcards.d} --mode {wildcards.mode} --seed {wildcards.seed} --levels {wildcards.levels} "
-        "--weights {input.weights} --corpus {params.corpus} --output {params.directory} 2> {log}"
+        f'python "$SCRIPTS/certify_sublora.py" {CERTIFICATE_STEP} {NETWORK_OPTIONS} {CODED_OPTIONS} {CERTIFICATE_FILES}'
 
 
 rule certify_ngram:
     input:
-        corpus=rules.prepare_corpus.output.manifest,
-        parts=rules.prepare_corpus.output.parts,
+        **CORPUS,
     output:
         **declared.language_certificate_files(f"{R}/{layout.NGRAM_DIR}"),
     log:
@@ -100,13 +103,11 @@ rule certify_ngram:
     conda:
         "../envs/training.yaml"
     params:
+        **DIRECTORIES,
         settings=study.for_ngram(),
         source=source_fingerprint(SCRIPTS / "certify_ngram.py"),
-        corpus=subpath(input.corpus, parent=True),
-        directory=subpath(output.certificate, parent=True),
     shell:
-        'python "$SCRIPTS/certify_ngram.py" --settings {params.settings:q} --source {params.source} '
-        "--ngram {wildcards.ngram} --corpus {params.corpus} --output {params.directory} 2> {log}"
+        f'python "$SCRIPTS/certify_ngram.py" {CERTIFICATE_STEP} --ngram {{wildcards.ngram}} {CERTIFICATE_FILES}'
 
 
 CERTIFICATES = (rules.certify_sublora.output.certificate, rules.certify_ngram.output.certificate)
@@ -127,7 +128,7 @@ rule gather_sublora:
         results=subpath(output.metrics, ancestor=2),
         finished=selection.finished_language_certificates(study, *CERTIFICATES),
     shell:
-        'python "$SCRIPTS/gather_sublora.py" --settings {params.settings:q} --results-dir {params.results} 2> {log}'
+        f'python "$SCRIPTS/gather_sublora.py" {GATHERING_OPTIONS}'
 
 
 rule gather_gates:
@@ -145,24 +146,25 @@ rule gather_gates:
         results=subpath(output.gates, ancestor=2),
         finished=selection.finished_learned_manifests(study, rules.train_sublora.output.manifest),
     shell:
-        'python "$SCRIPTS/gather_gates.py" --settings {params.settings:q} --results-dir {params.results} 2> {log}'
+        f'python "$SCRIPTS/gather_gates.py" {GATHERING_OPTIONS}'
 
 
+# What every figure and table of the language models shows, and where the report puts it.
+FRAMES = {
+    "metrics": rules.gather_sublora.output.metrics,
+    "gates": rules.gather_gates.output.gates,
+    "missing": rules.gather_sublora.output.missing,
+}
+FRAME_OPTIONS = "--metrics {input.metrics} --gates {input.gates} --missing {input.missing}"
 SUBLORA_FIGURE = {"caption": "../workflow/report/sublora_figures.rst", "category": "Language models"}
-FRAMES = "--metrics {input.metrics} --gates {input.gates} --missing {input.missing}"
+FIGURE_LABELS = {"figure": "{sublora_figure}", "format": "PNG"}
 
 
 rule draw_sublora_figure:
     input:
-        metrics=rules.gather_sublora.output.metrics,
-        gates=rules.gather_gates.output.gates,
-        missing=rules.gather_sublora.output.missing,
+        **FRAMES,
     output:
-        png=report(
-            f"{R}/{layout.SUBLORA_FIGURES_DIR}/{{sublora_figure}}.png",
-            **SUBLORA_FIGURE,
-            labels={"figure": "{sublora_figure}", "format": "PNG"},
-        ),
+        png=report(f"{R}/{layout.SUBLORA_FIGURES_DIR}/{{sublora_figure}}.png", **SUBLORA_FIGURE, labels=FIGURE_LABELS),
         pdf=f"{R}/{layout.SUBLORA_FIGURES_DIR}/{{sublora_figure}}.pdf",
     log:
         f"{R}/logs/draw_sublora_figure/{{sublora_figure}}.log",
@@ -174,7 +176,7 @@ rule draw_sublora_figure:
         budget=lambda wildcards: f"--budget {wildcards.d}" if "d" in wildcards.keys() else "",
     shell:
         'python "$SCRIPTS/draw_sublora_figure.py" --settings {params.settings:q} --figure {wildcards.sublora_figure} '
-        f"{{params.budget}} {FRAMES} --png {{output.png}} --pdf {{output.pdf}} 2> {{log}}"
+        f"{{params.budget}} {FRAME_OPTIONS} --png {{output.png}} --pdf {{output.pdf}} 2> {{log}}"
 
 
 use rule draw_sublora_figure as draw_sublora_budget_figure with:
@@ -206,29 +208,27 @@ use rule draw_sublora_budget_figure as draw_gates_budget_figure with:
 
 
 SUBLORA_TABLES = ["summary_table", "ledger", "terms", "contrasts", "hypotheses"]
+SUBLORA_TABLE = {
+    "caption": "../workflow/report/sublora_tables.rst",
+    "category": "Language models",
+    "labels": {"table": "language models", "format": "CSV"},
+}
+SUBLORA_PAGE = {
+    "caption": "../workflow/report/sublora_hypotheses.rst",
+    "category": "Language models",
+    "labels": {"table": "hypotheses", "format": "Markdown"},
+}
 
 
 rule write_sublora_tables:
     input:
-        metrics=rules.gather_sublora.output.metrics,
-        gates=rules.gather_gates.output.gates,
-        missing=rules.gather_sublora.output.missing,
+        **FRAMES,
         terms=rules.gather_sublora.output.terms,
         ledgers=rules.gather_sublora.output.ledgers,
     output:
-        csv=report(
-            expand(f"{R}/{layout.SUBLORA_TABLES_DIR}/{{table}}.csv", table=SUBLORA_TABLES),
-            caption="../workflow/report/sublora_tables.rst",
-            category="Language models",
-            labels={"table": "language models", "format": "CSV"},
-        ),
+        csv=report(expand(f"{R}/{layout.SUBLORA_TABLES_DIR}/{{table}}.csv", table=SUBLORA_TABLES), **SUBLORA_TABLE),
         tex=expand(f"{R}/{layout.SUBLORA_TABLES_DIR}/{{table}}.tex", table=[*SUBLORA_TABLES, "sublora_tables"]),
-        page=report(
-            f"{R}/{layout.SUBLORA_TABLES_DIR}/hypotheses.md",
-            caption="../workflow/report/sublora_hypotheses.rst",
-            category="Language models",
-            labels={"table": "hypotheses", "format": "Markdown"},
-        ),
+        page=report(f"{R}/{layout.SUBLORA_TABLES_DIR}/hypotheses.md", **SUBLORA_PAGE),
     log:
         f"{R}/logs/write_sublora_tables.log",
     conda:
@@ -238,7 +238,7 @@ rule write_sublora_tables:
         source=source_fingerprint(SCRIPTS / "write_sublora_tables.py"),
         directory=subpath(output.page, parent=True),
     shell:
-        f'python "$SCRIPTS/write_sublora_tables.py" --settings {{params.settings:q}} {FRAMES} '
+        f'python "$SCRIPTS/write_sublora_tables.py" --settings {{params.settings:q}} {FRAME_OPTIONS} '
         "--terms {input.terms} --ledgers {input.ledgers} --output-dir {params.directory} 2> {log}"
 
 

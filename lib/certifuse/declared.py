@@ -42,6 +42,18 @@ def score_files(directory: str) -> dict[str, str]:
     return {name.partition(".")[0]: f"{directory}/{name}" for name in names}
 
 
+def gathered_tables(results: str) -> dict[str, str]:
+    """The gathered tables beside the summary."""
+    tables = {
+        "logs": layout.LOGS,
+        "calibration": layout.CALIBRATION,
+        "per_class": layout.PER_CLASS,
+        "missing": layout.MISSING,
+        "costs": layout.COSTS,
+    }
+    return {name: f"{results}/{table}" for name, table in tables.items()}
+
+
 def certificate_files(directory: str) -> dict[str, str]:
     """The two files of a certificate in its `directory`."""
     return {"certificate": f"{directory}/{CERTIFICATE_FILE}", "bitstream": f"{directory}/{BITSTREAM_FILE}"}

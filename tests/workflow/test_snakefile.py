@@ -48,6 +48,12 @@ def test_every_rule_has_log_environment_settings_and_fingerprint() -> None:
         assert all(part in text for part in parts), (name, [part for part in parts if part not in text])
 
 
+def test_no_rule_is_longer_than_twenty_lines() -> None:
+    texts = re.findall(r"^(?:use )?rule .*(?:\n .*)+", workflow_text(), flags=re.MULTILINE)
+    assert len(texts) == len(rules())
+    assert {text.splitlines()[0]: lines for text in texts if (lines := len(text.splitlines())) > 20} == {}
+
+
 def test_every_command_writes_its_errors_into_its_log(sources: Any) -> None:
     planned = sources.snakemake("-n", "-p").stdout
     logs = re.findall(r"^    log: (.*)$", planned, flags=re.MULTILINE)
