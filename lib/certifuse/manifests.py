@@ -4,6 +4,7 @@ Paths in it are relative to its own directory, so that a results directory can b
 manifest, see `training.record`.
 """
 
+import json
 import os
 import resource
 import sys
@@ -19,7 +20,9 @@ from certifuse.settings.base import Settings
 
 FORMAT = 1
 SHARED_NAME = "{job}_manifest.json"
-"""In a directory that several steps write to; elsewhere it is `layout.MANIFEST_FILE`."""
+"""In a directory that several jobs write to, each its own; elsewhere it is `layout.MANIFEST_FILE`."""
+HOST = {"device": "cpu", "deterministic": True}
+"""The runtime of a step in which no network runs: seeded arithmetic on the host, which no switch changes."""
 
 
 @dataclass(frozen=True)
@@ -38,9 +41,11 @@ class StepRecord:
     began_s: float = field(default_factory=time.perf_counter, init=False)
     started: datetime = field(default_factory=lambda: datetime.now(UTC), init=False)
     digests: dict[Path, str] = field(default_factory=dict, init=False)
+    data: dict[str, set[str]] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         self.digests.update({path: digest_file(path) for path in self.inputs})
+        self.data.update(_data_behind(self.digests))
 
     def write(
         self,
@@ -49,6 +54,7 @@ class StepRecord:
         identity: Mapping[str, Any] | None = None,
         runtime: Mapping[str, Any] | None = None,
         peak_memory_bytes: int | None = None,
+        data: Mapping[str, Iterable[str]] | None = None,
     ) -> None:
         """Write the manifest, last of all files of the step.
 
@@ -58,23 +64,32 @@ class StepRecord:
             identity: the names of what was computed: architecture, fusion, lambda, seed, ...
             runtime: device, precision and determinism (`training.runtime.Runtime.record`), where a network ran.
             peak_memory_bytes: where the device has its own; otherwise that of this process.
+            data: SHA-256 of images, splits or corpus, beside what the manifests of the inputs say of them.
         """
+        for name, digests in (data or {}).items():
+            self.data.setdefault(name, set()).update(digests)
         record = {
             "format": FORMAT,
             "step": self.step,
             "identity": dict(identity or {}),
             "settings": self.settings.plain(),
             "source_fingerprint": running_source(),
-            "inputs_sha256": {_from(path.parent, file): digest for file, digest in self.digests.items()},
-            "outputs_sha256": {_from(path.parent, file): digest_file(file) for file in outputs},
+            "data_sha256": {name: sorted(digests) for name, digests in self.data.items()},
+            "inputs_sha256": {path_from(path.parent, file): digest for file, digest in self.digests.items()},
+            "outputs_sha256": {path_from(path.parent, file): digest_file(file) for file in outputs},
             "environment": environment_record(),
-            "runtime": None if runtime is None else dict(runtime),
+            "runtime": dict(runtime or HOST),
             "started": self.started.isoformat(timespec="milliseconds"),
             "finished": datetime.now(UTC).isoformat(timespec="milliseconds"),
             "wall_s": time.perf_counter() - self.began_s,
             "peak_memory_bytes": peak_memory_bytes or peak_resident_bytes(),
         }
         write_json(path, record)
+
+
+def shared_manifest(output: Path) -> Path:
+    """The manifest of a job beside its output, named after that."""
+    return output.with_name(SHARED_NAME.format(job=output.stem))
 
 
 def running_source() -> str | None:
@@ -92,5 +107,29 @@ def peak_resident_bytes() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-def _from(directory: Path, file: Path) -> str:
+def path_from(directory: Path, file: Path) -> str:
+    """The path of a file as a manifest in `directory` gives it."""
     return Path(os.path.relpath(file.resolve(), directory.resolve())).as_posix()
+
+
+def _data_behind(inputs: Mapping[Path, str]) -> dict[str, set[str]]:
+    """The data of the study, as the manifests beside the inputs tell that list them as they were read."""
+    read: dict[Path, dict[str, str]] = {}
+    for path, digest in inputs.items():
+        read.setdefault(path.parent, {})[path.name] = digest
+    found: dict[str, set[str]] = {}
+    for directory, files in read.items():
+        for record in map(_record, directory.glob("*manifest.json")):
+            if files.items() & record.get("outputs_sha256", {}).items():
+                for name, digests in record.get("data_sha256", {}).items():
+                    found.setdefault(name, set()).update(digests)
+    return found
+
+
+def _record(manifest: Path) -> dict[str, Any]:
+    """What a manifest says; nothing where it is damaged, and what it would tell is not known."""
+    try:
+        record = json.loads(manifest.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return record if isinstance(record, dict) else {}

@@ -146,12 +146,16 @@ RECORDED_PACKAGES = (
     "scikit-learn",
     "scipy",
     "constriction",
+    "matplotlib",
+    "seaborn",
+    "datasets",
+    "tiktoken",
     "snakemake",
 )
 
 
 def package_versions() -> dict[str, str | None]:
-    """Installed versions of the packages that can change a number; `null` for one that is not installed."""
+    """Installed versions of the packages that can change a number or a figure; `null` for one that is not installed."""
     versions: dict[str, str | None] = {"python": platform.python_version()}
     for package in RECORDED_PACKAGES:
         try:

@@ -10,7 +10,7 @@ import yaml
 import certifuse
 from certifuse import manifests
 from certifuse.cli.main import main
-from certifuse.manifests import StepRecord
+from certifuse.manifests import StepRecord, path_from
 from certifuse.provenance import digest_file, source_fingerprint
 from certifuse.study import read_study
 
@@ -74,12 +74,14 @@ class Results:
 
     def training(self, script, job, settings, manifest, options, inputs, **more):
         """A step that trains: names for its inputs, their paths in the command only."""
+        logs = [self.workdir / word.partition("=")[2] for word in options if word.startswith("--log-file=")]
         common = [f"--manifest=results/{manifest}", f"--resume-dir=results/.resume/{job}", "--settings={...}"]
         words = [word for option in [*common, *options] for word in option.split("=", 1)]
         record = {
             "settings": json.loads(settings),
             "source_fingerprint": source_fingerprint(SCRIPTS / script),
             "inputs_sha256": {name: self.digest(path) for name, path in inputs.items()},
+            "logs_sha256": {path_from((self.root / manifest).parent, log): digest_file(log) for log in logs},
             "environment": ENVIRONMENT | {"command": [script, *words]},
             "runtime": RUNTIME,
             "training_wall_s": 2.5,

@@ -10,7 +10,7 @@ from pathlib import Path
 import certifuse
 from certifuse import layout, manifests
 from certifuse.lineage.reading import read_run
-from certifuse.manifests import StepRecord, running_source
+from certifuse.manifests import HOST, StepRecord, running_source, shared_manifest
 from certifuse.provenance import digest_bytes, digest_file, git_state, source_fingerprint
 from certifuse.recipes.evaluate import EvaluationStep
 from certifuse.recipes.evaluate_baselines import evaluate_baselines
@@ -23,8 +23,8 @@ from certifuse.settings.execution import ExecutionSettings
 ROOT = Path(certifuse.__file__).parents[2]
 EXECUTION = ExecutionSettings(threads=1, device="cpu", precision="fp32", channels_last="on", compile="off")
 UNIFORM = {
-    *("format", "step", "identity", "settings", "source_fingerprint", "inputs_sha256", "outputs_sha256", "environment"),
-    *("runtime", "started", "finished", "wall_s", "peak_memory_bytes"),
+    *("format", "step", "identity", "settings", "source_fingerprint", "data_sha256", "inputs_sha256", "outputs_sha256"),
+    *("environment", "runtime", "started", "finished", "wall_s", "peak_memory_bytes"),
 }
 
 
@@ -39,12 +39,42 @@ def test_inputs_are_as_they_were_at_the_start_and_paths_are_from_the_manifest(tm
     assert set(found) == UNIFORM
     assert found["inputs_sha256"] == {"../a/read.csv": digest_bytes(b"before")}
     assert found["outputs_sha256"] == {"written.csv": digest_bytes(b"before")}
-    assert (found["step"], found["identity"], found["runtime"]) == ("some_step", {"seed": 3}, None)
+    assert (found["step"], found["identity"], found["runtime"]) == ("some_step", {"seed": 3}, HOST)
     assert found["settings"] == EvaluationSettings().plain()
     assert found["environment"]["git"] == git_state()
     seconds = datetime.fromisoformat(found["finished"]) - datetime.fromisoformat(found["started"])
     assert 0 <= found["wall_s"] - seconds.total_seconds() + 0.002 < 0.5
     assert found["peak_memory_bytes"] > 10 * 2**20
+
+
+def test_the_data_of_the_study_are_handed_on_from_manifest_to_manifest(tmp_path):
+    """Also where two sets of data met; not from a manifest that is damaged, of other files, or of another content."""
+    for name in ("images", "others"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "table.csv").write_text(name)
+        made = StepRecord("make", EvaluationSettings(), [])
+        outputs = [tmp_path / name / "table.csv"]
+        made.write(tmp_path / name / "manifest.json", outputs, data={"images": [f"digest of {name}"]})
+
+    def behind(*inputs):
+        path = tmp_path / "next" / "manifest.json"
+        StepRecord("read", EvaluationSettings(), [tmp_path / name for name in inputs]).write(path, [])
+        return json.loads(path.read_text())["data_sha256"]
+
+    assert behind("images/table.csv") == {"images": ["digest of images"]}
+    assert behind("images/table.csv", "others/table.csv") == {"images": ["digest of images", "digest of others"]}
+    (tmp_path / "images" / "unknown.csv").touch()
+    assert behind("images/unknown.csv") == {}
+    (tmp_path / "images" / "table.csv").write_text("changed since")
+    assert behind("images/table.csv") == {}
+    (tmp_path / "others" / "manifest.json").write_text("{")
+    assert behind("others/table.csv") == {}
+
+
+def test_jobs_that_share_a_directory_have_manifests_of_their_own():
+    paths = [Path("figures") / name for name in ("pareto_frontier_d20.png", "pareto_frontier_d40.png", "diversity.png")]
+    names = [shared_manifest(path).name for path in paths]
+    assert names == [f"{path.stem}_manifest.json" for path in paths]
 
 
 def test_a_step_of_the_workflow_records_its_own_fingerprint(tmp_path):

@@ -121,6 +121,12 @@ def test_the_manifest_can_be_checked(trained):
         "components_sha256"
     ]
     assert manifest["inputs_sha256"]["expert_1"] == digest_file(trained.files.experts[1])
+    assert manifest["data_sha256"] == {
+        "images": [digest_file(trained.files.images)],
+        "splits": [digest_file(trained.files.splits)],
+    }
+    assert manifest["logs_sha256"] == {"../log.csv": digest_file(trained.files.log)}
+    assert manifest["started"] < manifest["finished"]
     assert manifest["settings"] == trained.settings.plain()
     assert manifest["runtime"]["precision"] == "fp32"
     assert (manifest["lam"], manifest["fusion"], manifest["seed"]) == ("1.0", "concatenation", 0)

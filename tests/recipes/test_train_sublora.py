@@ -258,7 +258,8 @@ def cut_off(run, monkeypatch, writes):
 def assert_same_end(run, whole):
     assert run.weights == whole.weights
     assert run.rows == whole.rows
-    measured = ("best_row", "best_rows", "environment", "peak_memory_bytes", "resumed_after_epochs", "training_wall_s")
+    measured = {"best_row", "best_rows", "environment", "peak_memory_bytes", "resumed_after_epochs", "training_wall_s"}
+    measured |= {"started", "finished", "logs_sha256"}
     plain = [{key: value for key, value in each.manifest.items() if key not in measured} for each in (run, whole)]
     assert plain[0] == plain[1]
 

@@ -16,7 +16,7 @@ def main() -> None:
     arguments = parser.parse_args()
 
     def step() -> None:
-        from certifuse.manifests import SHARED_NAME, StepRecord
+        from certifuse.manifests import StepRecord, shared_manifest
         from certifuse.recipes.draw_certificate_figure import draw_certificate_figure
         from certifuse.reporting.certificate_frames import read_certificate_frames
         from certifuse.reporting.style import FigureStep
@@ -26,8 +26,8 @@ def main() -> None:
         record = StepRecord("draw_certificate_figure", settings, read.values())
         frames = read_certificate_frames(**read)
         draw_certificate_figure(settings, arguments.figure, frames, arguments.png, arguments.pdf)
-        manifest = arguments.png.with_name(SHARED_NAME.format(job=arguments.figure))
-        record.write(manifest, [arguments.png, arguments.pdf], {"figure": arguments.figure})
+        written = [arguments.png, arguments.pdf]
+        record.write(shared_manifest(arguments.png), written, {"figure": arguments.figure})
 
     run_step(step)
 

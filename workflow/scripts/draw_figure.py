@@ -17,7 +17,7 @@ def main() -> None:
     arguments = parser.parse_args()
 
     def step() -> None:
-        from certifuse.manifests import SHARED_NAME, StepRecord
+        from certifuse.manifests import StepRecord, shared_manifest
         from certifuse.recipes.draw_figure import draw_figure
         from certifuse.reporting.frames import read_frames
         from certifuse.reporting.style import FigureStep
@@ -26,8 +26,8 @@ def main() -> None:
         read = {name: getattr(arguments, name) for name in ("summary", "logs", "calibration", "comparison", "missing")}
         record = StepRecord("draw_figure", settings, read.values())
         draw_figure(settings, arguments.figure, read_frames(**read), arguments.png, arguments.pdf)
-        manifest = arguments.png.with_name(SHARED_NAME.format(job=arguments.figure))
-        record.write(manifest, [arguments.png, arguments.pdf], {"figure": arguments.figure})
+        written = [arguments.png, arguments.pdf]
+        record.write(shared_manifest(arguments.png), written, {"figure": arguments.figure})
 
     run_step(step)
 

@@ -26,13 +26,19 @@ def main() -> None:
         parser.error(f"figure {arguments.figure}: expected --metrics FILE, found none")
 
     def step() -> None:
+        from certifuse.manifests import StepRecord, shared_manifest
         from certifuse.recipes.draw_sublora_figure import draw_sublora_figure
         from certifuse.reporting.style import FigureStep
         from certifuse.reporting.sublora_frames import read_sublora_frames
 
-        frames = read_sublora_frames(metrics=arguments.metrics, gates=arguments.gates, missing=arguments.missing)
-        settings = FigureStep.from_json(arguments.settings)
-        draw_sublora_figure(settings, arguments.figure, arguments.budget, frames, arguments.png, arguments.pdf)
+        settings, budget = FigureStep.from_json(arguments.settings), arguments.budget
+        read = {name: getattr(arguments, name) for name in ("metrics", "gates", "missing")}
+        rule = "draw_sublora_figure" if budget is None else "draw_sublora_budget_figure"
+        record = StepRecord(rule, settings, read.values())
+        frames = read_sublora_frames(**read)
+        draw_sublora_figure(settings, arguments.figure, budget, frames, arguments.png, arguments.pdf)
+        identity = {"figure": arguments.figure} | ({} if budget is None else {"d": budget})
+        record.write(shared_manifest(arguments.png), [arguments.png, arguments.pdf], identity)
 
     run_step(step)
 

@@ -14,15 +14,18 @@ def main() -> None:
     arguments = parser.parse_args()
 
     def step() -> None:
+        from certifuse.manifests import SHARED_NAME, StepRecord
         from certifuse.recipes.write_sublora_tables import write_sublora_tables
         from certifuse.recipes.write_tables import TablesStep
         from certifuse.reporting.frames import read_frame
         from certifuse.reporting.sublora_frames import LEDGERS, TERMS, read_sublora_frames
 
-        frames = read_sublora_frames(metrics=arguments.metrics, gates=arguments.gates, missing=arguments.missing)
-        terms, ledgers = read_frame(arguments.terms, TERMS), read_frame(arguments.ledgers, LEDGERS)
         settings = TablesStep.from_json(arguments.settings)
-        write_sublora_tables(settings, frames, terms, ledgers, arguments.output_dir)
+        read = {name: getattr(arguments, name) for name in ("metrics", "gates", "missing")}
+        record = StepRecord("write_sublora_tables", settings, [*read.values(), arguments.terms, arguments.ledgers])
+        terms, ledgers = read_frame(arguments.terms, TERMS), read_frame(arguments.ledgers, LEDGERS)
+        written = write_sublora_tables(settings, read_sublora_frames(**read), terms, ledgers, arguments.output_dir)
+        record.write(arguments.output_dir / SHARED_NAME.format(job="write_sublora_tables"), written)
 
     run_step(step)
 

@@ -25,7 +25,7 @@ def check_settings(study: Study, config: Path, runs: Iterable[Run]) -> None:
 def _expected(study: Study, run: Run) -> str | None:
     """What the rules give to the step, as far as it is known here."""
     architecture, fusion = run.names.get("architecture", ""), run.names.get("fusion", "")
-    figure = str(run.job).rpartition("/")[2]
+    figure = str(run.names.get("figure", str(run.job).rpartition("/")[2]))
     settings: dict[str, Callable[[], str]] = {
         "prepare_images": study.for_images,
         "split_images": study.for_splits,
@@ -47,6 +47,8 @@ def _expected(study: Study, run: Run) -> str | None:
         "train_sublora": lambda: study.for_sublora_training(run.names["mode"]),
         "certify_sublora": study.for_sublora_certificate,
         "certify_ngram": study.for_ngram,
+        "draw_sublora_figure": lambda: study.for_sublora_figure(figure),
+        "draw_sublora_budget_figure": lambda: study.for_sublora_figure(figure),
         "gather_sublora": study.for_sublora_gathering,
         "gather_gates": study.for_gate_gathering,
         "write_sublora_tables": study.for_tables,

@@ -26,7 +26,8 @@ def gaps(lineage: Lineage) -> list[str]:
         found += [f"{fact}: {_counted(lacking)}"] if lacking else []
     unread = Counter(read.reader.step for read in lineage.readings if read.state == "not recorded")
     found += [f"digests of what was read: {_counted(unread, 'files')}"] if unread else []
-    strays = {read.file.path: read.reader.step for read in lineage.readings if read.maker is None}
+    lost = (read for read in lineage.readings if read.maker is None and not _is_given(read.file.path))
+    strays = {read.file.path: read.reader.step for read in lost}
     found += [f"what made {path}, which {step} read" for path, step in list(strays.items())[:LISTED]]
     found += [f"what made {len(strays) - LISTED} other files"] * (len(strays) > LISTED)
     for run in runs:
@@ -34,6 +35,11 @@ def gaps(lineage: Lineage) -> list[str]:
         if None not in (told, run.source) and told != run.source:
             found.append(f"which source ran in {run.label}: its manifest says {run.source}, Snakemake {told}")
     return found
+
+
+def _is_given(path: str) -> bool:
+    """Whether a file lies outside the results: the user's own, which no step made."""
+    return path.startswith(("../", "/"))
 
 
 def _counted(counts: Mapping[str, int], of: str = "runs") -> str:

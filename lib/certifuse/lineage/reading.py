@@ -17,7 +17,7 @@ from certifuse.lineage.runs import Run, Stored
 
 NAMES = ("architecture", "fusion", "lambda", "lam", "seed", "member", "d", "mode", "levels")
 """What tells the runs of a step apart, in a manifest of training among everything else."""
-NO_OUTPUTS = ("inputs_sha256", "initial_components_sha256")
+NO_OUTPUTS = ("data_sha256", "inputs_sha256", "initial_components_sha256")
 NO_NAMES = (None, "", "none")
 
 
@@ -58,7 +58,9 @@ def _training(root: Path, path: str, record: Mapping[str, Any]) -> Run:
         names=names,
         job=command.job or _job(command.step, names),
         inputs=tuple(_named_inputs(root, command, record)),
-        outputs=(*_training_outputs(path, command, record), *(Stored(log, None) for log in logs)),
+        outputs=tuple(_training_outputs(path, command, record)),
+        started=record.get("started"),
+        finished=record.get("finished"),
         wall_s=record.get("training_wall_s"),
         **_common(path, record, *map(posixpath.dirname, logs)),
     )

@@ -118,15 +118,19 @@ class Records:
 
 def _with_certificates(found: dict[str, Run]) -> dict[str, Run]:
     """Certificates beside or below the manifest of their run are outputs of it, not runs."""
-    listed = {file.path for run in found.values() for file in run.outputs}
-    runs = {path: run for path, run in found.items() if path not in listed}
-    for path, certificate in list(runs.items()):
+    runs = dict(found)
+    for path, certificate in found.items():
         above = posixpath.join(posixpath.dirname(posixpath.dirname(path)), layout.MANIFEST_FILE)
         if above in runs and path != above and runs[above].step == certificate.step:
             run = runs[above]
-            known = {file.path for file in run.inputs}
-            outputs = (*run.outputs, Stored(path, None), *certificate.outputs)
-            inputs = (*run.inputs, *(file for file in certificate.inputs if file.path not in known))
-            runs[above] = replace(run, outputs=outputs, inputs=inputs)
+            written = _with(run.outputs, (Stored(path, None), *certificate.outputs))
+            runs[above] = replace(run, outputs=written, inputs=_with(run.inputs, certificate.inputs))
             del runs[path]
-    return runs
+    listed = {file.path for run in runs.values() for file in run.outputs}
+    return {path: run for path, run in runs.items() if path not in listed}
+
+
+def _with(files: tuple[Stored, ...], others: tuple[Stored, ...]) -> tuple[Stored, ...]:
+    """Files, and those of the others that are not among them."""
+    known = {file.path for file in files}
+    return (*files, *(file for file in others if file.path not in known))

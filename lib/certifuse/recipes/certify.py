@@ -69,6 +69,10 @@ class Evidence:
     threads: int
     source: str
 
+    def files(self) -> list[Path]:
+        """All of them."""
+        return [self.images, self.splits, *(path for pair in self.experts for path in pair)]
+
     def check_independence(self) -> None:
         """UserError unless every expert was trained and selected on images outside the samples."""
         check_experts(self.experts, self.images, self.splits)

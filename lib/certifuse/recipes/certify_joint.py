@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from certifuse import layout
-from certifuse.bounds.certificate import ProjectorDescription
+from certifuse.bounds.certificate import BITSTREAM_FILE, CERTIFICATE_FILE, ProjectorDescription
 from certifuse.bounds.codebook import nearest_level
 from certifuse.bounds.codec import encode
 from certifuse.bounds.quantisation import fit_codebook
@@ -19,6 +19,7 @@ from certifuse.certified_model import IDENTITY, describe, parameter_vector, prio
 from certifuse.component_files import load_component
 from certifuse.components import find_components
 from certifuse.errors import UserError
+from certifuse.manifests import StepRecord
 from certifuse.recipes.certify import CertifiedCell, Evidence, JointModel, write_coded_certificate
 from certifuse.settings.base import Settings
 
@@ -37,13 +38,14 @@ class CertifyJointStep(Settings):
 def certify_joint(
     settings: CertifyJointStep, cell: CertifiedCell, components: Path, evidence: Evidence, directory: Path
 ) -> None:
-    """Write the certificate of the jointly trained model whose components are in a directory."""
+    """Write the certificate of the jointly trained model whose components are in a directory, and its manifest."""
     evidence.check_independence()
     found = find_components(components)
     if found.fusion is None or found.global_head is None:
         raise UserError(f"{components}: expected a fusion module and a global head among the components, found none")
     model = JointModel((*found.experts, found.fusion, found.global_head), components / layout.MANIFEST_FILE)
     model.check_independence(evidence)
+    record = StepRecord("certify_joint", settings, [*evidence.files(), *model.components, model.manifest])
     specification = load_component(found.fusion).spec
     experts = [component for component, _ in evidence.experts]
     prior = prior_network(experts, specification, cell.seed, anchored=False, parameters="everything")
@@ -55,3 +57,5 @@ def certify_joint(
     bitstream = encode(nearest_level(offset_D, codebook), codebook)
     identity = cell.identity() | {"d": size, "levels": settings.levels}
     write_coded_certificate(directory, "joint", identity, bitstream, judge, settings, evidence, model)
+    written = [directory / name for name in (CERTIFICATE_FILE, BITSTREAM_FILE)]
+    record.write(directory / layout.MANIFEST_FILE, written, identity, judge.samples.runtime.record())

@@ -7,11 +7,12 @@ mistakes are counted. The bits that were written pay for having looked at the fu
 """
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from certifuse.bounds.certificate import ProjectorDescription
+from certifuse.bounds.certificate import BITSTREAM_FILE, CERTIFICATE_FILE, ProjectorDescription
 from certifuse.bounds.codebook import nearest_level
 from certifuse.bounds.codec import encode
 from certifuse.bounds.quantisation import fit_codebook
@@ -20,7 +21,8 @@ from certifuse.component_files import load_component
 from certifuse.components import assemble, fusion_spec
 from certifuse.data.image_set import load_image_set
 from certifuse.data.splits import load_splits
-from certifuse.provenance import write_json
+from certifuse.manifests import path_from
+from certifuse.provenance import digest_file, write_json
 from certifuse.randomness import derive_seed
 from certifuse.recipes.certify import CertifiedCell, Evidence, write_coded_certificate
 from certifuse.settings.base import Settings
@@ -65,13 +67,16 @@ def certify_subspace(
         kind=training.projector, seed=training.projector_seed, subspace_dim=dim, ambient_dim=trainable_size(prior)
     )
     judge = evidence.judge(describe(prior, cell.architecture, specification, cell.seed, training.parameters, projector))
+    written: list[Path] = []
     for levels, w_d in trained.items():
         codebook = fit_codebook(as_numbers(w_d), levels, training.codebook)
         bitstream = encode(nearest_level(as_numbers(w_d), codebook), codebook)
         identity = cell.identity() | {"d": dim, "levels": levels}
         directory = files.output / f"levels_{levels}"
         write_coded_certificate(directory, "subspace", identity, bitstream, judge, settings, evidence)
-    write_json(files.manifest, record | cell.identity() | {"d": dim})
+        written += [directory / CERTIFICATE_FILE, directory / BITSTREAM_FILE]
+    digests = {path_from(files.manifest.parent, path): digest_file(path) for path in written}
+    write_json(files.manifest, record | cell.identity() | {"d": dim, "certificates_sha256": digests})
     for store in stores:
         store.remove()
 
@@ -130,6 +135,7 @@ def train_in_subspace(
     for levels in settings.levels:
         subspace.w.data.copy_(full)
         trained[levels] = run(levels, training.quantised_epochs)
-    record = run_record(settings, files, runtime, subspace, outcomes["full_precision"])
+    logs = [files.log.with_name(f"{stage}.csv") for stage in outcomes]
+    record = run_record(settings, files, runtime, subspace, outcomes["full_precision"], logs)
     wall_s = sum(row["seconds"] for outcome in outcomes.values() for row in outcome.rows)
     return trained, record | {"training_wall_s": wall_s}, stores

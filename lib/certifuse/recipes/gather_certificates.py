@@ -56,14 +56,15 @@ def _names(cell: Iterable[Any]) -> dict[str, Any]:
 
 def gather_certificates(settings: GatherCertificatesStep, results: Path) -> None:
     """Write the gathered tables below `results`."""
-    files = [results / directory / CERTIFICATE_FILE for directory in settings.directories()]
-    record = StepRecord("gather_certificates", settings, [file for file in files if file.is_file()])
-    certificates, missing = [], []
-    for directory, names in settings.directories().items():
-        if (results / directory / CERTIFICATE_FILE).is_file():
-            certificates.append(read_certificate(results / directory))
-        else:
-            missing.append(dict(zip(IDENTITY, names, strict=True)) | {"reason": "no certificate was written"})
+    expected = {results / directory: names for directory, names in settings.directories().items()}
+    finished = [directory for directory in expected if (directory / CERTIFICATE_FILE).is_file()]
+    record = StepRecord("gather_certificates", settings, [directory / CERTIFICATE_FILE for directory in finished])
+    certificates = [read_certificate(directory) for directory in finished]
+    missing = [
+        dict(zip(IDENTITY, names, strict=True)) | {"reason": "no certificate was written"}
+        for directory, names in expected.items()
+        if directory not in finished
+    ]
     around_average = [certificate for certificate in certificates if certificate.kind == "subspace"]
     priors = {(row["architecture"], row["seed"]): row for row in map(_prior_row, around_average)}
     rows = [{"scheme": settings.scheme, **row} for row in [*priors.values(), *map(_row, certificates)]]
@@ -76,7 +77,8 @@ def gather_certificates(settings: GatherCertificatesStep, results: Path) -> None
     write_rows(results / layout.LEDGERS, ledgers, (*IDENTITY, "charge", "bits"))
     write_rows(results / layout.MISSING_CERTIFICATES, missing, (*IDENTITY, "reason"))
     written = [results / table for table in (layout.CERTIFICATES, layout.LEDGERS, layout.MISSING_CERTIFICATES)]
-    record.write(written[0].with_name(SHARED_NAME.format(job="gather_certificates")), written)
+    data = {name: [getattr(own, name).sha256 for own in certificates] for name in ("images", "splits")}
+    record.write(written[0].with_name(SHARED_NAME.format(job="gather_certificates")), written, data=data)
 
 
 def _identity(certificate: Certificate) -> dict[str, Any]:

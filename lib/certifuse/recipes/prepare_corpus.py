@@ -3,10 +3,12 @@
 import logging
 from pathlib import Path
 
-from certifuse.data.corpus import load_corpus
+from certifuse.data.corpus import MANIFEST, load_corpus
 from certifuse.data.corpus_sources import read_documents
 from certifuse.data.corpus_writing import write_corpus
 from certifuse.data.tokenisers import load_tokeniser
+from certifuse.manifests import SHARED_NAME, StepRecord
+from certifuse.provenance import digest_file
 from certifuse.settings.base import Settings
 from certifuse.settings.corpora import CorpusSettings
 
@@ -20,8 +22,12 @@ class PrepareCorpusStep(Settings):
 
 
 def prepare_corpus(settings: PrepareCorpusStep, directory: Path) -> None:
-    """Write the prepared corpus that `settings` describes to `directory`, and say what it holds."""
+    """Write the prepared corpus that `settings` describes to `directory`, and say what it holds.
+
+    The manifest of the run has a name of its own, since `manifest.json` is that of the corpus and equal for equal ones.
+    """
     corpus = settings.corpus
+    record = StepRecord("prepare_corpus", settings, [path for path in map(Path, corpus.files) if path.is_file()])
     write_corpus(read_documents(corpus), load_tokeniser(corpus), corpus.min_tokens, corpus.plain(), directory)
     for part, facts in load_corpus(directory).manifest["parts"].items():
         LOGGER.info(
@@ -30,3 +36,6 @@ def prepare_corpus(settings: PrepareCorpusStep, directory: Path) -> None:
             *(f"{facts[name]:,}" for name in ("documents", "tokens", "too_short")),
             *(f"{facts[name]:,}" for name in ("duplicates", "duplicates_of_other_part")),
         )
+    written = [directory / MANIFEST, *sorted(directory.glob("*.bin"))]
+    data = {"corpus": [digest_file(directory / MANIFEST)]}
+    record.write(directory / SHARED_NAME.format(job="prepare_corpus"), written, data=data)

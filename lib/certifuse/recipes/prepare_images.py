@@ -6,6 +6,7 @@ from certifuse import layout
 from certifuse.data.image_set import save_image_set
 from certifuse.data.sources import load_source
 from certifuse.manifests import StepRecord
+from certifuse.provenance import digest_file
 from certifuse.settings.base import Settings
 from certifuse.settings.data import DataSettings, NpzData
 
@@ -21,4 +22,5 @@ def prepare_images(settings: PrepareStep, output: Path) -> None:
     source = [Path(settings.data.path)] if isinstance(settings.data, NpzData) else []
     record = StepRecord("prepare_images", settings, [path for path in source if path.is_file()])
     save_image_set(load_source(settings.data), output)
-    record.write(output.with_name(layout.MANIFEST_FILE), [output])
+    data = {"images": [digest_file(output)]}
+    record.write(output.with_name(layout.MANIFEST_FILE), [output], data=data)

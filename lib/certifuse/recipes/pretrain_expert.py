@@ -75,7 +75,7 @@ def pretrain_expert(settings: PretrainStep, member: str, seed: int, files: StepF
 
     about = {"member": member, "seed": seed, "epoch": outcome.best_epoch, "origin": "pre-trained"}
     save_component(files.output, spec, outcome.best_weights, **about)
-    record = run_record(settings, files, runtime, network, outcome) | about
+    record = run_record(settings, files, runtime, network, outcome, [files.log]) | about
     record |= {"training_images": len(trainer.indices), "component_sha256": digest_file(files.output)}
     write_json(files.manifest, record)
     store.remove()

@@ -8,7 +8,7 @@ from certifuse import layout
 from certifuse.data.image_set import load_image_set
 from certifuse.data.splits import make_splits, save_splits
 from certifuse.manifests import StepRecord
-from certifuse.provenance import write_json
+from certifuse.provenance import digest_file, write_json
 from certifuse.settings.data import SplitSettings
 
 
@@ -37,4 +37,5 @@ def split_images(images: Path, settings: SplitSettings, output: Path, summary: P
     normalisation = {"mean": list(splits.mean), "std": list(splits.std)}
     record = {"image_set": source, "settings": settings.plain(), "sets": sets, "pool_statistics": normalisation}
     write_json(summary, record)
-    step.write(output.with_name(layout.MANIFEST_FILE), [output, summary])
+    data = {"splits": [digest_file(output)]}
+    step.write(output.with_name(layout.MANIFEST_FILE), [output, summary], data=data)

@@ -112,7 +112,7 @@ def train_fusion(settings: FusionStep, cell: CellName, files: StepFiles) -> None
 
     best = trainee.component_states(outcome.best_weights)
     written = write_components(directory, specs, best, cell, outcome.best_epoch)
-    record = run_record(settings, files, runtime, network, outcome) | cell.fields()
+    record = run_record(settings, files, runtime, network, outcome, [files.log]) | cell.fields()
     record |= {"epoch": outcome.best_epoch, "initial_components_sha256": earlier}
     digests = {str(path.relative_to(directory)): digest_file(path) for path in written}
     write_json(files.manifest, record | {"components_sha256": digests})

@@ -157,7 +157,7 @@ class _Run:
             epochs=-(-trainee.steps // training.validate_every),
             patience=None,
             save_interval_s=self.files.save_interval_s,
-            log_file=self.files.log.with_name(f"{stage}.csv"),
+            log_file=self.log(levels),
             name=f"d{self.cell.d}-{self.cell.mode}-s{self.cell.seed}-{stage}",
             reading=OF_LANGUAGE,
             store_finished=True,
@@ -165,6 +165,10 @@ class _Run:
         )
         telemetry = Telemetry(self.files.telemetry, "sublora", plan.name) if leads else Silence()
         return train(trainee, plan, store, telemetry)
+
+    def log(self, levels: int | None) -> Path:
+        """The log of one training."""
+        return self.files.log.with_name(f"{stage_name(levels)}.csv")
 
     def store(self, levels: int | None) -> ResumeStore:
         """The state of one training."""
@@ -182,7 +186,8 @@ def _write(run: _Run, network: AllocatedNetwork, outcomes: dict[int | None, Outc
         path = directory / weights_name(levels)
         save_vector(path, trained)
         written[path.name] = digest_file(path)
-    record = run_record(run.settings, run.files, run.runtime, network, outcomes[None])
+    logs = [run.log(levels) for levels in outcomes]
+    record = run_record(run.settings, run.files, run.runtime, network, outcomes[None], logs)
     record |= run.cell._asdict() | network_facts(network) | {"weights_sha256": written}
     record["best_rows"] = {stage_name(levels): outcome.best_row for levels, outcome in outcomes.items()}
     record["training_wall_s"] = sum(row["seconds"] for outcome in outcomes.values() for row in outcome.rows)

@@ -23,8 +23,11 @@ COLUMNS = {
 
 def write_sublora_tables(
     settings: TablesStep, frames: SubloraFrames, terms: pd.DataFrame, ledgers: pd.DataFrame, directory: Path
-) -> None:
-    """Write all of `COLUMNS` (.csv and .tex), `hypotheses.md`, and `sublora_tables.tex`, to compile as it stands."""
+) -> list[Path]:
+    """Write all of `COLUMNS` (.csv and .tex), `hypotheses.md`, and `sublora_tables.tex`, to compile as it stands.
+
+    Returns the paths.
+    """
     study, confidence = settings.study, settings.statistics.confidence
     rows = {
         "summary_table": sublora_tables.summary_rows(frames, confidence),
@@ -47,3 +50,4 @@ def write_sublora_tables(
         write_rows(directory / f"{name}.csv", rows[name], columns)
     for name, text in texts.items():
         write_text(directory / name, text)
+    return [directory / name for name in (*(f"{name}.csv" for name in COLUMNS), *texts)]

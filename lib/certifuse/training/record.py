@@ -1,25 +1,28 @@
 """The files of a training step, the identity of its run, and what its manifest says."""
 
-import resource
-import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
+from certifuse.manifests import path_from, peak_resident_bytes
 from certifuse.provenance import canonical_json, digest_bytes, digest_file, environment_record
 from certifuse.settings.base import Settings
 from certifuse.training.loop import Outcome
 from certifuse.training.resume import ResumeStore
 from certifuse.training.runtime import Runtime
 
+DATA = ("images", "splits", "corpus")
+"""The names of inputs that are the data of the study."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunFiles:
-    """Where every training step writes."""
+    """Where every training step writes, and when it began to."""
 
     log: Path
     manifest: Path
@@ -27,6 +30,7 @@ class RunFiles:
     telemetry: Path
     source: str
     save_interval_s: float
+    started: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def inputs(self) -> dict[str, Path]:
         """The input files by name."""
@@ -64,13 +68,24 @@ class StepFiles(RunFiles):
 
 
 def run_record(
-    settings: Settings, files: RunFiles, runtime: Runtime, network: nn.Module, outcome: Outcome
+    settings: Settings,
+    files: RunFiles,
+    runtime: Runtime,
+    network: nn.Module,
+    outcome: Outcome,
+    logs: Iterable[Path],
 ) -> dict[str, Any]:
-    """The manifest of a training run: settings, source, inputs, versions, device, cost."""
+    """The manifest of a training run: settings, source, inputs, versions, device, cost.
+
+    `started` is when the last attempt began, which finished; `training_wall_s` is that of the epochs of all attempts.
+    """
+    inputs = files.input_digests()
     return {
         "settings": settings.plain(),
         "source_fingerprint": files.source,
-        "inputs_sha256": files.input_digests(),
+        "data_sha256": {name: [inputs[name]] for name in DATA if name in inputs},
+        "inputs_sha256": inputs,
+        "logs_sha256": {path_from(files.manifest.parent, log): digest_file(log) for log in logs},
         "environment": environment_record(),
         "runtime": runtime.record(),
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
@@ -79,6 +94,8 @@ def run_record(
         "resumed_after_epochs": list(outcome.resumed_epochs),
         "training_wall_s": sum(row["seconds"] for row in outcome.rows),
         "peak_memory_bytes": peak_memory_bytes(runtime),
+        "started": files.started.isoformat(timespec="milliseconds"),
+        "finished": datetime.now(UTC).isoformat(timespec="milliseconds"),
     }
 
 
@@ -86,8 +103,7 @@ def peak_memory_bytes(runtime: Runtime) -> int:
     """Peak memory of this process: on the GPU where one is used, otherwise resident in main memory."""
     if runtime.device.type == "cuda":
         return int(torch.cuda.max_memory_allocated(runtime.device))
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    return peak_resident_bytes()
 
 
 def run_files(arguments: Any) -> dict[str, Any]:

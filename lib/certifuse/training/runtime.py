@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import os
 import shutil
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -55,6 +56,7 @@ class Runtime:
             "channels_last": self.channels_last,
             "compile": self.compile,
             "deterministic": self.deterministic,
+            "cublas_workspace": os.environ.get("CUBLAS_WORKSPACE_CONFIG"),
             "threads": self.threads,
             "tf32": bool(cuda and (torch.backends.cuda.matmul.allow_tf32 or torch.backends.cudnn.allow_tf32)),
         }
