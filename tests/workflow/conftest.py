@@ -1,5 +1,6 @@
 """Snakemake on copies of the sources: what it would do, and a small study that it has really run."""
 
+import json
 import os
 import re
 import shutil
@@ -12,6 +13,8 @@ from typing import Any
 
 import pytest
 import yaml
+
+from certifuse.lineage.records import Records
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ("Snakefile", "rules", "workflow", "lib", "config", "envs", "profiles", "pyproject.toml")
@@ -28,6 +31,42 @@ MINI: dict[str, Any] = {
     "statistics": {"bootstrap_samples": 50},
     "execution": {"precision": "fp32", "compile": "off"},
 }
+
+# What makes every other rule run too, and the outputs that ask for one job of each.
+MORE: dict[str, Any] = {
+    "certificates": {
+        "levels": [3],
+        "training": {"epochs": 1, "quantised_epochs": 1},
+        "blocks": [
+            {"architectures": ["resnet"], "fusions": ["concatenation"], "lambdas": ["1.0"], "seeds": [0], "dims": [4]}
+        ],
+    },
+    "sublora": {
+        "corpus": {"source": "jsonl", "train": ["documents.jsonl"], "validation_fraction": 0.2},
+        "model": {"layers": 1, "heads": 2, "width": 16, "context": 32},
+        "grid": [{"budgets": [20], "modes": ["learned"], "seeds": [0]}],
+        "levels": [3],
+        "ngrams": ["unigram"],
+        "training": {
+            "steps": 4,
+            "batch_size": 4,
+            "warmup_steps": 1,
+            "validate_every": 2,
+            "validation_documents": 4,
+            "quantised_steps": 2,
+        },
+        "bounds": {"subsample": 20},
+    },
+}
+ONE_OF_EACH = (
+    "results/tables/results.csv",
+    "results/tables/certificates.csv",
+    "results/tables/sublora/hypotheses.md",
+    "results/figures/lambda_ablation.png",
+    "results/figures/certified_vs_test.png",
+    "results/figures/sublora/sublora_frontier.png",
+    "results/figures/sublora/pareto_frontier_d20.png",
+)
 
 JOB = re.compile(r"^(?:local)?rule (\w+):$")
 WILDCARDS = re.compile(r"^ {4}wildcards: (.*)$")
@@ -54,6 +93,16 @@ class Tree:
             tree.write_config(config)
         return tree
 
+    @property
+    def results(self) -> Path:
+        """The results directory."""
+        return (self.root / "results").resolve()
+
+    def files(self, directory: str = ".") -> list[str]:
+        """Every file of the results, or of a directory of them, by its path from there."""
+        found = sorted(path for path in (self.results / directory).rglob("*") if path.is_file())
+        return [path.relative_to(self.results).as_posix() for path in found]
+
     def copy(self, root: Path) -> "Tree":
         """A copy of everything, results and Snakemake's records included."""
         shutil.copytree(self.root, root, ignore=shutil.ignore_patterns("log", "__pycache__"), dirs_exist_ok=True)
@@ -65,6 +114,12 @@ class Tree:
 
     def config(self) -> Any:
         return yaml.safe_load((self.root / "config" / "config.yaml").read_text(encoding="utf-8"))
+
+    def commit(self) -> None:
+        """Make it a checkout of its own, without changes."""
+        author = ("-c", "user.name=Test", "-c", "user.email=test@example.org")
+        for arguments in (("init", "-q"), ("add", "."), (*author, "commit", "-q", "-m", "The sources")):
+            subprocess.run(["git", *arguments], cwd=self.root, check=True, capture_output=True)
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start a program of the environment in the copy, in a process group of its own."""
@@ -126,9 +181,30 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Tree:
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Tree:
     """The small study, really run. Tests that change anything work on a copy."""
     tree = Tree.of_sources(tmp_path_factory.mktemp("finished"), MINI)
+    tree.commit()
     done = tree.snakemake()
     assert done.returncode == 0, done.stdout + done.stderr
     return tree
+
+
+@pytest.fixture(scope="session")
+def whole(finished: Tree, tmp_path_factory: pytest.TempPathFactory) -> Tree:
+    """The small study with certificates and a language model: every rule has run, the later ones with other settings
+    than those that were committed."""
+    tree = finished.copy(tmp_path_factory.mktemp("whole"))
+    texts = [f"Document {number}: {' '.join(str(number * k % 97) for k in range(1, 20))}" for number in range(120)]
+    lines = "".join(json.dumps({"text": text}) + "\n" for text in texts)
+    (tree.root / "documents.jsonl").write_text(lines, encoding="utf-8")
+    tree.write_config(MINI | MORE)
+    done = tree.snakemake(*ONE_OF_EACH)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return tree
+
+
+@pytest.fixture(scope="session")
+def records(whole: Tree) -> Records:
+    """All that is recorded of it."""
+    return Records(whole.results)
 
 
 @pytest.fixture
