@@ -279,6 +279,15 @@ def test_results_that_are_not_what_they_say_are_refused(refused, results):
     assert not (results.workdir / "c.zip").exists()
 
 
+def test_results_from_before_there_was_a_setting_are_refused_by_its_name(refused, results):
+    manifest = results.root / CELL_DIR / "manifest.json"
+    record = json.loads(manifest.read_text())
+    assert record["settings"]["training"].pop("early_stopping_patience", 0) is None
+    manifest.write_text(json.dumps(record))
+    said = refused("crate", results.root, "--configfile", results.config, "--output", results.workdir / "c.zip")
+    assert "training.early_stopping_patience is null there and was absent in train_fusion" in said
+
+
 def test_wrong_places_are_refused(refused, results, tmp_path):
     (tmp_path / "empty").mkdir()
     output = ("--configfile", results.config, "--output", tmp_path / "c.zip")

@@ -65,7 +65,9 @@ ONE_OF_EACH = (
     "results/figures/lambda_ablation.png",
     "results/figures/certified_vs_test.png",
     "results/figures/sublora/sublora_frontier.png",
+    "results/figures/sublora/learned_gating_trend.png",
     "results/figures/sublora/pareto_frontier_d20.png",
+    "results/figures/sublora/learned_gating_heatmap_d20.png",
 )
 
 JOB = re.compile(r"^(?:local)?rule (\w+):$")

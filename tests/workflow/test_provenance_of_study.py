@@ -37,9 +37,12 @@ PARENTS = {
     "certify_sublora": {"prepare_corpus", "train_sublora"},
     "certify_ngram": {"prepare_corpus"},
     "gather_sublora": {"train_sublora", "certify_sublora", "certify_ngram"},
-    "draw_sublora_figure": {"gather_sublora"},
-    "draw_sublora_budget_figure": {"gather_sublora"},
-    "write_sublora_tables": {"gather_sublora"},
+    "gather_gates": {"train_sublora"},
+    "draw_sublora_figure": {"gather_sublora", "gather_gates"},
+    "draw_sublora_budget_figure": {"gather_sublora", "gather_gates"},
+    "draw_gates_figure": {"gather_gates"},
+    "draw_gates_budget_figure": {"gather_gates"},
+    "write_sublora_tables": {"gather_sublora", "gather_gates"},
 }
 """Every rule that computes something, and the rules whose files it reads."""
 GIVEN = {"documents.jsonl"}

@@ -33,8 +33,9 @@ def main() -> None:
 
         settings, budget = FigureStep.from_json(arguments.settings), arguments.budget
         read = {name: getattr(arguments, name) for name in ("metrics", "gates", "missing")}
-        rule = "draw_sublora_figure" if budget is None else "draw_sublora_budget_figure"
-        record = StepRecord(rule, settings, read.values())
+        kind = "gates" if arguments.figure in SUBLORA_GATE_FIGURES else "sublora"
+        rule = f"draw_{kind}_figure" if budget is None else f"draw_{kind}_budget_figure"
+        record = StepRecord(rule, settings, filter(None, read.values()))
         frames = read_sublora_frames(**read)
         draw_sublora_figure(settings, arguments.figure, budget, frames, arguments.png, arguments.pdf)
         identity = {"figure": arguments.figure} | ({} if budget is None else {"d": budget})

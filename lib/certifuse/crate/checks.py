@@ -9,6 +9,10 @@ from certifuse.errors import UserError
 from certifuse.lineage.runs import Run
 from certifuse.study import Study
 
+SUBLORA_FIGURE_RULES = (
+    *("draw_sublora_figure", "draw_sublora_budget_figure", "draw_gates_figure", "draw_gates_budget_figure"),
+)
+
 
 def check_settings(study: Study, config: Path, runs: Iterable[Run]) -> None:
     """UserError where a run had other settings than this configuration gives it."""
@@ -47,8 +51,7 @@ def _expected(study: Study, run: Run) -> str | None:
         "train_sublora": lambda: study.for_sublora_training(run.names["mode"]),
         "certify_sublora": study.for_sublora_certificate,
         "certify_ngram": study.for_ngram,
-        "draw_sublora_figure": lambda: study.for_sublora_figure(figure),
-        "draw_sublora_budget_figure": lambda: study.for_sublora_figure(figure),
+        **dict.fromkeys(SUBLORA_FIGURE_RULES, lambda: study.for_sublora_figure(figure)),
         "gather_sublora": study.for_sublora_gathering,
         "gather_gates": study.for_gate_gathering,
         "write_sublora_tables": study.for_tables,
@@ -59,7 +62,12 @@ def _expected(study: Study, run: Run) -> str | None:
 def _differences(wanted: Any, found: Any, name: str = "") -> Iterator[tuple[str, str, str]]:
     if isinstance(wanted, dict) and isinstance(found, dict):
         for key in [*wanted, *(key for key in found if key not in wanted)]:
-            yield from _differences(wanted.get(key), found.get(key), f"{name}.{key}" if name else key)
+            below = f"{name}.{key}" if name else key
+            if key in wanted and key in found:
+                yield from _differences(wanted[key], found[key], below)
+            else:
+                told = [json.dumps(there[key]) if key in there else "absent" for there in (wanted, found)]
+                yield below, told[0], told[1]
     elif wanted != found:
         yield name, json.dumps(wanted), json.dumps(found)
 
