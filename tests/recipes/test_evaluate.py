@@ -57,7 +57,14 @@ def sheets(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     cell.add_soft("fused", *fused)
     cell.add_experts("after", after)
     cell.write(results / CELL_DIRECTORY, RUNTIME)
-    return {"results": results, "labels": labels, "before": before, "finetuned": finetuned, "fused": fused}
+    return {
+        "results": results,
+        "labels": labels,
+        "before": before,
+        "finetuned": finetuned,
+        "after": after,
+        "fused": fused,
+    }
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -151,6 +158,24 @@ def test_stored_predictions_give_the_comparison(sheets: dict[str, Any]) -> None:
     assert float(cell["low_points"]) <= float(cell["difference_points"]) <= float(cell["high_points"])
     assert cell["t_low_points"] == "", "one seed has no interval over seeds"
     assert not any(r["lambda"] == "0.5" for r in found)
+
+
+def test_the_experts_of_a_cell_alone_are_compared_as_well(sheets: dict[str, Any]) -> None:
+    """What joint training does to the experts, apart from the fused head: against experts that were only fine-tuned."""
+    results, labels = sheets["results"], sheets["labels"]
+    compare_cells(CompareStep(grid=grid(), statistics=StatisticsSettings(bootstrap_samples=50)), results)
+    after, finetuned = (
+        100 * float((sheets[stage].test.double().softmax(-1).mean(0).argmax(-1) == labels.test).double().mean())
+        for stage in ("after", "finetuned")
+    )
+    (row,) = (
+        row
+        for row in rows(results / layout.COMPARISON)
+        if (row["level"], row["predictor"], row["baseline"])
+        == ("cell", "probability_average_after", "probability_average_finetuned")
+    )
+    assert float(row["difference_points"]) == pytest.approx(after - finetuned)
+    assert after != finetuned
 
 
 def test_predictions_are_compact_and_complete(sheets: dict[str, Any]) -> None:

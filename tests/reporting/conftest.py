@@ -103,7 +103,7 @@ def _comparisons(
     key: dict[str, object], level: str, seeds: int, generator: np.random.Generator
 ) -> list[dict[str, object]]:
     rows = []
-    for predictor in ("fused", "fused_plus_experts"):
+    for predictor in ("fused", "fused_plus_experts", "probability_average_after"):
         for baseline in ("probability_average_finetuned", "probability_average_before"):
             difference = float(generator.normal(-0.5 if baseline.endswith("finetuned") else 1.5, 0.3))
             row = key | {"level": level, "predictor": predictor, "baseline": baseline, "n_test": N_TEST, "seeds": seeds}

@@ -71,6 +71,14 @@ def test_latex_shows_the_rounded_numbers(frames):
     assert f"resnet & multiplicative & 1.0 & fused & 2 & {expected} & 94.00 & 1.100" in results_tex([row], "About.")
 
 
+def test_the_experts_of_a_cell_have_a_line_of_their_own(frames):
+    cell = {"architecture": "resnet", "fusion": "multiplicative", "lambda": "1.0"}
+    row = row_of(results_of(frames), **cell, predictor="probability_average_after")
+    values = values_of(frames, **cell, predictor="probability_average_after", metric="top1_percent")
+    assert row["top1_percent_mean"] == pytest.approx(sum(values) / 2)
+    assert "resnet & multiplicative & 1.0 & average of its experts & 2 &" in results_tex([row], "About.")
+
+
 def test_baselines_are_those_with_an_accuracy(frames):
     rows = baseline_rows(frames.summary, frames.missing, 0.95, frames.n_test)
     names = {row["predictor"] for row in rows}

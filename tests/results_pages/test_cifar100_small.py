@@ -174,5 +174,5 @@ def test_stacking_beats_every_fused_network_and_the_single_model_beats_all(page:
 
 def test_the_commits_that_the_page_names_are_those_of_the_manifest(page: Any) -> None:
     manifest = page.json("manifest.json")
-    (trained,) = manifest["training_commits"]
-    assert f"trained at commit `{trained[:7]}` and scored at `{manifest['evaluation_commit'][:7]}`" in page.text
+    ((trained,), (scored,)) = manifest["training_commits"], manifest["evaluation_commits"]
+    assert f"trained at commit `{trained[:7]}` and scored at `{scored[:7]}`" in page.text

@@ -1,4 +1,6 @@
-"""Paired comparison of every fused network with the averages of its experts, from the stored predictions.
+"""Paired comparison of every cell with the averages of experts that were never fused, from the stored predictions.
+
+Of a cell: the fused network, the fused network averaged with its experts, and the average of its experts alone.
 
 Two kinds of rows. `seed`: one network against one average on the same test images, with McNemar's exact test,
 Holm-adjusted over all such rows of one predictor and baseline. `cell`: the mean over the seeds, with a bootstrap
@@ -24,7 +26,7 @@ from certifuse.settings.evaluation import StatisticsSettings
 from certifuse.settings.grid import Cell
 
 PREDICTIONS = "predictions.safetensors"
-PREDICTORS = ("fused", "fused_plus_experts")
+PREDICTORS = ("fused", "fused_plus_experts", "probability_average_after")
 BASELINES = ("probability_average_finetuned", "probability_average_before")
 COLUMNS = (
     *("level", "architecture", "fusion", "lambda", "seed", "predictor", "baseline", "n_test", "seeds"),

@@ -11,7 +11,12 @@ from certifuse.reporting.tables import Row
 from certifuse.settings.evaluation import StatisticsSettings
 
 STAGES = {"before": "pre-trained", "finetuned": "fine-tuned"}
-NAMES = {"single": "one model, all images", "fused": "fused", "fused_plus_experts": "fused, averaged with experts"}
+NAMES = {
+    "single": "one model, all images",
+    "fused": "fused",
+    "fused_plus_experts": "fused, averaged with experts",
+    "probability_average_after": "average of its experts",
+}
 SCORES = (
     ("top-1 (%)", "top1_percent", 2),
     ("top-5 (%)", "top5_percent", 2),
@@ -30,7 +35,7 @@ REASON_CHARACTERS = 90
 
 
 def results_tex(rows: Sequence[Row], about: str) -> str:
-    """Every cell, fused and averaged with its experts; a cell without a result has one line."""
+    """Every cell: fused, averaged with its experts, and its experts averaged; a cell without a result has one line."""
     columns = (("architecture", "l"), ("fusion", "l"), ("λ", "r"), ("predictor", "l"), *SCORE_COLUMNS)
     cells = [
         _scored((row["architecture"], row["fusion"], row["lambda"], predictor_name(row["predictor"])), row)

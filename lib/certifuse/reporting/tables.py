@@ -20,7 +20,7 @@ Cell = tuple[str, str, str]
 """Architecture, fusion and lambda: all seeds together."""
 
 CELL_COLUMNS = ("architecture", "fusion", "lambda")
-PREDICTORS = ("fused", "fused_plus_experts")
+PREDICTORS = ("fused", "fused_plus_experts", "probability_average_after")
 METRICS = (
     "top1_percent",
     "top5_percent",
@@ -53,7 +53,7 @@ NO_COMPARISON = "not compared: an average of the experts is missing"
 
 
 def results_rows(summary: pd.DataFrame, missing: pd.DataFrame, confidence: float, n_test: int | None) -> list[Row]:
-    """One row per cell and fused predictor: estimates of every metric over the seeds, and what is missing."""
+    """One row per cell and predictor: estimates of every metric over the seeds, and what is missing."""
     values = _values(summary)
     return [
         {

@@ -1,0 +1,140 @@
+"""Keep what a results page rests on: copy it out of a finished study, with one manifest of how it was made.
+
+usage: python workflow/keep_results.py config/cifar100_small.yaml docs/results/cifar100_small
+
+The page itself, README.md, is written by hand and left alone; `pytest tests/results_pages` then says which of its
+numbers are not those of the new files.
+"""
+
+import csv
+import json
+import shutil
+import sys
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from certifuse import layout
+from certifuse.cli.status import study_in
+from certifuse.errors import UserError
+from certifuse.lineage.snakemake_records import SnakemakeRecords
+from certifuse.provenance import canonical_json, write_json
+
+KEPT = {
+    "figures/**/*.png": "",
+    "tables/**/*": "tables",
+    layout.SPLITS_SUMMARY: "",
+    layout.SUMMARY: "",
+    layout.COSTS: "",
+    layout.COMPARISON: "",
+    layout.CERTIFICATES: "",
+    layout.LEDGERS: "",
+    layout.SUBLORA_METRICS: "",
+    layout.SUBLORA_LEDGERS: "",
+    "certificates/**/levels_*/*": "certificates",
+}
+"""Files of a study and the folder that they are kept in. What a study does not make is not kept."""
+TRAINED = ("experts*/**/*manifest.json", "fusion_checkpoints/**/manifest.json", "sublora/d_*/manifest.json")
+SCORED = ("metrics/*/**/manifest.json", "certificates/**/certificate.json", "sublora/**/certificate.json")
+
+
+def keep(config: Path, target: Path) -> list[Path]:
+    """Fill `target` from the results of a study. Returns what is there that no run of this study has made.
+
+    Raises:
+        UserError: the study has no results, or not all of its figures and tables.
+    """
+    results = Path(study_in(config).results_dir)
+    copies = {
+        target / folder / below(source, pattern, results): source
+        for pattern, folder in KEPT.items()
+        for source in sorted(results.glob(pattern))
+        if source.is_file()
+    }
+    if not any(source.parent.name == "tables" for source in copies.values()):
+        raise UserError(f"{results}/tables: expected the tables of a finished study, found none; run snakemake first")
+    for kept, source in copies.items():
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, kept)
+    shutil.copyfile(config, target / "config.yaml")
+    write_json(target / "manifest.json", how_it_was_made(results) | {"study": study_in(config).name})
+    made = {*copies, target / "config.yaml", target / "manifest.json", target / "README.md"}
+    return sorted(path for path in target.rglob("*") if path.is_file() and path not in made)
+
+
+def below(source: Path, pattern: str, results: Path) -> Path:
+    """The path of a kept file below its folder: without the first folder of its pattern."""
+    return source.relative_to(results / Path(pattern).parts[0])
+
+
+def how_it_was_made(results: Path) -> dict[str, Any]:
+    """Commits, versions, devices, digests of the data, and times, out of the manifests of all steps."""
+    trained, scored = (read_all(results, patterns) for patterns in (TRAINED, SCORED))
+    environments = [manifest["environment"] for manifest in (*trained, *scored) if "environment" in manifest]
+    return {
+        "training_commits": commits(trained),
+        "evaluation_commits": commits(scored),
+        "dirty": any(environment["git"]["dirty"] for environment in environments),
+        "environments": distinct(
+            {key: environment[key] for key in ("machine", "platform", "packages")} for environment in environments
+        ),
+        "runtimes": distinct(manifest["runtime"] for manifest in trained),
+        "inputs_sha256": distinct(
+            {name: manifest["inputs_sha256"].get(name) for name in ("images", "splits")} for manifest in trained
+        ),
+        "training_jobs": {folder.name: job_times(folder) for folder in sorted(results.glob("benchmarks/*"))},
+        "workflow_elapsed": elapsed(results),
+    }
+
+
+def read_all(results: Path, patterns: Iterable[str]) -> list[dict[str, Any]]:
+    """The manifests that match."""
+    return [json.loads(path.read_text()) for pattern in patterns for path in sorted(results.glob(pattern))]
+
+
+def commits(manifests: Iterable[dict[str, Any]]) -> list[str]:
+    """Every commit that made some of it; none outside a git checkout."""
+    return sorted({manifest["environment"]["git"]["commit"] or "none" for manifest in manifests})
+
+
+def distinct(values: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Each value once."""
+    return [json.loads(text) for text in sorted({canonical_json(value) for value in values})]
+
+
+def job_times(folder: Path) -> dict[str, float | None]:
+    """What all jobs of one rule took, after Snakemake's benchmarks; it gives no CPU time for the shortest."""
+    rows = [row for path in folder.rglob("*.tsv") for row in csv.DictReader(path.open(), delimiter="\t")]
+    measured = [float(row["cpu_time"]) for row in rows if row["cpu_time"] != "NA"]
+    return {
+        "jobs": len(rows),
+        "wall_s": round(sum(float(row["s"]) for row in rows), 1),
+        "cpu_s": round(sum(measured), 1) if len(measured) == len(rows) else None,
+    }
+
+
+def elapsed(results: Path) -> str | None:
+    """From the start of the first job to the end of the last, as h:mm:ss, where Snakemake's records are at hand."""
+    records = SnakemakeRecords(results.resolve())
+    paths = (path.relative_to(results).as_posix() for path in results.rglob("*") if path.is_file())
+    runs = [run for path in paths if (run := records.run(path)) is not None]
+    times = [datetime.fromisoformat(time) for run in runs for time in (run.started, run.finished) if time]
+    return str(max(times) - min(times)) if times else None
+
+
+def main(arguments: list[str]) -> None:
+    """Keep what the command line names, and say what was left alone."""
+    if len(arguments) != 2:
+        raise SystemExit(__doc__)
+    try:
+        old = keep(*map(Path, arguments))
+    except UserError as error:
+        raise SystemExit(f"error: {error}") from None
+    for path in old:
+        print(f"not of this study's results, left as it was: {path}")
+    print(f"kept in {arguments[1]}; now: pytest tests/results_pages")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
