@@ -98,6 +98,21 @@ def test_table_is_aligned_and_other_files_are_counted(store, tmp_path, certifuse
     assert total == f"5 components below {tmp_path / 'runs'}; 1 other .safetensors files"
 
 
+def test_stored_epochs_are_shown_where_asked_for_and_where_they_are_what_is_listed(store, tmp_path, certifuse):
+    store(epoch=20)
+    stored = store(epoch=10, stored=True)
+
+    def listed(*arguments):
+        code, out, _ = certifuse("components", "list", *arguments)
+        _, _, *rows, total = out.splitlines()
+        assert code == 0
+        return len(rows), sum("epochs/epoch_10/" in row for row in rows), total.split(" below ")[0]
+
+    assert listed(tmp_path / "runs") == (5, 0, "5 components and 5 of stored epochs (--epochs shows them)")
+    assert listed(tmp_path / "runs", "--epochs") == (10, 5, "10 components")
+    assert listed(stored.directory) == (5, 0, "5 components")
+
+
 def test_empty_and_absent_directories(tmp_path, certifuse, refused):
     assert certifuse("components", "list", tmp_path)[:2] == (
         0,

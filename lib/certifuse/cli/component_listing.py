@@ -75,6 +75,11 @@ def summary(path: Path) -> dict[str, Any]:
     }
 
 
+def of_stored_epoch(component: Mapping[str, Any]) -> bool:
+    """Whether a listed component is in a run's `epochs` directory, and not one of its best epoch."""
+    return "epochs" in Path(component["path"]).parts
+
+
 def tensor_shapes(path: Path) -> Shapes:
     """The shape of every tensor in a sound safetensors file."""
     with safe_open(path, "pt") as stream:

@@ -47,6 +47,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
     listing = _action(actions, "list", "every component below a directory", LIST_EXAMPLE)
     listing.add_argument("directory", type=Path, metavar="DIR", help="directory to look through")
+    listing.add_argument("--epochs", action="store_true", help="show the components of stored epochs, too")
     listing.set_defaults(run=run_list)
 
     reconstruct = _action(actions, "reconstruct", "build a network from separate components", RECONSTRUCT_EXAMPLE)
@@ -107,18 +108,20 @@ def _add_parts(parser: argparse.ArgumentParser) -> None:
 
 
 def run_list(arguments: argparse.Namespace) -> int:
-    """Print every component below a directory; status 1 when some are damaged."""
-    from certifuse.cli.component_listing import list_components
+    """Print every component below a directory, of stored epochs if asked; status 1 when some are damaged."""
+    from certifuse.cli.component_listing import list_components, of_stored_epoch
 
     found = list_components(arguments.directory)
     if arguments.json:
         listed = {"components": found.components, "damaged": found.damaged, "other_files": found.others}
         print(json.dumps(listed, indent=2))
         return int(bool(found.damaged))
-    if found.components:
-        shown = [row | {"parameters": count(row["parameters"])} for row in found.components]
-        print(table(shown, (*WHAT, *WHENCE)))
-    print(f"{len(found.components)} components below {arguments.directory}; {found.others} other .safetensors files")
+    rows = [row for row in found.components if arguments.epochs or not of_stored_epoch(row)]
+    if rows:
+        print(table([row | {"parameters": count(row["parameters"])} for row in rows], (*WHAT, *WHENCE)))
+    left_out = len(found.components) - len(rows)
+    hidden = f" and {left_out} of stored epochs (--epochs shows them)" if left_out else ""
+    print(f"{len(rows)} components{hidden} below {arguments.directory}; {found.others} other .safetensors files")
     for row in found.damaged:
         print(f"damaged: {row['reason']}")
     return int(bool(found.damaged))
