@@ -18,7 +18,6 @@ from typing import Any
 from certifuse import layout
 from certifuse.cli.status import study_in
 from certifuse.errors import UserError
-from certifuse.lineage.snakemake_records import SnakemakeRecords
 from certifuse.provenance import canonical_json, write_json
 
 KEPT = {
@@ -84,7 +83,7 @@ def how_it_was_made(results: Path) -> dict[str, Any]:
             {name: manifest["inputs_sha256"].get(name) for name in ("images", "splits")} for manifest in trained
         ),
         "training_jobs": {folder.name: job_times(folder) for folder in sorted(results.glob("benchmarks/*"))},
-        "workflow_elapsed": elapsed(results),
+        "workflow_elapsed": elapsed([*trained, *scored]),
     }
 
 
@@ -114,13 +113,13 @@ def job_times(folder: Path) -> dict[str, float | None]:
     }
 
 
-def elapsed(results: Path) -> str | None:
-    """From the start of the first job to the end of the last, as h:mm:ss, where Snakemake's records are at hand."""
-    records = SnakemakeRecords(results.resolve())
-    paths = (path.relative_to(results).as_posix() for path in results.rglob("*") if path.is_file())
-    runs = [run for path in paths if (run := records.run(path)) is not None]
-    times = [datetime.fromisoformat(time) for run in runs for time in (run.started, run.finished) if time]
-    return str(max(times) - min(times)) if times else None
+def elapsed(manifests: Iterable[dict[str, Any]]) -> str | None:
+    """From the start of the first step to the end of the last, as h:mm:ss; None where no step recorded its times."""
+    timed = [manifest for manifest in manifests if "started" in manifest]
+    if not timed:
+        return None
+    first, last = min(manifest["started"] for manifest in timed), max(manifest["finished"] for manifest in timed)
+    return str(datetime.fromisoformat(last) - datetime.fromisoformat(first))
 
 
 def main(arguments: list[str]) -> None:
