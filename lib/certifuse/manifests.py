@@ -87,6 +87,11 @@ class StepRecord:
         write_json(path, record)
 
 
+def label(identity: Mapping[str, Any]) -> str:
+    """What lines of the log call a job: the values that tell it from others, as in `resnet-concatenation-1.0-0`."""
+    return "-".join(str(value) for value in identity.values() if value not in ("", None))
+
+
 def shared_manifest(output: Path) -> Path:
     """The manifest of a job beside its output, named after that."""
     return output.with_name(SHARED_NAME.format(job=output.stem))

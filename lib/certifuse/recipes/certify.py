@@ -1,5 +1,6 @@
 """What every certificate is made of: the prior's independence of the sample, the counts, the claims, the files."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,12 +21,15 @@ from certifuse.bounds.excess import PriorComparison
 from certifuse.bounds.ledger import Ledger
 from certifuse.certified_model import described_prior
 from certifuse.components import load_network
+from certifuse.manifests import label
 from certifuse.models.fused_network import FusedNetwork
 from certifuse.provenance import digest_bytes, environment_record
 from certifuse.recipes.certificate_files import stored, write_bitstream
 from certifuse.recipes.independence import check_experts, check_joint
 from certifuse.recipes.judge import Judge, Samples, untouched
 from certifuse.settings.base import Settings
+
+log = logging.getLogger(__name__)
 
 Kind = Literal["subspace", "joint"]
 STATEMENTS: dict[Kind, str] = {
@@ -155,6 +159,8 @@ def write_coded_certificate(
         environment=environment_record(),
     )
     write_certificate(directory, certificate)
+    bound_percent, bits = 100 * certificate.claim.bound, ledger.code_bits
+    log.info("[%s-%s] at most %.2f %% wrong, with %.0f bits", label(identity), kind, bound_percent, bits)
 
 
 def claim_of(counts: Counts, code_bits: float, delta: float) -> Claim:

@@ -4,6 +4,7 @@ Order of events: the bitstream is written and hashed, then documents are drawn b
 scored is the model that the bitstream on disk decodes to. Scores are in single precision wherever they are computed.
 """
 
+import logging
 import math
 import time
 from collections.abc import Callable
@@ -32,12 +33,14 @@ from certifuse.certified_language_model import DecodedModel
 from certifuse.data.corpus import MANIFEST, Corpus
 from certifuse.evaluation.document_scores import losses_bpd, top_k_errors, unsmoothed_bpd
 from certifuse.evaluation.subsample import Subsample, draw_documents, draw_documents_by_length, drawn_documents
-from certifuse.manifests import StepRecord
+from certifuse.manifests import StepRecord, label
 from certifuse.provenance import digest_bytes, environment_record, write_json
 from certifuse.recipes.certificate_files import stored, write_bitstream
 from certifuse.settings.base import Settings
 from certifuse.settings.execution import ExecutionSettings
 from certifuse.settings.sublora import SubloraBounds
+
+log = logging.getLogger(__name__)
 
 STATEMENT = (
     "With probability 1 - delta over the training documents and the draw among them, the model that the bitstream "
@@ -190,6 +193,8 @@ class CertificateRun:
             environment=environment_record(),
         )
         write_language_certificate(self.directory, certificate)
+        bound_bpd, bits = claim.bound_bpd, ledger.code_bits
+        log.info("[%s] at most %.3f bits per token, with %.0f bits", label(self.identity), bound_bpd, bits)
         write_json(self.directory / layout.SUBLORA_METRICS_FILE, metrics_of(certificate, measured.scoring_wall_s))
         outputs = [self.directory / name for name in (BITSTREAM_FILE, CERTIFICATE_FILE, layout.SUBLORA_METRICS_FILE)]
         self.record.write(self.directory / layout.MANIFEST_FILE, outputs, self.names, device)

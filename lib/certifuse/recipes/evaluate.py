@@ -6,6 +6,7 @@ images: what they say of their own training images is overconfident, and a stack
 Shapes: E experts, N images, K classes.
 """
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +21,7 @@ from certifuse import layout
 from certifuse.data.image_set import ImageSet
 from certifuse.data.splits import Splits
 from certifuse.evaluation import calibration, combination, diversity, scores
-from certifuse.manifests import StepRecord
+from certifuse.manifests import StepRecord, label
 from certifuse.provenance import write_atomically
 from certifuse.rows import write_rows
 from certifuse.settings.base import Settings
@@ -29,6 +30,8 @@ from certifuse.settings.execution import ExecutionSettings
 from certifuse.training.epoch import DeviceImages, official_test_on_device, on_device
 from certifuse.training.record import peak_memory_bytes
 from certifuse.training.runtime import Runtime
+
+log = logging.getLogger(__name__)
 
 
 class EvaluationStep(Settings):
@@ -159,6 +162,9 @@ class ScoreSheet:
         tensors = {name: tensor.contiguous() for name, tensor in self.predictions.items()}
         tensors["labels"] = self.labels.test.to(torch.int16)
         write_atomically(directory / "predictions.safetensors", lambda temporary: save_file(tensors, temporary))
+        predictors = dict.fromkeys(row["predictor"] for row in self.metrics)
+        count = len(self.labels.test)
+        log.info("[%s] scored %d predictors on %d test images", label(self.identity), len(predictors), count)
         if record is not None:
             written = [directory / name for name in (*tables, "predictions.safetensors")]
             manifest, peak = directory / layout.MANIFEST_FILE, peak_memory_bytes(runtime)

@@ -115,7 +115,7 @@ def train(
     state is stored, so whatever it writes is on disk whenever the run resumes behind it.
     """
     store.note_running(settings.name, settings.epochs)
-    run, rank = _begin(trainee, store), settings.reading.rank
+    run, rank = _begin(trainee, store, settings.name), settings.reading.rank
     saved_at = time.monotonic()
     with contextlib.closing(telemetry), _progress_bar(settings, len(run.rows)) as bar:
         while not _finished(run, settings):
@@ -148,18 +148,18 @@ class _Run:
     resumed_epochs: list[int]
 
 
-def _begin(trainee: Trainee, store: ResumeStore) -> _Run:
+def _begin(trainee: Trainee, store: ResumeStore, name: str) -> _Run:
     snapshot = store.load()
     if snapshot is None:
         return _Run([], 1, {}, [])
     parts: dict[str, dict[str, Tensor]] = {"state": {}, "best": {}}
-    for name, tensor in snapshot.tensors.items():
-        part, rest = name.split("/", 1)
+    for key, tensor in snapshot.tensors.items():
+        part, rest = key.split("/", 1)
         parts[part][rest] = tensor
     trainee.restore(parts["state"])
     progress = snapshot.progress
     done = len(progress["rows"])
-    log.info("resumed after epoch %d", done)
+    log.info("[%s] resumed after epoch %d", name, done)
     return _Run(progress["rows"], progress["best_epoch"], parts["best"], [*progress["resumed_epochs"], done])
 
 
