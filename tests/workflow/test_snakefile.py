@@ -283,6 +283,25 @@ def test_a_profile_repeats_what_it_replaces(name: str) -> None:
     assert ("cores" in profile) == ("executor" not in profile)
 
 
+LOCAL_GPU = "profiles/local-gpu"
+
+
+@pytest.mark.parametrize(
+    ("options", "gpus"),
+    [
+        (("--profile", LOCAL_GPU), 1),
+        (("--workflow-profile", LOCAL_GPU), 1),
+        (("--workflow-profile", LOCAL_GPU, "--resources", "gpu=4"), 4),
+    ],
+)
+def test_the_profile_for_one_machine_says_how_many_gpus_there_are(
+    copied: Any, options: tuple[str, ...], gpus: int
+) -> None:
+    touched = copied.snakemake(*options, "--touch", "--forceall")
+    assert touched.returncode == 0, touched.stdout + touched.stderr
+    assert f"Provided resources: gpu={gpus}\n" in touched.stdout + touched.stderr
+
+
 # ---- graph and recovery ----------------------------------------------------------------------------
 
 
