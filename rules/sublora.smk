@@ -54,7 +54,7 @@ rule train_sublora:
         "../envs/training.yaml"
     threads: study.execution.threads * PROCESSES
     resources:
-        **TRAINING | {"gpu": PROCESSES},
+        **TRAINING | {"gpu": PROCESSES, "cpus_per_task": max(4, study.execution.threads * PROCESSES)},
     params:
         **declared.working_directories(R, tasks.TRAIN_SUBLORA) | CORPUS_DIRECTORY | LAUNCH,
         settings=lambda wildcards: study.for_sublora_training(wildcards.mode),

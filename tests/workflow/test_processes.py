@@ -13,18 +13,23 @@ MANIFEST = "results/sublora/d_20_learned_seed_0/manifest.json"
 WEIGHTS = ("weights.safetensors", "weights_levels_3.safetensors")
 
 
+def test_a_rule_of_several_processes_asks_for_a_gpu_each_and_for_their_threads(sources: Any) -> None:
+    options = ("--config", 'sublora={"training": {"processes": 4}}', 'execution={"threads": 2}')
+    planned = sources.snakemake("-n", "-p", "results/sublora/d_64_uniform_seed_0/manifest.json", *options)
+    assert planned.returncode == 0, planned.stdout + planned.stderr
+    (command,) = [line for line in planned.stdout.splitlines() if "train_sublora.py" in line]
+    assert command.removeprefix("Shell command: ").startswith("torchrun --standalone --nproc-per-node 4 ")
+    job = planned.stdout.split("rule train_sublora:", 1)[1]
+    resources = next(line for line in job.splitlines() if line.startswith("    resources: "))
+    assert {"gpu=4", "cpus_per_task=8"} <= set(resources.replace(",", "").split())
+
+
 def test_a_rule_of_two_processes_starts_them_together_and_trains_what_one_does(whole: Any, tmp_path: Any) -> None:
     """Equal but for rounding, since each computes half of every batch."""
     tree = whole.copy(tmp_path / "two")
     config = tree.config()
     config["sublora"]["training"]["processes"] = 2
     tree.write_config(config)
-    planned = tree.snakemake("-n", "-p", MANIFEST)
-    (command,) = [line for line in planned.stdout.splitlines() if "train_sublora.py" in line]
-    assert command.removeprefix("Shell command: ").startswith("torchrun --standalone --nproc-per-node 2 ")
-    (resources,) = [line for line in planned.stdout.splitlines() if "resources:" in line]
-    assert {"gpu=2", "cpus_per_task=4"} <= set(resources.replace(",", "").split())
-
     done = tree.snakemake(MANIFEST)
     assert done.returncode == 0, done.stdout + done.stderr
     log = (tree.results / "logs" / "train_sublora" / "d_20_learned_seed_0.log").read_text(encoding="utf-8")
