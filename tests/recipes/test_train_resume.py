@@ -31,6 +31,7 @@ LAYOUTS = {
     "fp32": ExecutionSettings(threads=1, device="cpu", precision="fp32", channels_last="off", compile="off"),
     "fp32 channels_last": ExecutionSettings(threads=1, device="cpu", precision="fp32", compile="off"),
     "bf16 channels_last": ExecutionSettings(threads=1, device="cpu", precision="bf16", compile="off"),
+    "experts side by side": ExecutionSettings(threads=2, device="cpu", precision="bf16", compile="off"),
 }
 
 

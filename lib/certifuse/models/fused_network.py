@@ -4,15 +4,15 @@ Shapes: E experts, N images, C channels, H height, W width, d features of an exp
 """
 
 import math
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from certifuse.errors import UserError
-from certifuse.models.blocks import ImageClassifier
+from certifuse.models.blocks import Classified, ImageClassifier
 from certifuse.models.fusion import Fusion
 
 
@@ -22,6 +22,11 @@ class FusedOutput(NamedTuple):
     global_logits_NK: Tensor
     expert_logits_ENK: Tensor
     features_ENd: Tensor
+
+
+def in_turn(experts: Sequence[ImageClassifier], images_NCHW: Tensor) -> list[Classified]:
+    """What each expert says of the images, one expert after the other."""
+    return [expert(images_NCHW) for expert in experts]
 
 
 class FusedNetwork(nn.Module):
@@ -35,21 +40,27 @@ class FusedNetwork(nn.Module):
         fusion: the fusion module, or None for the averaging baseline.
         num_classes: K.
 
+    `run_experts` is how the experts run: in turn, unless training sets another way (`training.side_by_side`).
+
     Raises:
         UserError: experts, fusion module and number of classes do not fit each other.
     """
+
+    run_experts: Callable[[Sequence[ImageClassifier], Tensor], list[Classified]]
 
     def __init__(self, experts: Sequence[ImageClassifier], fusion: Fusion | None, num_classes: int) -> None:
         super().__init__()
         _check_fit(experts, fusion, num_classes)
         self.feature_dim, self.num_classes = experts[0].feature_dim, num_classes
         self.experts = nn.ModuleList(experts)
+        self.run_experts = in_turn
         self.fusion = fusion
         self.global_head = None if fusion is None else nn.Linear(fusion.output_dim, num_classes)
 
     def forward(self, images_NCHW: Tensor) -> FusedOutput:
         """Global logits (N, K), expert logits (E, N, K) and expert features (E, N, d)."""
-        features, logits = zip(*(expert(images_NCHW) for expert in self.experts), strict=True)
+        experts = cast(Sequence[ImageClassifier], self.experts)
+        features, logits = zip(*self.run_experts(experts, images_NCHW), strict=True)
         features_ENd, expert_logits_ENK = torch.stack(features), torch.stack(logits)
         if self.fusion is None or self.global_head is None:
             global_logits_NK = mean_log_probs(expert_logits_ENK)

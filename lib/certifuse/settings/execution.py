@@ -12,7 +12,11 @@ class ExecutionSettings(Settings):
 
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="`auto`: CUDA where there is one.")
     threads: Count = Field(
-        default=1, description="CPU threads of a step. Sums depend on it, so it is never taken from the machine."
+        default=1,
+        description=(
+            "CPU threads of a step. Sums depend on it, so it is never taken from the machine. "
+            "Experts without dropout train side by side on them, unless compiled."
+        ),
     )
     precision: Literal["auto", "fp32", "bf16"] = Field(
         default="auto", description="`auto`: bf16 autocast where the device computes in bf16, else fp32."

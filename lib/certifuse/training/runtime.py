@@ -12,9 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from certifuse.errors import UserError
+from certifuse.models.fused_network import FusedNetwork
 from certifuse.randomness import make_deterministic
 from certifuse.settings.execution import ExecutionSettings
 from certifuse.training.lease import take_gpu
+from certifuse.training.side_by_side import run_side_by_side
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class Runtime:
     compile: bool
     deterministic: bool
     threads: int
+    side_by_side: bool
 
     def autocast(self) -> AbstractContextManager[Any]:
         """The precision of a forward pass."""
@@ -35,12 +38,17 @@ class Runtime:
         return torch.autocast(self.device.type, dtype=torch.bfloat16)
 
     def place(self, network: nn.Module) -> nn.Module:
-        """Move a network to the device in the chosen layout, compiled in place where that is chosen."""
+        """Move a network to the device in the chosen layout, compiled in place where that is chosen.
+
+        Where experts train side by side, this sets the threads inside each operation (see `run_side_by_side`).
+        """
         network = network.to(self.device)
         if self.channels_last:
             network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if self.compile:
             network.compile()
+        if self.side_by_side and isinstance(network, FusedNetwork):
+            run_side_by_side(network, self.threads)
         return network
 
     def arrange(self, images_NCHW: Tensor) -> Tensor:
@@ -107,11 +115,13 @@ def start(settings: ExecutionSettings, *, training: bool = True) -> Runtime:
     keep_freed_memory()
     torch.backends.cudnn.allow_tf32 = False
     automatic = {"auto": computes_in_bf16(device), "bf16": True, "fp32": False}
+    compiles = training and (settings.compile == "on" or (settings.compile == "auto" and use_cuda and has_compiler()))
     return Runtime(
         device=device,
         bf16=automatic[settings.precision],
         channels_last=settings.channels_last != "off",
-        compile=training and (settings.compile == "on" or (settings.compile == "auto" and use_cuda and has_compiler())),
+        compile=compiles,
         deterministic=settings.deterministic,
         threads=settings.threads,
+        side_by_side=training and not use_cuda and not compiles,
     )
