@@ -34,7 +34,6 @@ class SideBySide:
     """Runs up to `at_once` experts at the same time. Gradients reach their parameters, and not the images."""
 
     def __init__(self, at_once: int, threads_each: int) -> None:
-        self.at_once = at_once
         self._pool = ThreadPoolExecutor(at_once, "expert", torch.set_num_threads, (threads_each,))
 
     def __call__(self, experts: Sequence[ImageClassifier], images_NCHW: Tensor) -> list[Classified]:
