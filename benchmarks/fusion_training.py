@@ -16,11 +16,11 @@ Every training lives in a process of its own, so that no setting of the library 
 take turns, all others waiting while one is timed; the first turn warms up, and medians over the others are compared.
 Quote the ratios: absolute rates depend on what else the machine does. About four minutes on two cores.
 
-Seen on two cores of an AMD EPYC 9004 (avx512_bf16) with other work beside it, PyTorch 2.13.0, `ratio` and
-`throughput_ratio`: 1.9 and 2.1 (resnet), 2.2 and 2.2 (improved_wide_resnet). With one thread and four ResNet-8 experts,
-a step of ours takes 180 ms of processor time, of the plain loop 377 ms. Of ours, convolutions take 130 ms: in bf16 they
-run at the rate of a large matrix product forward and for the gradients of maps, and at two thirds of it for those of
-weights. Batch norm takes 36 ms, ReLU and sums 25 ms, data and augmentation 3 ms.
+Seen on two cores of an AMD EPYC (Zen 4, avx512_bf16) with other work beside it, PyTorch 2.13.0, `ratio` and
+`throughput_ratio`: 1.9 and 2.1 (resnet; 2.4 and 2.3 when busiest), 2.2 and 2.2 (improved_wide_resnet). With one thread
+and four ResNet-8 experts, a step of ours takes 180 ms of processor time, of the plain loop 377 ms. Of ours,
+convolutions take 130 ms: in bf16 they run at the rate of a large matrix product forward and for the gradients of most
+maps, and at two thirds of it for those of weights. Batch norm takes 36 ms, ReLU and sums 25 ms.
 """
 
 import argparse
