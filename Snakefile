@@ -13,6 +13,7 @@ sys.path.insert(0, str(ROOT / "lib"))
 
 from certifuse import declared, layout, selection
 from certifuse.cli import tasks
+from certifuse.disk import require_writable
 from certifuse.errors import UserError
 from certifuse.provenance import source_fingerprint
 from certifuse.settings.architectures import ARCHITECTURE_SETTINGS
@@ -58,6 +59,13 @@ wildcard_constraints:
     levels="[0-9]+",
     ngram="uniform|unigram|bigram",
     sublora_figure="|".join(name for name in SUBLORA_FIGURES if name not in SUBLORA_GATE_FIGURES),
+
+
+onstart:
+    try:
+        require_writable([Path(R)])
+    except UserError as error:
+        sys.exit(str(error))
 
 
 report: "workflow/report/workflow.rst"

@@ -3,7 +3,7 @@
 import csv
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 import torch
 
+from certifuse.component_files import load_component, read_header, save_component
 from certifuse.data.image_set import ImageSet, save_image_set
 from certifuse.data.splits import make_splits, save_splits
+from certifuse.provenance import digest_file, write_json
 from certifuse.recipes.certify import CertifiedCell, Evidence
 from certifuse.recipes.certify_joint import CertifyJointStep, certify_joint
 from certifuse.recipes.certify_subspace import CertifyStep, certify_subspace
@@ -26,6 +28,7 @@ from certifuse.settings.fusion import FusionSettings
 from certifuse.settings.pretraining import ExpertTraining
 from certifuse.training.record import StepFiles
 
+pytest_plugins = ["language_study"]
 torch.set_num_threads(1)
 
 TIMING_COLUMNS = ("seconds", "images_per_second")
@@ -33,6 +36,7 @@ ARCHITECTURE = {"name": "resnet", "width": 4, "blocks": [1, 1]}
 EXECUTION = ExecutionSettings(threads=1, device="cpu", precision="fp32", channels_last="on", compile="off")
 LIGHT_AUGMENTATION = {"crop_padding": 1, "flip": False}
 NEVER_S = 1e9
+MANIFEST = "cell/manifest.json"
 
 
 @pytest.fixture(autouse=True)
@@ -108,6 +112,19 @@ class Tiny:
         )
         return replace(files, **changes)
 
+    def experts_of(self, seed: int) -> tuple[Path, ...]:
+        """The experts as if they had been trained with a seed, beside their manifests."""
+        found = []
+        for path in self.experts:
+            target = self.root / f"seed_{seed}" / path.relative_to(self.root)
+            about = read_header(path)["about"] | {"seed": seed}
+            component = load_component(path)
+            save_component(target, component.spec, component.tensors, **about)
+            manifest = json.loads((path.parent / MANIFEST).read_text())
+            write_json(target.parent / MANIFEST, manifest | {"seed": seed, "component_sha256": digest_file(target)})
+            found.append(target)
+        return tuple(found)
+
     def fusion_step(
         self, fusion: str | None = "concatenation", execution: ExecutionSettings = EXECUTION, **changes: Any
     ) -> FusionStep:
@@ -129,7 +146,8 @@ class Tiny:
         **changes: Any,
     ) -> Trained:
         """A run that has not begun."""
-        step_files = self.files(where, **files or {})
+        experts = {"experts": self.experts_of(seed)} if seed else {}
+        step_files = self.files(where, **experts | (files or {}))
         settings = self.fusion_step(fusion, execution, **changes)
         cell = CellName("resnet", fusion, lam if fusion else "none", seed)
         return Trained(step_files.manifest.parent, step_files, settings, cell)
@@ -171,6 +189,11 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
     return make_tiny(tmp_path_factory.mktemp("tiny"), fusion_fraction=0.4, validation_fraction=0.25)
 
 
+def with_manifests(experts: Sequence[Path]) -> list[tuple[Path, Path]]:
+    """Experts with the manifests of their trainings."""
+    return [(path, path.parent / MANIFEST) for path in experts]
+
+
 @dataclass(frozen=True)
 class Certified:
     """A study with 40 images that nothing looks at: two experts, a joint training of them, and both certificates."""
@@ -182,7 +205,7 @@ class Certified:
     @property
     def experts(self) -> list[tuple[Path, Path]]:
         """The pre-trained experts with their manifests."""
-        return [(path, path.parent / "cell" / "manifest.json") for path in self.tiny.experts]
+        return with_manifests(self.tiny.experts)
 
     def step(self, **changes: Any) -> CertifyStep:
         """The settings of a short training in a subspace; `changes` are keys of the training."""
@@ -202,9 +225,12 @@ class Certified:
 
     def certify(self, where: Path, dim: int = 8, seed: int = 0, files: StepFiles | None = None, **changes: Any) -> Path:
         """Train in a subspace, and certify; the directory with one certificate per number of levels."""
-        files = files or self.tiny.files(where, output=where, manifest=where / "manifest.json", log=where / "log.csv")
+        experts = self.tiny.experts_of(seed) if seed else self.tiny.experts
+        own = {"output": where, "manifest": where / "manifest.json", "log": where / "log.csv", "experts": experts}
+        files = files or self.tiny.files(where, **own)
+        evidence = self.evidence(experts=with_manifests(experts))
         cell = CertifiedCell("resnet", "concatenation", "1.0", seed)
-        certify_subspace(self.step(**changes), cell, dim, self.evidence(), files)
+        certify_subspace(self.step(**changes), cell, dim, evidence, files)
         return files.output
 
     def copy(self, root: Path) -> "Certified":

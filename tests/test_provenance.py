@@ -13,6 +13,7 @@ import pytest
 
 import certifuse
 from certifuse import provenance
+from certifuse.disk import DiskError
 from certifuse.provenance import (
     canonical_json,
     digest_bytes,
@@ -64,8 +65,8 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path):
         temporary.write_text("ne")
         raise OSError(28, "No space left on device")
 
-    with pytest.raises(OSError, match="No space"):
-        write_atomically(target, half)
+    with pytest.raises(DiskError, match=r"No space left on device\): needs 3 bytes, \d+ bytes are free"):
+        write_atomically(target, half, 3)
     assert target.read_text() == "old"
     assert list(tmp_path.iterdir()) == [target]
 
@@ -80,7 +81,7 @@ def test_readers_see_all_or_nothing(tmp_path):
         temporary.write_text("new")
         seen.append((target.read_text(), temporary.parent))
 
-    write_atomically(target, write)
+    write_atomically(target, write, 3)
     assert seen == [("old", target.parent)]  # the same directory: a rename cannot cross file systems
     assert target.read_text() == "new"
     assert stat.S_IMODE(target.stat().st_mode) == 0o644

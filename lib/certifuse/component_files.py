@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from certifuse.data.sealed_tensors import digest_tensor
 from certifuse.errors import UserError
-from certifuse.provenance import canonical_json, digest_bytes, write_atomically
+from certifuse.provenance import canonical_json, digest_bytes
+from certifuse.tensor_files import write_tensors
 
 METADATA_KEY, SEAL_KEY = "certifuse", "sha256"
+HEADER_KEYS = {"format", "spec", "about"}
 FORMAT = 1
 
 
@@ -38,9 +39,7 @@ def save_component(path: Path, spec: dict[str, Any], tensors: dict[str, Tensor],
     """Write one component atomically. `about` (epoch, lambda, seed, ...) is kept in the metadata."""
     header = {"format": FORMAT, "spec": spec, "about": about}
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    # One entry: safetensors writes several in an order that differs between runs.
-    metadata = {METADATA_KEY: canonical_json(header | {SEAL_KEY: _seal(header, plain)})}
-    write_atomically(path, lambda temporary: save_file(plain, temporary, metadata=metadata))
+    write_tensors(path, plain, {METADATA_KEY: canonical_json(header | {SEAL_KEY: _seal(header, plain)})})
 
 
 def _seal(header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
@@ -68,6 +67,7 @@ def read_header(path: Path) -> dict[str, Any]:
     try:
         header: dict[str, Any] = json.loads(metadata[METADATA_KEY])
         complete = header["format"] == FORMAT and bool(header["spec"]["kind"]) and isinstance(header["about"], dict)
+        complete = complete and header.keys() - {SEAL_KEY} == HEADER_KEYS
     except (ValueError, KeyError, TypeError):
         complete = False
     if not complete:

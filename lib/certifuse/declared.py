@@ -38,7 +38,7 @@ def cell_files(results: str, experts: int) -> dict[str, str | list[str]]:
 
 def score_files(directory: str) -> dict[str, str]:
     """Outputs of the scoring of one cell, or of the baselines of one (architecture, seed), in their `directory`."""
-    names = ("metrics.csv", "per_class.csv", "calibration.csv", "predictions.safetensors", "manifest.json")
+    names = ("metrics.csv", "per_class.csv", "calibration.csv", layout.PREDICTIONS_FILE, "manifest.json")
     return {name.partition(".")[0]: f"{directory}/{name}" for name in names}
 
 

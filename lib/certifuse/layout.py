@@ -25,6 +25,7 @@ MANIFEST_FILE = "manifest.json"
 
 CELL_METRICS = "metrics/cells/{architecture}/{fusion}/lambda_{lam}/seed_{seed}"
 BASELINE_METRICS = "metrics/baselines/{architecture}/seed_{seed}"
+PREDICTIONS_FILE = "predictions.safetensors"
 
 SUBSPACE_DIR = "certificates/{architecture}_{fusion}_lambda_{lam}/seed_{seed}/d_{dim}"
 LEVELS_DIR = "levels_{levels}"

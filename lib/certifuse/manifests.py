@@ -15,10 +15,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from certifuse.provenance import LIBRARY, digest_file, environment_record, source_fingerprint, write_json
+from certifuse.errors import UserError
+from certifuse.provenance import (
+    LIBRARY,
+    canonical_json,
+    digest_bytes,
+    digest_file,
+    environment_record,
+    source_fingerprint,
+    write_json,
+)
 from certifuse.settings.base import Settings
 
 FORMAT = 1
+SEAL = "manifest_sha256"
+_MEND = "delete it and run the step that writes it"
 SHARED_NAME = "{job}_manifest.json"
 """In a directory that several jobs write to, each its own; elsewhere it is `layout.MANIFEST_FILE`."""
 HOST = {"device": "cpu", "deterministic": True}
@@ -84,7 +95,46 @@ class StepRecord:
             "wall_s": time.perf_counter() - self.began_s,
             "peak_memory_bytes": peak_memory_bytes or peak_resident_bytes(),
         }
-        write_json(path, record)
+        write_manifest(path, record)
+
+
+def write_manifest(path: Path, record: Mapping[str, Any]) -> None:
+    """Write what a run was, atomically, with the digest of all of it."""
+    write_json(path, {**record, SEAL: _seal(record)})
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    """Read it back, without the digest.
+
+    Raises:
+        UserError: the file is absent, damaged, or another one.
+    """
+    try:
+        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        sound = record.pop(SEAL, None) in (None, _seal(record))
+    except (OSError, ValueError, AttributeError, TypeError):
+        sound = False
+    if not sound:
+        raise UserError(f"{path}: expected the manifest of a run, found none or a damaged one: {_MEND}")
+    return record
+
+
+def _seal(record: Mapping[str, Any]) -> str:
+    as_read = json.loads(canonical_json(dict(record)))  # whose keys are all text
+    return digest_bytes(canonical_json(as_read).encode())
+
+
+def check_as_written(path: Path) -> None:
+    """UserError unless a file, such as a table, is what the manifest beside it says was written, where one lists it."""
+    for manifest in sorted(path.parent.glob("*manifest.json")):
+        check_recorded(path, manifest, "outputs_sha256")
+
+
+def check_recorded(path: Path, manifest: Path, key: str) -> None:
+    """UserError unless a file has the digest that a manifest lists for it under `key`, where it lists it."""
+    recorded = read_manifest(manifest).get(key, {}).get(path_from(manifest.parent, path))
+    if recorded is not None and recorded != digest_file(path):
+        raise UserError(f"{path}: its bytes differ from their digest in {manifest}: {_MEND}")
 
 
 def label(identity: Mapping[str, Any]) -> str:

@@ -14,6 +14,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from certifuse.disk import writing
+
 LIBRARY = Path(__file__).resolve().parent
 
 
@@ -100,9 +102,17 @@ def source_fingerprint(script: Path) -> str:
 # ---- files ---------------------------------------------------------------------------------------
 
 
-def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
-    """Let `write` fill a temporary file beside `path`, then put it in place: readers see all of it or none."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+def write_atomically(path: Path, write: Callable[[Path], None], size_bytes: int) -> None:
+    """Let `write` fill a temporary file beside `path`, then put it in place: readers see all of it or none.
+
+    `size_bytes` is how large the file will be, for the message of the DiskError where the disk refuses it.
+    """
+    with writing(path, lambda: size_bytes):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write_and_replace(path, write)
+
+
+def _write_and_replace(path: Path, write: Callable[[Path], None]) -> None:
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     os.close(handle)
     temporary = Path(name)
@@ -121,13 +131,18 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a text file atomically."""
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file atomically."""
 
     def write(temporary: Path) -> None:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_bytes(data)
 
-    write_atomically(path, write)
+    write_atomically(path, write, len(data))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file atomically, as UTF-8."""
+    write_bytes(path, text.encode())
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -70,7 +70,7 @@ def store(tmp_path):
         lam = "none" if fusion is None else "0.5"
         directory = tmp_path / "runs" / f"resnet_fusions_lambda_{lam}" / (fusion or "finetuned") / f"seed_{seed}"
         directory = directory / "epochs" / f"epoch_{epoch}" if stored else directory
-        write_components(directory, specs, states, CellName("resnet", fusion, lam, seed), epoch)
+        write_components(directory, specs, states, CellName("resnet", fusion, lam, seed), epoch, {})
         return Run(directory, network)
 
     return write

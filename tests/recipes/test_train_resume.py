@@ -47,10 +47,10 @@ def cut_off(run, monkeypatch, epoch):
     """Train until `after_epoch` of an epoch, which writes components and comes before the state is stored."""
     write = recipe.write_components
 
-    def failing(directory, specs, states, cell, written_epoch):
+    def failing(directory, specs, states, cell, written_epoch, data):
         if written_epoch == epoch:
             raise CutOffError
-        return write(directory, specs, states, cell, written_epoch)
+        return write(directory, specs, states, cell, written_epoch, data)
 
     with monkeypatch.context() as patch:
         patch.setattr(recipe, "write_components", failing)
@@ -62,7 +62,7 @@ def assert_same_end(run, whole):
     assert run.components == whole.components
     assert run.rows == whole.rows
     measured = {"best_row", "environment", "peak_memory_bytes", "resumed_after_epochs", "training_wall_s"}
-    measured |= {"started", "finished", "logs_sha256"}
+    measured |= {"started", "finished", "logs_sha256", "manifest_sha256"}
     plain = [{key: value for key, value in each.manifest.items() if key not in measured} for each in (run, whole)]
     assert plain[0] == plain[1]
 

@@ -143,7 +143,9 @@ def test_the_message_is_enough_to_find_the_batch(make_joint):
 
 
 def test_a_gpu_is_asked_at_the_end_of_an_epoch_and_the_first_step_is_named():
-    watch = FiniteWatch(torch.device("cuda"), lambda step: f"epoch 5, step {step + 1} (seed 7)")
+    watch = FiniteWatch(
+        torch.device("cuda"), torch.nn.Identity(), lambda step: {"epoch": 5, "step": step + 1, "seed": 7}
+    )
     watch.watch(0, "loss", torch.tensor(1.0))
     watch.require()
     watch.watch(1, "loss", torch.tensor(math.nan))

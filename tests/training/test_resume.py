@@ -10,6 +10,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from certifuse.disk import DiskError
 from certifuse.errors import UserError
 from certifuse.training.resume import ResumeStore, Snapshot
 
@@ -117,8 +118,8 @@ def test_an_interrupted_save_leaves_the_last_state(store, monkeypatch):
     def no_space(*arguments, **options):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("certifuse.training.resume.save_file", no_space)
-    with pytest.raises(OSError, match="No space left"):
+    monkeypatch.setattr("certifuse.tensor_files.save_file", no_space)
+    with pytest.raises(DiskError, match="No space left"):
         store.save(snapshot(2))
     assert same(store.load(), snapshot(1))
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from certifuse.disk import MENDS
 from certifuse.errors import UserError
 
 USER_ERROR_STATUS = 2
@@ -59,6 +60,11 @@ def run_step(step: Callable[[], None]) -> None:
     except UserError as error:
         for line in str(error).splitlines():
             logging.error("error: %s", line)
+        sys.exit(USER_ERROR_STATUS)
+    except OSError as error:
+        if error.errno not in MENDS:
+            raise
+        logging.error("error: %s: %s: %s", error.filename or "a file", error.strerror, MENDS[error.errno])
         sys.exit(USER_ERROR_STATUS)
     except RuntimeError as error:
         if type(error).__name__ != "OutOfMemoryError":  # torch's, by name: this module does not import torch

@@ -25,7 +25,8 @@ def pack(output: Path, files: Mapping[str, Path], metadata: Mapping[str, Any]) -
         raise UserError(f"{output}: expected a new crate, found one of that name: remove it or choose another --output")
     text = json.dumps(metadata, indent=2, allow_nan=False) + "\n"
     if output.suffix == ".zip":
-        write_atomically(output, lambda temporary: _zip(temporary, files, text))
+        size = sum(path.stat().st_size for path in files.values())
+        write_atomically(output, lambda temporary: _zip(temporary, files, text), size)
     else:
         for name, path in files.items():
             (output / name).parent.mkdir(parents=True, exist_ok=True)

@@ -24,6 +24,8 @@ from certifuse.provenance import canonical_json, digest_bytes, digest_file
 
 MANIFEST = "manifest.json"
 FORMAT = 1
+KEYS = {"format", "vocabulary", "settings", "parts", "digest"}
+"""What every manifest says; those that are written now say `settings_sha256` too."""
 OFFSET_DTYPE = np.dtype("<i8")
 PARTS: tuple[Part, ...] = get_args(Part)
 _MEND = "delete the directory and run the step that prepares the corpus"
@@ -72,6 +74,11 @@ def corpus_digest(manifest: Mapping[str, Any]) -> str:
     return digest_bytes(canonical_json({name: manifest[name] for name in ("vocabulary", "parts")}).encode())
 
 
+def settings_digest(manifest: Mapping[str, Any]) -> str:
+    """SHA-256 of the settings that led to a corpus."""
+    return digest_bytes(canonical_json(manifest["settings"]).encode())
+
+
 def load_corpus(directory: Path) -> Corpus:
     """Open a prepared corpus and check every file against the manifest (a second for each gigabyte or so).
 
@@ -107,6 +114,8 @@ def _read_manifest(path: Path) -> dict[str, Any]:
     try:
         manifest = json.loads(path.read_bytes())
         sound = manifest["format"] == FORMAT and manifest["digest"] == corpus_digest(manifest)
+        sound = sound and manifest.keys() - {"settings_sha256"} == KEYS
+        sound = sound and manifest.get("settings_sha256") in (None, settings_digest(manifest))
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path}: expected the manifest of a prepared corpus, found another file; {_MEND}") from error
     if not sound:

@@ -12,9 +12,19 @@ from typing import Any
 
 import numpy as np
 
-from certifuse.data.corpus import FORMAT, MANIFEST, OFFSET_DTYPE, PARTS, check_disjoint, corpus_digest, load_corpus
+from certifuse.data.corpus import (
+    FORMAT,
+    MANIFEST,
+    OFFSET_DTYPE,
+    PARTS,
+    check_disjoint,
+    corpus_digest,
+    load_corpus,
+    settings_digest,
+)
 from certifuse.data.corpus_sources import Part
 from certifuse.data.tokenisers import Tokeniser, Tokens
+from certifuse.disk import stored_bytes, writing
 from certifuse.errors import UserError
 from certifuse.provenance import digest_bytes, write_json
 
@@ -72,9 +82,11 @@ def write_corpus(
     Raises:
         UserError: a part is left without a document.
     """
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=directory.parent, prefix=f".{directory.name}.") as name:
-        staged = Path(name)
+    with writing(directory.parent, lambda: 0):
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        staging = tempfile.TemporaryDirectory(dir=directory.parent, prefix=f".{directory.name}.")
+    staged = Path(staging.name)
+    with staging, writing(directory, lambda: stored_bytes(staged)):
         parts = _write_parts(documents, tokeniser, min_tokens, staged)
         manifest = {
             "format": FORMAT,
@@ -82,7 +94,8 @@ def write_corpus(
             "settings": dict(settings),
             "parts": parts,
         }
-        write_json(staged / MANIFEST, {**manifest, "digest": corpus_digest(manifest)})
+        seals = {"digest": corpus_digest(manifest), "settings_sha256": settings_digest(manifest)}
+        write_json(staged / MANIFEST, manifest | seals)
         check_disjoint(load_corpus(staged))
         _publish(staged, directory)
 

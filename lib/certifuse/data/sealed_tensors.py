@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 from torch import Tensor
 
 from certifuse.errors import UserError
-from certifuse.provenance import canonical_json, digest_bytes, write_atomically
+from certifuse.provenance import canonical_json, digest_bytes
+from certifuse.tensor_files import write_tensors
 
 SEALED = "certifuse_sealed"
 _MEND = "delete it and run the step that writes it"
@@ -37,12 +37,10 @@ def digest_tensors(tensors: Mapping[str, Tensor]) -> str:
 
 def write_sealed(path: Path, kind: str, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
     """Write `tensors` and JSON `facts` to `path`, atomically."""
-    arrays = {name: tensor.contiguous().numpy() for name, tensor in tensors.items()}
     digests = {name: digest_tensor(tensor) for name, tensor in tensors.items()}
     record = canonical_json({"kind": kind, "facts": dict(facts), "sha256": digests})
-    # One entry: safetensors writes several in an order that differs between runs.
-    metadata = {SEALED: f"{digest_bytes(record.encode())} {record}"}
-    write_atomically(path, lambda temporary: save_file(arrays, temporary, metadata=metadata))
+    apart = {name: tensor.clone() for name, tensor in tensors.items()}  # safetensors takes none that share memory
+    write_tensors(path, apart, {SEALED: f"{digest_bytes(record.encode())} {record}"})
 
 
 def read_sealed(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -80,6 +80,21 @@ def token_stream(documents: Documents, vocabulary: Vocabulary, device: torch.dev
     return TokenStream(stored_S, starts_N, torch.from_numpy(starts_N).to(stored_S.device), vocabulary.start_token)
 
 
+def window_starts(stream: TokenStream, context: int, batch_size: int, seed: int, step: int) -> NDArray[np.int64]:
+    """The first positions of the windows of `step`.
+
+    Raises:
+        UserError: there is no window of that width.
+    """
+    positions = len(stream) - context
+    if positions < 1:
+        raise UserError(
+            f"context: expected fewer than the {len(stream)} training tokens (with start tokens), found {context}; "
+            "lower it, or add documents"
+        )
+    return numpy_stream(seed, "token_batches", step).integers(positions, size=batch_size)
+
+
 def draw_batch(
     stream: TokenStream,
     context: int,
@@ -97,13 +112,7 @@ def draw_batch(
     """
     if batch_size % world_size != 0:
         raise UserError(f"batch_size: expected a multiple of the {world_size} processes, found {batch_size}; change it")
-    positions = len(stream) - context
-    if positions < 1:
-        raise UserError(
-            f"context: expected fewer than the {len(stream)} training tokens (with start tokens), found {context}; "
-            "lower it, or add documents"
-        )
-    first = numpy_stream(seed, "token_batches", step).integers(positions, size=batch_size)
+    first = window_starts(stream, context, batch_size, seed, step)
     share = batch_size // world_size
     tokens, is_start = stream.windows(first[rank * share : (rank + 1) * share], context + 1)
     targets_BC = tokens[:, 1:].masked_fill(is_start[:, 1:], IGNORED)

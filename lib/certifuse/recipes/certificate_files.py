@@ -5,14 +5,14 @@ from pathlib import Path
 
 from certifuse.bounds.certificate import BITSTREAM_FILE, StoredFile
 from certifuse.errors import UserError
-from certifuse.provenance import digest_bytes, digest_file, write_atomically
+from certifuse.provenance import digest_bytes, digest_file, write_bytes
 from certifuse.recipes.expectations import expect
 
 
 def write_bitstream(directory: Path, bitstream: bytes) -> bytes:
     """Write the bitstream of a certificate; what is on disk then."""
     path = directory / BITSTREAM_FILE
-    write_atomically(path, lambda temporary: _write_bytes(temporary, bitstream))
+    write_bytes(path, bitstream)
     return path.read_bytes()
 
 
@@ -39,7 +39,3 @@ def as_it_was(file: StoredFile, directory: Path) -> Path:
         raise UserError(f"{path}: expected a file with SHA-256 {file.sha256}, found none: restore it or make it")
     expect(str(path), file.sha256, digest_file(path))
     return path
-
-
-def _write_bytes(path: Path, data: bytes) -> None:
-    path.write_bytes(data)

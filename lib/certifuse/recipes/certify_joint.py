@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from certifuse import layout
+from certifuse.belonging import check_belonging
 from certifuse.bounds.certificate import BITSTREAM_FILE, CERTIFICATE_FILE, ProjectorDescription
 from certifuse.bounds.codebook import nearest_level
 from certifuse.bounds.codec import encode
@@ -45,6 +46,8 @@ def certify_joint(
         raise UserError(f"{components}: expected a fusion module and a global head among the components, found none")
     model = JointModel((*found.experts, found.fusion, found.global_head), components / layout.MANIFEST_FILE)
     model.check_independence(evidence)
+    names = {"architecture": cell.architecture, "fusion": cell.fusion, "lam": cell.lam, "seed": cell.seed}
+    check_belonging((*model.components, *(component for component, _ in evidence.experts)), names)
     record = StepRecord("certify_joint", settings, [*evidence.files(), *model.components, model.manifest])
     specification = load_component(found.fusion).spec
     experts = [component for component, _ in evidence.experts]

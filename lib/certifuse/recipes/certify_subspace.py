@@ -12,6 +12,7 @@ from typing import Any
 
 from torch import Tensor
 
+from certifuse.belonging import check_belonging
 from certifuse.bounds.certificate import BITSTREAM_FILE, CERTIFICATE_FILE, ProjectorDescription
 from certifuse.bounds.codebook import nearest_level
 from certifuse.bounds.codec import encode
@@ -21,8 +22,8 @@ from certifuse.component_files import load_component
 from certifuse.components import assemble, fusion_spec
 from certifuse.data.image_set import load_image_set
 from certifuse.data.splits import load_splits
-from certifuse.manifests import path_from
-from certifuse.provenance import digest_file, write_json
+from certifuse.manifests import path_from, write_manifest
+from certifuse.provenance import digest_file
 from certifuse.randomness import derive_seed
 from certifuse.recipes.certify import CertifiedCell, Evidence, write_coded_certificate
 from certifuse.settings.base import Settings
@@ -37,6 +38,7 @@ from certifuse.training.loop import LoopSettings, Outcome, train
 from certifuse.training.quantised import as_numbers
 from certifuse.training.record import StepFiles, run_record
 from certifuse.training.resume import ResumeStore
+from certifuse.training.room import require_training_room
 from certifuse.training.subspace import SubspaceTrainee, subspace_group
 from certifuse.training.telemetry import Telemetry
 
@@ -59,6 +61,7 @@ def certify_subspace(
     Each certificate is a directory `levels_{L}` below that of `files.output`.
     """
     evidence.check_independence()
+    check_belonging(files.experts, {"seed": cell.seed})
     trained, record, stores = train_in_subspace(settings, cell, dim, files)
     training = settings.training
     specification = module_specification(settings.fusion, cell.fusion, files)
@@ -76,7 +79,7 @@ def certify_subspace(
         write_coded_certificate(directory, "subspace", identity, bitstream, judge, settings, evidence)
         written += [directory / CERTIFICATE_FILE, directory / BITSTREAM_FILE]
     digests = {path_from(files.manifest.parent, path): digest_file(path) for path in written}
-    write_json(files.manifest, record | cell.identity() | {"d": dim, "certificates_sha256": digests})
+    write_manifest(files.manifest, record | cell.identity() | {"d": dim, "certificates_sha256": digests})
     for store in stores:
         store.remove()
 
@@ -122,6 +125,9 @@ def train_in_subspace(
             seed=derive_seed(cell.seed, "subspace", stage),
         )
         trainee = SubspaceTrainee(subspace, trainer, splits.validation.to(runtime.device), training, levels)
+        if levels is None:
+            stages = 1 + len(settings.levels)
+            require_training_room(files, files.output, trainee.weights(), trainer.groups, stages, stages)
         identity = [*map(str, cell.identity().values()), f"d{dim}", stage]
         log = files.log.with_name(f"{stage}.csv")
         plan = LoopSettings(epochs, None, files.save_interval_s, log, "-".join(identity), store_finished=True)

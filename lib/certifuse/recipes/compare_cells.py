@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import load_file
 
 from certifuse import layout
+from certifuse.evaluation.predictions import load_predictions
 from certifuse.evaluation.statistics import holm, mcnemar_exact, paired_bootstrap, t_interval
 from certifuse.manifests import SHARED_NAME, StepRecord
 from certifuse.recipes.gather import GatherStep
@@ -25,7 +25,6 @@ from certifuse.rows import write_rows
 from certifuse.settings.evaluation import StatisticsSettings
 from certifuse.settings.grid import Cell
 
-PREDICTIONS = "predictions.safetensors"
 PREDICTORS = ("fused", "fused_plus_experts", "probability_average_after")
 BASELINES = ("probability_average_finetuned", "probability_average_before")
 COLUMNS = (
@@ -78,16 +77,16 @@ def _predictions(settings: CompareStep, results: Path) -> dict[Key, Path]:
     files: dict[Key, Path] = {}
     for cell in settings.cells():
         family = layout.BASELINE_METRICS.format(architecture=cell.architecture, seed=cell.seed)
-        files[cell] = results / layout.CELL_METRICS.format(**cell._asdict()) / PREDICTIONS
-        files[cell.architecture, cell.seed] = results / family / PREDICTIONS
+        files[cell] = results / layout.CELL_METRICS.format(**cell._asdict()) / layout.PREDICTIONS_FILE
+        files[cell.architecture, cell.seed] = results / family / layout.PREDICTIONS_FILE
     return {key: file for key, file in files.items() if file.is_file()}
 
 
 def _correct(file: Path, predictors: Sequence[str]) -> dict[str, NDArray[np.bool_]]:
     """Which test images each predictor gets right (N,)."""
-    tensors = load_file(file)
+    tensors = load_predictions(file)
     stored = [name for name in predictors if f"{name}/predicted" in tensors]
-    return {name: tensors[f"{name}/predicted"] == tensors["labels"] for name in stored}
+    return {name: (tensors[f"{name}/predicted"] == tensors["labels"]).numpy() for name in stored}
 
 
 def _seed_rows(correct: Correct, cell: Cell, predictor: str, baseline: str) -> list[dict[str, Any]]:

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional
 
@@ -21,8 +20,8 @@ from certifuse import layout
 from certifuse.data.image_set import ImageSet
 from certifuse.data.splits import Splits
 from certifuse.evaluation import calibration, combination, diversity, scores
+from certifuse.evaluation.predictions import save_predictions
 from certifuse.manifests import StepRecord, label
-from certifuse.provenance import write_atomically
 from certifuse.rows import write_rows
 from certifuse.settings.base import Settings
 from certifuse.settings.evaluation import EvaluationSettings
@@ -159,14 +158,13 @@ class ScoreSheet:
         tables = {"metrics.csv": self.metrics, "per_class.csv": self.per_class, "calibration.csv": self.calibration}
         for name, rows in tables.items():
             write_rows(directory / name, rows)
-        tensors = {name: tensor.contiguous() for name, tensor in self.predictions.items()}
-        tensors["labels"] = self.labels.test.to(torch.int16)
-        write_atomically(directory / "predictions.safetensors", lambda temporary: save_file(tensors, temporary))
+        predictions = self.predictions | {"labels": self.labels.test.to(torch.int16)}
+        save_predictions(directory, predictions, self.identity)
         predictors = dict.fromkeys(row["predictor"] for row in self.metrics)
         count = len(self.labels.test)
         log.info("[%s] scored %d predictors on %d test images", label(self.identity), len(predictors), count)
         if record is not None:
-            written = [directory / name for name in (*tables, "predictions.safetensors")]
+            written = [directory / name for name in (*tables, layout.PREDICTIONS_FILE)]
             manifest, peak = directory / layout.MANIFEST_FILE, peak_memory_bytes(runtime)
             record.write(manifest, written, self.identity, runtime.record(), peak)
 

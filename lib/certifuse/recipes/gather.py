@@ -1,12 +1,11 @@
 """Gather the files of all cells and families into one table each, and list the cells that have none."""
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from certifuse import layout
-from certifuse.manifests import SHARED_NAME, StepRecord
+from certifuse.manifests import SHARED_NAME, StepRecord, check_as_written, check_recorded, read_manifest
 from certifuse.rows import read_rows, write_rows
 from certifuse.settings.base import Settings
 from certifuse.settings.grid import Block, Cell
@@ -67,11 +66,16 @@ def _sources(results: Path, cells: Iterable[Cell], directories: Iterable[Path]) 
 
 
 def _rows(files: Iterable[Path]) -> list[dict[str, Any]]:
-    return [row for file in files if file.is_file() for row in read_rows(file)]
+    present = [file for file in files if file.is_file()]
+    for file in present:
+        check_as_written(file)
+    return [row for file in present for row in read_rows(file)]
 
 
 def _log_rows(results: Path, cell: Cell) -> list[dict[str, Any]]:
-    file = results / layout.CELL_LOG.format(**cell._asdict())
+    file, manifest = results / layout.CELL_LOG.format(**cell._asdict()), _manifest(results, cell)
+    if file.is_file() and manifest.is_file():
+        check_recorded(file, manifest, "logs_sha256")
     return [{**row, "seed": cell.seed} for row in _rows([file])]
 
 
@@ -85,7 +89,7 @@ def _names(cell: Cell) -> dict[str, Any]:
 
 def _cost(results: Path, cell: Cell) -> dict[str, Any]:
     """What the training of a cell took, and how it ran."""
-    manifest = json.loads(_manifest(results, cell).read_text())
+    manifest = read_manifest(_manifest(results, cell))
     ran = {key: manifest["runtime"][key] for key in ("device", "precision", "channels_last", "compile", "threads")}
     kept = {key: manifest[key] for key in ("parameters", "epochs_run", "training_wall_s", "peak_memory_bytes")}
     best = {"best_epoch": manifest["epoch"], "images_per_second": manifest["best_row"]["images_per_second"]}

@@ -1,10 +1,9 @@
 """Gather the splits that mode `learned` found, from the manifests of its trainings: no certificate is needed."""
 
-import json
 from pathlib import Path
 
 from certifuse import layout
-from certifuse.manifests import SHARED_NAME, StepRecord
+from certifuse.manifests import SHARED_NAME, StepRecord, read_manifest
 from certifuse.recipes.gather_sublora import CELL, IDENTITY
 from certifuse.rows import write_rows
 from certifuse.settings.base import Settings
@@ -28,7 +27,7 @@ def gather_gates(settings: GatherGatesStep, results: Path) -> None:
     gates = [
         {**cells[cell], **gate, "gamma": gate["split"] / gate["budget"]}
         for cell in finished
-        for gate in json.loads(manifests[cell].read_text(encoding="utf-8"))["gates"]
+        for gate in read_manifest(manifests[cell])["gates"]
     ]
     missing = [
         {"model": "sublora", **cells[cell], "reason": "it was not trained"} for cell in cells if cell not in finished

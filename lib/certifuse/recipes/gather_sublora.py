@@ -10,7 +10,7 @@ from certifuse import layout
 from certifuse.bounds.certificate import CERTIFICATE_FILE
 from certifuse.bounds.language_certificate import LanguageCertificate, read_language_certificate
 from certifuse.bounds.language_claims import best_rows
-from certifuse.manifests import SHARED_NAME, StepRecord
+from certifuse.manifests import SHARED_NAME, StepRecord, check_as_written, check_recorded, read_manifest
 from certifuse.rows import read_rows, write_rows
 from certifuse.settings.base import Settings
 
@@ -118,14 +118,22 @@ def _metrics_row(results: Path, directory: Path, certificate: LanguageCertificat
         "top1_bound": top_1 and top_1.bound,
         "token_risk_bpd": certificate.token_claim.risk_bpd,
         "token_bound_bpd": certificate.token_claim.bound_bpd,
-        "scoring_wall_s": _json(directory / layout.SUBLORA_METRICS_FILE).get("scoring_wall_s"),
+        "scoring_wall_s": _scoring_wall_s(directory / layout.SUBLORA_METRICS_FILE),
         **(_training(results, certificate) if certificate.kind == "sublora" else {}),
     }
 
 
+def _scoring_wall_s(path: Path) -> float | None:
+    if not path.is_file():
+        return None
+    check_as_written(path)
+    seconds: float = json.loads(path.read_text(encoding="utf-8"))["scoring_wall_s"]
+    return seconds
+
+
 def _training(results: Path, certificate: LanguageCertificate) -> dict[str, Any]:
     """What the manifest of the training says of it; empty fields where there is none."""
-    manifest = _json(_manifest(results, certificate.identity))
+    manifest = _manifest_of(_manifest(results, certificate.identity))
     mode, directions = str(certificate.identity["mode"]), manifest.get("effective_directions", {})
     best = manifest.get("best_rows", {}).get("full_precision", {})
     return {
@@ -155,6 +163,8 @@ def _terms(certificate: LanguageCertificate) -> Iterator[dict[str, Any]]:
 def _logs(results: Path, cell: dict[str, Any]) -> Iterator[dict[str, Any]]:
     columns = COLUMNS[layout.SUBLORA_LOGS][len(CELL) + 1 :]
     for path in _log_files(results, cell):
+        if _manifest(results, cell).is_file():
+            check_recorded(path, _manifest(results, cell), "logs_sha256")
         for row in read_rows(path):
             yield {**cell, "stage": path.stem, **{column: row[column] for column in columns}}
 
@@ -171,9 +181,6 @@ def _log_files(results: Path, cell: dict[str, Any]) -> list[Path]:
     return sorted((results / layout.SUBLORA_LOG_DIR.format(**cell)).glob("*.csv"))
 
 
-def _json(path: Path) -> dict[str, Any]:
+def _manifest_of(path: Path) -> dict[str, Any]:
     """What a file says; nothing where it is absent."""
-    if not path.is_file():
-        return {}
-    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return content
+    return read_manifest(path) if path.is_file() else {}

@@ -4,13 +4,13 @@ A manifest ties components to the images and to the split file that they were tr
 says which images each expert saw.
 """
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from certifuse.data.splits import check_disjoint, load_splits
 from certifuse.errors import UserError
+from certifuse.manifests import read_manifest
 from certifuse.provenance import digest_file
 
 Pair = tuple[Path, Path]
@@ -57,15 +57,12 @@ def check_joint(
 
 
 def _manifest(path: Path, keys: Sequence[str]) -> dict[str, Any]:
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        manifest = None
+    manifest = read_manifest(path)
     digests = [key for key in keys if key.endswith("s_sha256")]
-    complete = isinstance(manifest, dict) and manifest.keys() >= set(keys)
+    complete = manifest.keys() >= set(keys)
     if not complete or not all(isinstance(manifest[key], dict) for key in digests):
         raise UserError(f"{path}: expected the manifest of a training, with {', '.join(keys)}: train it again")
-    return dict(manifest)
+    return manifest
 
 
 def _check_digest(component: Path, recorded: Any, manifest_file: Path) -> None:

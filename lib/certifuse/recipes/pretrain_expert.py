@@ -7,12 +7,14 @@ from typing import Any
 
 from torch import Tensor
 
+from certifuse.belonging import data_digests
 from certifuse.component_files import save_component
 from certifuse.data.image_set import load_image_set
 from certifuse.data.splits import Splits, load_splits
 from certifuse.errors import UserError
 from certifuse.experts import build_expert, expert_spec
-from certifuse.provenance import digest_file, write_json
+from certifuse.manifests import write_manifest
+from certifuse.provenance import digest_file
 from certifuse.randomness import derive_seed, initialising
 from certifuse.settings.base import Settings
 from certifuse.settings.execution import ExecutionSettings
@@ -21,6 +23,7 @@ from certifuse.training import runtime as runtimes
 from certifuse.training.epoch import EpochTrainer, on_device
 from certifuse.training.loop import LoopSettings, train
 from certifuse.training.record import StepFiles, run_record
+from certifuse.training.room import require_training_room
 from certifuse.training.single import SingleNetwork, single_group, single_objective
 from certifuse.training.telemetry import Telemetry
 
@@ -70,12 +73,13 @@ def pretrain_expert(settings: PretrainStep, member: str, seed: int, files: StepF
     plan = LoopSettings(
         settings.training.epochs, settings.training.early_stopping_patience, files.save_interval_s, files.log, name
     )
+    require_training_room(files, files.output, trainee.weights(), trainer.groups, copies=1)
     store = files.store(settings, member, seed)
     outcome = train(trainee, plan, store, Telemetry(files.telemetry, architecture, name))
 
     about = {"member": member, "seed": seed, "epoch": outcome.best_epoch, "origin": "pre-trained"}
-    save_component(files.output, spec, outcome.best_weights, **about)
+    save_component(files.output, spec, outcome.best_weights, **about, **data_digests(files.images, files.splits))
     record = run_record(settings, files, runtime, network, outcome, [files.log]) | about
     record |= {"training_images": len(trainer.indices), "component_sha256": digest_file(files.output)}
-    write_json(files.manifest, record)
+    write_manifest(files.manifest, record)
     store.remove()

@@ -6,6 +6,7 @@ that was chosen. Without a fusion rule the same training fine-tunes the experts,
 """
 
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -13,6 +14,7 @@ from typing import Any, cast
 from torch import Tensor
 
 from certifuse import layout
+from certifuse.belonging import check_belonging, data_digests
 from certifuse.component_files import Component, load_component, save_component
 from certifuse.components import (
     Found,
@@ -26,9 +28,10 @@ from certifuse.components import (
 from certifuse.data.image_set import load_image_set
 from certifuse.data.splits import load_splits
 from certifuse.errors import UserError
+from certifuse.manifests import write_manifest
 from certifuse.models.blocks import ImageClassifier
 from certifuse.models.fused_network import FusedNetwork
-from certifuse.provenance import digest_file, write_json
+from certifuse.provenance import digest_file
 from certifuse.randomness import derive_seed, initialising
 from certifuse.settings.base import Settings
 from certifuse.settings.execution import ExecutionSettings
@@ -38,6 +41,7 @@ from certifuse.training.epoch import EpochTrainer, on_device
 from certifuse.training.joint import JointNetwork, dual_path_objective, individual_objective, parameter_groups
 from certifuse.training.loop import LoopSettings, train
 from certifuse.training.record import StepFiles, run_record
+from certifuse.training.room import require_training_room
 from certifuse.training.telemetry import Telemetry
 
 FINETUNED = "finetuned"
@@ -79,6 +83,8 @@ def train_fusion(settings: FusionStep, cell: CellName, files: StepFiles) -> None
     objective = dual_path_objective(weight_of(cell), training) if cell.fusion else individual_objective(training)
     runtime = runtimes.start(settings.execution)
     images, splits = load_image_set(files.images), load_splits(files.splits)
+    data = data_digests(files.images, files.splits)
+    check_belonging(files.experts, {"seed": cell.seed, **data}, images)
     start = starting_components(training, cell, files)
     network, specs = initial_network(training, cell, start)
     runtime.place(network)
@@ -102,8 +108,10 @@ def train_fusion(settings: FusionStep, cell: CellName, files: StepFiles) -> None
             shutil.rmtree(directory / "epochs", ignore_errors=True)
         if epoch % training.save_every == 0:
             target = directory / "epochs" / f"epoch_{epoch}"
-            write_components(target, specs, trainee.component_states(), cell, epoch)
+            write_components(target, specs, trainee.component_states(), cell, epoch, data)
 
+    copies = 2 * (training.epochs // training.save_every + 1)  # as components, and all of them in one file
+    require_training_room(files, directory, trainee.weights(), trainer.groups, copies)
     name = "-".join(map(str, cell.fields().values()))
     earlier = {str(path): digest_file(path) for path in paths_in(start) if path not in files.experts}
     store = files.store(settings, *map(str, cell.fields().values()), *earlier.values())
@@ -111,11 +119,11 @@ def train_fusion(settings: FusionStep, cell: CellName, files: StepFiles) -> None
     outcome = train(trainee, plan, store, Telemetry(files.telemetry, cell.architecture, name), keep_epoch)
 
     best = trainee.component_states(outcome.best_weights)
-    written = write_components(directory, specs, best, cell, outcome.best_epoch)
+    written = write_components(directory, specs, best, cell, outcome.best_epoch, data)
     record = run_record(settings, files, runtime, network, outcome, [files.log]) | cell.fields()
     record |= {"epoch": outcome.best_epoch, "initial_components_sha256": earlier}
     digests = {str(path.relative_to(directory)): digest_file(path) for path in written}
-    write_json(files.manifest, record | {"components_sha256": digests})
+    write_manifest(files.manifest, record | {"components_sha256": digests})
     store.remove()
 
 
@@ -175,10 +183,18 @@ def _as_in_settings(component: Component, network: FusedNetwork, fusion: str, tr
 
 
 def write_components(
-    directory: Path, specs: dict[str, dict[str, Any]], states: dict[str, dict[str, Tensor]], cell: CellName, epoch: int
+    directory: Path,
+    specs: dict[str, dict[str, Any]],
+    states: dict[str, dict[str, Tensor]],
+    cell: CellName,
+    epoch: int,
+    data: Mapping[str, str],
 ) -> list[Path]:
-    """Write every component of one epoch, and all of them once more in one file. Returns the paths."""
-    about = cell.fields() | {"epoch": epoch, "origin": "jointly trained" if cell.fusion else "fine-tuned"}
+    """Write every component of one epoch, and all of them once more in one file. Returns the paths.
+
+    `data` are the digests of what they were trained with.
+    """
+    about = {**cell.fields(), **data} | {"epoch": epoch, "origin": "jointly trained" if cell.fusion else "fine-tuned"}
     written = []
     for part, spec in specs.items():
         path = directory / component_file(part, cell)

@@ -22,7 +22,8 @@ from certifuse.data.corpus import MANIFEST, Corpus, load_corpus
 from certifuse.data.token_batches import TokenStream, token_stream
 from certifuse.errors import UserError
 from certifuse.evaluation.subsample import drawn_documents
-from certifuse.provenance import digest_file, write_json
+from certifuse.manifests import write_manifest
+from certifuse.provenance import digest_file
 from certifuse.randomness import derive_seed
 from certifuse.settings.base import Settings
 from certifuse.settings.execution import ExecutionSettings
@@ -37,6 +38,7 @@ from certifuse.training.loop import LoopSettings, Outcome, train
 from certifuse.training.processes import FollowingStore, Processes, joined
 from certifuse.training.record import RunFiles, run_record
 from certifuse.training.resume import ResumeStore
+from certifuse.training.room import require_training_room
 from certifuse.training.runtime import Runtime
 from certifuse.training.telemetry import Silence, Telemetry
 
@@ -163,6 +165,9 @@ class _Run:
             store_finished=True,
             quiet=not leads,
         )
+        if leads and levels is None:
+            stages = 1 + len(self.settings.levels)
+            require_training_room(self.files, self.files.manifest.parent, trainee.weights(), groups, stages, stages)
         telemetry = Telemetry(self.files.telemetry, "sublora", plan.name) if leads else Silence()
         return train(trainee, plan, store, telemetry)
 
@@ -191,7 +196,7 @@ def _write(run: _Run, network: AllocatedNetwork, outcomes: dict[int | None, Outc
     record |= run.cell._asdict() | network_facts(network) | {"weights_sha256": written}
     record["best_rows"] = {stage_name(levels): outcome.best_row for levels, outcome in outcomes.items()}
     record["training_wall_s"] = sum(row["seconds"] for outcome in outcomes.values() for row in outcome.rows)
-    write_json(run.files.manifest, record)
+    write_manifest(run.files.manifest, record)
 
 
 def network_facts(network: AllocatedNetwork) -> dict[str, Any]:

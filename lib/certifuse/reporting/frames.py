@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from certifuse.errors import UserError
+from certifuse.manifests import check_as_written
 from certifuse.settings.architectures import ARCHITECTURE_SETTINGS
 from certifuse.settings.fusion import FUSIONS
 
@@ -87,8 +88,9 @@ def read_frame(path: Path, columns: Mapping[str, str]) -> pd.DataFrame:
     A file without rows gives an empty frame, whatever its header.
 
     Raises:
-        UserError: a column is absent, or a value does not have the column's type.
+        UserError: a column is absent, a value does not have the column's type, or the file is not as it was written.
     """
+    check_as_written(path)
     try:
         frame = pd.read_csv(path, dtype=dict(columns), keep_default_na=False, na_values=[""])
     except (OSError, ValueError) as error:

@@ -1,5 +1,6 @@
 """How figures look and how they are saved: one settings slice in, equal bytes for equal inputs out."""
 
+import io
 import math
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,7 +15,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from certifuse.provenance import write_atomically
+from certifuse.provenance import write_bytes
 from certifuse.reporting.frames import Frames
 from certifuse.settings.base import Settings
 from certifuse.settings.evaluation import StatisticsSettings
@@ -180,4 +181,6 @@ def save(figure: Figure, path: Path, style: FigureSettings) -> None:
     kind = path.suffix.removeprefix(".")
     metadata = {"png": {"Software": None}, "pdf": {"CreationDate": None, "Creator": None, "Producer": None}}[kind]
     with styled(style):
-        write_atomically(path, lambda temporary: figure.savefig(temporary, format=kind, metadata=metadata))
+        drawn = io.BytesIO()
+        figure.savefig(drawn, format=kind, metadata=metadata)
+    write_bytes(path, drawn.getvalue())

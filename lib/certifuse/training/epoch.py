@@ -87,7 +87,11 @@ class EpochTrainer:
         drop_last = len(self.indices) >= self.batch_size
         batches = list(epoch_batches(self.indices, self.batch_size, self.seed, epoch, device, drop_last))
         seen: dict[str, list[Tensor]] = {}
-        finite = FiniteWatch(device, lambda step: f"epoch {epoch + 1}, step {step + 1} (seed {self.seed})")
+
+        def replay(step: int) -> dict[str, Any]:
+            return {"epoch": epoch + 1, "step": step + 1, "seed": self.seed, "images": batches[step].tolist()}
+
+        finite = FiniteWatch(device, self.network, replay)
         for step, indices in enumerate(batches):
             losses = self._losses(indices, *draws)
             finite.watch(step, "loss", losses["total"].detach())

@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from certifuse.data.token_batches import TokenBatch, TokenStream, draw_batch
+from certifuse.data.token_batches import TokenBatch, TokenStream, draw_batch, window_starts
 from certifuse.data.tokenisers import Vocabulary
 from certifuse.evaluation.document_scores import unsmoothed_bpd
 from certifuse.evaluation.token_scores import LanguageModel, score_tokens
@@ -111,7 +112,7 @@ class LanguageTrainee:
         seed_layers(self.seed, "layers", epoch, self.processes.rank)
         first = epoch * self.training.validate_every
         last = min(first + self.training.validate_every, self.steps)
-        finite = FiniteWatch(self.runtime.device, lambda step: f"step {step + 1} (seed {self.seed})")
+        finite = FiniteWatch(self.runtime.device, self.network, self._replay)
         losses, norms = [], []
         began = time.perf_counter()
         for step in range(first, last):
@@ -137,6 +138,11 @@ class LanguageTrainee:
             "seconds": seconds,
             "tokens_per_s": tokens / seconds,
         }
+
+    def _replay(self, step: int) -> dict[str, Any]:
+        """What draws the batch of a step again, and where its windows begin, over all processes."""
+        first_B = window_starts(self.stream, self.network.network.context, self.training.batch_size, self.seed, step)
+        return {"step": step + 1, "seed": self.seed, "levels": self.levels, "window_starts": first_B.tolist()}
 
     def _prepare(self, step: int, *, anew: bool) -> None:
         """What comes before a step: narrower gates, or now and then a codebook that fits."""

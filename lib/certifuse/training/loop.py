@@ -120,7 +120,8 @@ def train(
     with contextlib.closing(telemetry), _progress_bar(settings, len(run.rows)) as bar:
         while not _finished(run, settings):
             epoch = len(run.rows)
-            row = {"epoch": epoch + 1, **trainee.train(epoch), **trainee.validate()}
+            with store.noting_non_finite():
+                row = {"epoch": epoch + 1, **trainee.train(epoch), **trainee.validate()}
             if not all(map(math.isfinite, rank(row))):
                 unit = settings.reading.unit
                 raise NonFiniteLossError(f"the validation loss is not finite in {unit} {epoch + 1}: lower the rates")

@@ -73,6 +73,13 @@ def make_optimiser(
     raise ValueError(f"optimizer: expected sgd or adamw, found {kind!r}")
 
 
+def optimiser_bytes(optimiser: Optimizer) -> int:
+    """Bytes of the state that an optimiser of `make_optimiser` has once it has stepped."""
+    buffers = 2 if isinstance(optimiser, torch.optim.AdamW) else int(bool(optimiser.defaults["momentum"]))
+    parameters: list[nn.Parameter] = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+    return buffers * sum(parameter.nbytes for parameter in parameters)
+
+
 def optimiser_tensors(optimiser: Optimizer) -> dict[str, Tensor]:
     """The optimiser's state as named tensors: `{parameter number}/{buffer}`."""
     state = optimiser.state_dict()["state"]

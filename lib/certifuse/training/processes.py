@@ -72,5 +72,10 @@ class FollowingStore(ResumeStore):
     def note_running(self, run: str, epochs: int) -> None:
         """The leading process holds the lock."""
 
+    @contextlib.contextmanager
+    def noting_non_finite(self) -> Iterator[None]:
+        """The leading process notes."""
+        yield
+
     def remove(self) -> None:
         """The leading process tidies up."""

@@ -10,18 +10,21 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from certifuse.data.sealed_tensors import digest_tensor
+from certifuse.disk import writing
 from certifuse.errors import UserError
-from certifuse.provenance import canonical_json, digest_bytes, write_atomically, write_json
+from certifuse.provenance import canonical_json, digest_bytes, write_json
+from certifuse.tensor_files import write_tensors
+from certifuse.training.finite import NonFiniteLossError
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +51,7 @@ class ResumeStore:
         self.previous = directory / f"{fingerprint}.previous.safetensors"
         self.runner = directory / "running.json"
         self.lock = directory / "running.lock"
+        self.non_finite = directory / "non_finite.json"
         self._lock_descriptor: int | None = None
         self._damaged: set[Path] = set()
 
@@ -57,8 +61,9 @@ class ResumeStore:
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in snapshot.tensors.items()}
         metadata = {"progress": progress, "sha256": _digest(tensors, progress)}
         if self.newest.exists() and self.newest not in self._damaged:
-            self.newest.replace(self.previous)
-        write_atomically(self.newest, lambda temporary: save_file(tensors, temporary, metadata=metadata))
+            with writing(self.previous, lambda: sum(tensor.nbytes for tensor in tensors.values())):
+                self.newest.replace(self.previous)
+        write_tensors(self.newest, tensors, metadata)
         self._damaged.discard(self.newest)
 
     def load(self) -> Snapshot | None:
@@ -86,9 +91,10 @@ class ResumeStore:
         Raises:
             UserError: another live process has it.
         """
-        self.directory.mkdir(parents=True, exist_ok=True)
-        if self._lock_descriptor is None:
-            self._lock_descriptor = os.open(self.lock, os.O_RDWR | os.O_CREAT, 0o644)
+        with writing(self.lock, lambda: 0):
+            self.directory.mkdir(parents=True, exist_ok=True)
+            if self._lock_descriptor is None:
+                self._lock_descriptor = os.open(self.lock, os.O_RDWR | os.O_CREAT, 0o644)
         try:
             # The system frees the lock when the process ends, however it ends: unlike a process number in a file,
             # it is never stale. It belongs to the process, which may take it again.
@@ -105,6 +111,17 @@ class ResumeStore:
         note = {"run": run, "epochs": epochs, "pid": os.getpid(), "host": socket.gethostname()}
         write_json(self.runner, note | {"started_unix_s": time.time()})
 
+    @contextmanager
+    def noting_non_finite(self) -> Iterator[None]:
+        """Keep, where a loss is not finite, what replays its step, and name that file; the states stay as they are."""
+        try:
+            yield
+        except NonFiniteLossError as error:
+            if error.replay is None:
+                raise
+            write_json(self.non_finite, dict(error.replay))
+            raise NonFiniteLossError(f"{error}; {self.non_finite} names the batch", error.replay) from None
+
     def _other_runner(self) -> str:
         try:
             note = json.loads(self.runner.read_text(encoding="utf-8"))
@@ -114,7 +131,7 @@ class ResumeStore:
 
     def remove(self) -> None:
         """Forget the run: it is finished."""
-        for path in (self.newest, self.previous, self.runner, self.lock):
+        for path in (self.newest, self.previous, self.non_finite, self.runner, self.lock):
             path.unlink(missing_ok=True)
         if self._lock_descriptor is not None:
             os.close(self._lock_descriptor)

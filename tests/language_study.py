@@ -62,8 +62,13 @@ class Language:
     def certificate(self, name: SubloraCell | str, levels: int = 3) -> LanguageCertificate:
         return read_language_certificate(self.certificate_directory(name, levels))
 
+    def training_step(self, **changes: object) -> TrainSubloraStep:
+        """The settings of a training; `changes` are its keys."""
+        training = overridden(TRAINING, None, **changes)
+        return TrainSubloraStep(model=MODEL, levels=LEVELS, training=training, execution=EXECUTION)
+
     def train(self, cell: SubloraCell) -> None:
-        settings = TrainSubloraStep(model=MODEL, levels=LEVELS, training=TRAINING, execution=EXECUTION)
+        settings = self.training_step()
         logs = self.root / "csv_logs" / "sublora" / self.directory(cell).name
         files = SubloraFiles(
             corpus=self.corpus,

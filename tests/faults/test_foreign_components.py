@@ -1,0 +1,148 @@
+"""Components that are missing or of another run, through every script that reads them: one line, and a status.
+
+The recipes are called as the scripts call them; `main` of one script is run to see the line and the status.
+"""
+
+import json
+import re
+
+import pytest
+
+from certifuse.cli.main import main
+from certifuse.component_files import load_component, read_header, save_component
+from certifuse.errors import UserError
+from certifuse.recipes.certify import CertifiedCell
+from certifuse.recipes.certify_joint import CertifyJointStep, certify_joint
+from certifuse.recipes.evaluate import EvaluationStep
+from certifuse.recipes.evaluate_baselines import evaluate_baselines
+from certifuse.recipes.evaluate_fusion import evaluate_fusion
+from certifuse.settings.evaluation import EvaluationSettings
+
+CELL = CertifiedCell("resnet", "concatenation", "1.0", 0)
+IDENTITY = {"architecture": "resnet", "fusion": "concatenation", "lambda": "1.0", "seed": 0}
+
+
+def absent(path):
+    path.unlink()
+
+
+def of_another_seed(path):
+    component = load_component(path)
+    save_component(path, component.spec, component.tensors, **read_header(path)["about"] | {"seed": 5})
+
+
+def of_another_study(path):
+    component = load_component(path)
+    save_component(path, component.spec, component.tensors, **read_header(path)["about"] | {"splits_sha256": "0" * 64})
+
+
+def of_other_classes(path):
+    """Made elsewhere: it says nothing of the data that it was trained with, but of its sizes."""
+    component = load_component(path)
+    head = {name: tensor[:3] if name.startswith("head.") else tensor for name, tensor in component.tensors.items()}
+    save_component(path, component.spec | {"num_classes": 3}, head, member="expert_0")
+
+
+def of_another_architecture(path):
+    component = load_component(path)
+    other = {"name": "densenet", "growth": 4, "blocks": [1, 1], "bottleneck": 2, "compression": 0.5, "dropout": 0.0}
+    about = read_header(path)["about"]
+    about |= {"architecture": "densenet"} if "architecture" in about else {}
+    save_component(path, component.spec | {"architecture": other}, component.tensors, **about)
+
+
+SWAPS = {
+    absent: r"found no file|found none|expected .* experts",
+    of_another_seed: r"expected a component of seed 0, found 5|expected SHA-256",
+    of_another_study: r"expected a component of splits_sha256 \w{64}, found 0{64}|expected SHA-256",
+    of_other_classes: r"expected a component of num_classes 4, found 3|expected SHA-256",
+    of_another_architecture: r"architecture resnet, found densenet|tensor .*: expected shape|expected SHA-256",
+}
+
+
+def said(work):
+    with pytest.raises(UserError) as raised:
+        work()
+    text = str(raised.value)
+    assert "\n" not in text
+    return text
+
+
+@pytest.fixture
+def study(certified, tmp_path):
+    """A copy of a certified study, and the first of its pre-trained and of its jointly trained experts."""
+    copy = certified.copy(tmp_path / "study")
+    directory = tmp_path / "study" / "trained" / "cell"
+    return copy, directory, sorted((directory / "experts").glob("*.safetensors"))[0]
+
+
+def evaluation(study):
+    return EvaluationStep(evaluation=EvaluationSettings(), execution=study.step().execution)
+
+
+def trained(study, directory, where):
+    study.tiny.train(where, epochs=1)
+
+
+def certified_in_a_subspace(study, directory, where):
+    study.certify(where)
+
+
+def compared(study, directory, where):
+    stages = {"before": study.tiny.experts, "finetuned": (), "single": ()}
+    family = {"architecture": "resnet", "seed": 0}
+    evaluate_baselines(evaluation(study), family, stages, study.tiny.images, study.tiny.splits, where)
+
+
+def scored(study, directory, where):
+    evaluate_fusion(evaluation(study), IDENTITY, directory, study.tiny.images, study.tiny.splits, where)
+
+
+def certified_jointly(study, directory, where):
+    certify_joint(CertifyJointStep(delta=0.1, levels=9, threads=1), CELL, directory, study.evidence(), where)
+
+
+@pytest.mark.parametrize("swap", SWAPS, ids=lambda swap: swap.__name__)
+@pytest.mark.parametrize("use", [trained, certified_in_a_subspace, compared, scored, certified_jointly])
+def test_every_step_refuses_it_in_one_line(study, tmp_path, use, swap):
+    copy, directory, joint = study
+    of_the_cell = use in (scored, certified_jointly)
+    swap(joint if of_the_cell else copy.tiny.experts[0])
+    line = said(lambda: use(copy, directory, tmp_path / "out"))
+    assert re.search(SWAPS[swap], line), line
+    assert not list((tmp_path / "out").rglob("*.csv"))
+    assert not list((tmp_path / "out").rglob("*.json"))
+
+
+def test_experts_of_this_run_are_accepted(study, tmp_path):
+    copy, directory, _ = study
+    scored(copy, directory, tmp_path / "scored")
+    compared(copy, directory, tmp_path / "compared")
+    trained(copy, directory, tmp_path / "trained")
+
+
+@pytest.mark.parametrize("swap", [absent, of_other_classes, of_another_architecture], ids=lambda swap: swap.__name__)
+def test_the_components_tool_refuses_it(study, tmp_path, swap, capsys):
+
+    _, directory, joint = study
+    swap(joint)
+    status = main(["components", "reconstruct", str(directory), "--output", str(tmp_path / "whole.safetensors")])
+    captured = capsys.readouterr()
+    assert (status, captured.out) == (2, "")
+    assert captured.err.startswith("error: ")
+    assert captured.err.count("\n") == 1
+    assert not (tmp_path / "whole.safetensors").exists()
+
+
+def test_a_script_ends_with_one_line_and_a_status(study, tmp_path, start, script):
+    copy, directory, joint = study
+    of_another_study(joint)
+    own = [word for name, value in IDENTITY.items() for word in (f"--{name}", value)]
+    own += ["--components", directory, "--images", copy.tiny.images, "--splits", copy.tiny.splits]
+    settings = json.dumps(evaluation(copy).plain())
+    process = start(script("evaluate_fusion", "--settings", settings, *own, "--output", tmp_path / "out"))
+    line = process.communicate(timeout=180)[1]
+    assert process.returncode == 2
+    assert line.count("\n") == 1
+    assert f"error: {joint}: expected a component of splits_sha256" in line
+    assert not (tmp_path / "out").exists()
