@@ -63,14 +63,15 @@ def _collect(model: type[BaseModel], path: str, seen: dict[type[BaseModel], str]
     seen[model] = path
     prefix = "" if model is Study else f"{path}."
     for name, field in model.model_fields.items():
-        for inner in _models_in(field.annotation):
+        for inner in models_in(field.annotation):
             _collect(inner, f"{prefix}{name}", seen)
 
 
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
+def models_in(annotation: Any) -> list[type[BaseModel]]:
+    """The models that a value of this type may be or hold."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
-    return [model for inner in get_args(annotation) for model in _models_in(inner)]
+    return [model for inner in get_args(annotation) for model in models_in(inner)]
 
 
 def _table(model: type[BaseModel], heading: str) -> str:

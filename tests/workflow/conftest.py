@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
+from table_studies import STUDIES, USER_FILES
 
 from certifuse.lineage.records import Records
 
@@ -207,6 +208,26 @@ def whole(finished: Tree, tmp_path_factory: pytest.TempPathFactory) -> Tree:
 def records(whole: Tree) -> Records:
     """All that is recorded of it."""
     return Records(whole.results)
+
+
+@pytest.fixture(scope="session")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Tree:
+    """A copy of the sources with the studies of the table, finished as far as Snakemake's records go."""
+    tree = Tree.of_sources(tmp_path_factory.mktemp("recorded"))
+    for name in USER_FILES:
+        (tree.root / name).parent.mkdir(exist_ok=True)
+        (tree.root / name).touch()
+    for name, study in STUDIES.items():
+        file = f"{name}.yaml"
+        (tree.root / file).write_text(yaml.safe_dump(study), encoding="utf-8")
+        dry_run = tree.snakemake("-n", "--configfile", file)
+        for output in re.findall(r"^ {4}output: (.*)$", dry_run.stdout, flags=re.MULTILINE):
+            for path in output.split(", "):
+                (tree.root / path).parent.mkdir(parents=True, exist_ok=True)
+                (tree.root / path).touch()
+        done = tree.snakemake("--touch", "--forceall", "--configfile", file)
+        assert done.returncode == 0, done.stdout + done.stderr
+    return tree
 
 
 @pytest.fixture

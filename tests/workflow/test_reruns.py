@@ -1,10 +1,10 @@
 """A change reruns exactly what it touches: the set of jobs after each kind of change of a finished study."""
 
-import os
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from tree_changes import edited, reordered, setting, touched
 
 pytestmark = pytest.mark.slow
 
@@ -20,50 +20,6 @@ GATHER = {"gather", "compare_cells"} | REPORT
 SCORES = SCORE | BASELINES | GATHER
 TRAINED = PRETRAIN | FINETUNE | TRAIN | SCORES
 EVERYTHING = {"prepare_images", "split_images"} | TRAINED
-
-
-def setting(path: str, value: Any) -> Callable[[Any], None]:
-    """Set the value at a dotted path of the configuration."""
-
-    def change(tree: Any) -> None:
-        config = here = tree.config()
-        *way, last = [int(part) if part.isdigit() else part for part in path.split(".")]
-        for part in way:
-            here = here[part] if isinstance(here, list) else here.setdefault(part, {})
-        here[last] = value
-        tree.write_config(config)
-
-    return change
-
-
-def edited(file: str, old: str, new: str) -> Callable[[Any], None]:
-    """Replace text in a source file."""
-
-    def change(tree: Any) -> None:
-        path = tree.root / file
-        text = path.read_text(encoding="utf-8")
-        assert old in text, f"{file} no longer contains {old!r}"
-        path.write_text(text.replace(old, new, 1), encoding="utf-8")
-
-    return change
-
-
-def reordered(tree: Any) -> None:
-    """Reverse the order of the keys of every mapping of the configuration."""
-
-    def backwards(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: backwards(inner) for key, inner in reversed(value.items())}
-        return [backwards(inner) for inner in value] if isinstance(value, list) else value
-
-    tree.write_config(backwards(tree.config()))
-
-
-def touched(tree: Any) -> None:
-    """Make every source file newer than all results, as a fresh checkout does."""
-    for folder in ("Snakefile", "rules", "workflow", "lib", "config", "envs", "profiles"):
-        for path in [tree.root / folder, *(tree.root / folder).rglob("*")]:
-            os.utime(path)
 
 
 def docstring_and_comment(tree: Any) -> None:
