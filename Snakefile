@@ -13,6 +13,7 @@ sys.path.insert(0, str(ROOT / "lib"))
 
 from certifuse import declared, layout, selection
 from certifuse.cli import tasks
+from certifuse.configuration_file import read_configuration
 from certifuse.disk import require_writable
 from certifuse.errors import UserError
 from certifuse.provenance import source_fingerprint
@@ -22,9 +23,17 @@ from certifuse.settings.fusion import FUSIONS
 from certifuse.settings.sublora import MODE_PATTERN
 from certifuse.study import SINGLE, read_study
 
+DEFAULT_CONFIG = ROOT / "config" / "config.yaml"
+
+try:
+    for file in workflow.overwrite_configfiles or [DEFAULT_CONFIG]:
+        read_configuration(file)
+except UserError as error:
+    sys.exit(str(error))
+
 if not workflow.overwrite_configfiles:
 
-    configfile: ROOT / "config" / "config.yaml"
+    configfile: DEFAULT_CONFIG
 
 
 try:

@@ -1,7 +1,6 @@
 """The configuration: what is refused and with which words, what each rule depends on, which cells there are."""
 
 import copy
-import datetime
 import json
 import math
 from pathlib import Path
@@ -9,8 +8,6 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from certifuse.errors import UserError
@@ -134,7 +131,21 @@ REFUSED = [
     ),
     # lambdas
     ("grid.0.lambdas.1", 0.5, 'config: grid.0.lambdas.1: expected a string, found 0.5: write it in quotes ("0.5")'),
-    ("grid.1.lambdas.0", "1.00", 'config: grid.1.lambdas: "1.00" and "1.0" are one value: spell it one way'),
+    (
+        "grid.1.lambdas.0",
+        "1.00",
+        'config: grid.1.lambdas: expected "1.0", as in grid.0.lambdas, found "1.00": spell a value one way',
+    ),
+    (
+        "certificates.blocks.1.lambdas",
+        ["5"],
+        'config: certificates.blocks.1.lambdas: expected "5.0", as in grid.0.lambdas, found "5": spell a value one way',
+    ),
+    (
+        "grid.0.lambdas.0",
+        "0.1234567890123456789",
+        'config: grid.0.lambdas.0: expected at most 20 characters, found "0.1234567890123456789"',
+    ),
     (
         "grid.0.lambdas.0",
         "-1",
@@ -148,8 +159,13 @@ REFUSED = [
     ("grid.0.lambdas", ["1.0", "1.0"], "config: grid.0.lambdas: each value once, found 1.0 more than once"),
     ("grid.0.seeds", [2, 0, 2], "config: grid.0.seeds: each value once, found 2 more than once"),
     # required keys
-    ("data", REMOVED, "config: data: this key is required beside grid or certificates"),
-    ("data", None, "config: data: this key is required beside grid or certificates"),
+    (
+        "baselines.single_model_seeds",
+        [0, 0],
+        "config: baselines.single_model_seeds: each value once, found 0 more than once",
+    ),
+    ("data", REMOVED, "config: data: this key is required beside grid or certificates, found none"),
+    ("data", None, "config: data: this key is required beside grid or certificates, found none"),
     ("data.source", REMOVED, "config: data.source: this key is required"),
     ("data", {"source": "npz"}, "config: data.path: this key is required"),
     ("grid.2.seeds", REMOVED, "config: grid.2.seeds: this key is required"),
@@ -223,18 +239,19 @@ REFUSED = [
     (
         "splits.unique_fraction",
         0.5,
-        "config: splits: shared_fraction + experts x unique_fraction must be at most 1, found 2.1: lower one of them",
+        "config: splits.shared_fraction: expected shared_fraction + experts x unique_fraction of at most 1 for scheme iid, "
+        "found 2.1: lower one of them",
     ),
     (
         "splits.certificate_fraction",
         0.9,
-        "config: splits: validation_fraction + certificate_fraction must be below 1, found 1.15: "
+        "config: splits.validation_fraction: expected validation_fraction + certificate_fraction below 1, found 1.15: "
         "nothing is left to train fusion on",
     ),
     (
         "architectures.improved_wide_resnet.depth",
         11,
-        "config: architectures.improved_wide_resnet: depth must be 6 n + 4 with n >= 1 (10, 16, 22, 28, ...), found 11",
+        "config: architectures.improved_wide_resnet.depth: expected 6 n + 4 with n >= 1 (10, 16, 22, 28, ...), found 11",
     ),
     (
         "baselines.single_model_seeds",
@@ -275,7 +292,7 @@ def test_a_long_value_is_cut() -> None:
     [
         ("pretraining.lr", "1e-4"),  # YAML 1.1 reads 1e-4 as text
         ("pretraining.lr", 1),
-        ("grid.0.lambdas", ["0", "5", "0.25"]),
+        ("grid.0.lambdas", ["0", "4", "0.25"]),
         ("fusion.augmentation", "strong"),
         ("fusion.initial_components", "first/{architecture}/{fusion}/{lambda}/{seed}"),
     ],
@@ -531,60 +548,3 @@ def test_overlapping_blocks_give_each_cell_once() -> None:
 def test_the_shipped_studies(name: str, cells: int, families: int) -> None:
     study = read_study(yaml.safe_load((CONFIG / f"{name}.yaml").read_text(encoding="utf-8")))
     assert (len(study.cells), len(study.families)) == (cells, families)
-
-
-# ---- any one mutation is accepted, or refused in words ---------------------------------------------
-
-
-def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """The path of every key and item."""
-    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    return [place for key, item in inner for place in [(*path, key), *places(item, (*path, key))]]
-
-
-VALUES = st.one_of(
-    st.none(),
-    st.booleans(),
-    st.integers(),
-    st.floats(),
-    st.text(max_size=8),
-    st.sampled_from(["", "1e-4", "nan", "0.5", "resnet", "{x}", "{", "../..", "digits", datetime.date(2026, 1, 1)]),
-    st.sampled_from([[], {}, [[]], [None], [1, 1], {"digits": {}}, {"source": "npz"}, {"source": []}, {"": 1}]),
-)
-KEYS = st.one_of(st.text(max_size=6), st.sampled_from(["npz", "digits", "[key]", "0", "epochs", 1, None, True, 0.5]))
-
-
-@st.composite
-def mutated(draw: st.DrawFn) -> Any:
-    """The default configuration with one key renamed, added or removed, or one value replaced."""
-    config = copy.deepcopy(DEFAULT)
-    *way, last = draw(st.sampled_from(places(config)))
-    parent = config
-    for part in way:
-        parent = parent[part]
-    action = draw(st.sampled_from(["replace", "remove", "rename", "add", "repeat"]))
-    if action == "replace":
-        parent[last] = draw(VALUES)
-    elif action == "remove":
-        del parent[last]
-    elif isinstance(parent, list):
-        parent.append(draw(VALUES) if action == "add" else parent[last])
-    elif action == "rename":
-        parent[draw(KEYS)] = parent.pop(last)
-    else:
-        parent[draw(KEYS)] = draw(VALUES)
-    return config
-
-
-@settings(max_examples=1500, derandomize=True, database=None, deadline=None)
-@given(mutated())
-def test_any_mutation_is_accepted_or_refused_in_words(config: Any) -> None:
-    try:
-        study = read_study(config)
-    except UserError as error:
-        lines = str(error).splitlines()
-        assert lines
-        assert all(line.startswith("config: ") and len(line) < 1000 for line in lines), lines
-    else:
-        assert study.cells or study.sublora_cells
-        assert all(slices(study).values())

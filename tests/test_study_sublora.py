@@ -7,8 +7,6 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from certifuse.data.tokenisers import ByteTokeniser
 from certifuse.errors import UserError
@@ -31,7 +29,7 @@ ONE_OF_MODES = (
     "expected one of uniform, proportional, learned, lora_only, subspace_only, learned_random, learned_permuted, "
     "learned_refixed, fixed_0.2 (or another share of B), found"
 )
-BUDGETS = "grid.0.budgets: expected {} to 1604 (the LoRA weights)"
+BUDGETS = "grid.0.budgets: expected {} to 1604 (the LoRA weights for layers 2, width 16, rank 4, tokenizer bytes)"
 LORA_WEIGHTS = 4 * (2 * 2 * 2 * 16 + 16 + 257)
 
 
@@ -54,8 +52,8 @@ REFUSED = [
     ("grid.0.modes.1", "fixed_1.2", f"grid.0.modes.1: {ONE_OF_MODES} \"fixed_1.2\"; did you mean 'fixed_0.2'?"),
     ("grid.0.modes.1", "fixed_0.20", f"grid.0.modes.1: {ONE_OF_MODES} \"fixed_0.20\"; did you mean 'fixed_0.2'?"),
     ("grid.0.modes", ["learned", "learned"], "grid.0.modes: each value once, found learned more than once"),
-    ("grid.0.budgets.0", 2, f": {BUDGETS.format(3)} for mode learned, found 2"),
-    ("grid.0.budgets.1", 1605, f": {BUDGETS.format(1)} for mode uniform, found 1605"),
+    ("grid.0.budgets.0", 2, f"{BUDGETS.format(3)} for mode learned, found 2"),
+    ("grid.0.budgets.1", 1605, f"{BUDGETS.format(1)} for mode uniform, found 1605"),
     ("levels", [1], "levels.0: expected a value greater than or equal to 2, found 1"),
     ("corpus.source", "imdb", 'corpus.source: expected one of python_docs, jsonl, openwebtext, found "imdb"'),
     (
@@ -68,17 +66,18 @@ REFUSED = [
     (
         "corpus.tokenizer",
         "gpt2",
-        "corpus: tokenizer gpt2 needs gpt2_bpe: name the directory that holds vocab.bpe and encoder.json",
+        "corpus.gpt2_bpe: expected the directory that holds vocab.bpe and encoder.json, for tokenizer gpt2 without "
+        "download: true, found null",
     ),
-    ("model.heads", 3, "model: width must be a multiple of heads = 3, found 16"),
+    ("model.heads", 3, "model.width: expected a multiple of heads = 3, found 16"),
     ("bounds.alphas", [0.1, 1.0], "bounds.alphas.1: expected a value less than 1, found 1.0"),
-    ("bounds.stride", 33, ": bounds.stride must be at most model.context = 32, found 33"),
+    ("bounds.stride", 33, "bounds.stride: expected at most model.context = 32, found 33"),
     (
         "training.gates",
         {"tau_start": 1, "tau_end": 2},
-        "training.gates: tau_end must be at most tau_start = 1, found 2",
+        "training.gates.tau_end: expected at most tau_start = 1, found 2",
     ),
-    ("training.processes", 3, "training: batch_size must be a multiple of processes = 3, found 320"),
+    ("training.processes", 3, "training.batch_size: expected a multiple of processes = 3, found 320"),
     ("training.epochs", 3, "training.epochs: unknown key; allowed: "),
 ]
 
@@ -87,22 +86,23 @@ REFUSED = [
 def test_a_mistake_is_one_line(path: str, value: Any, line: str) -> None:
     with pytest.raises(UserError) as raised:
         read_study(changed(path, value))
-    separator = "" if line.startswith(":") else "."
     (found,) = str(raised.value).splitlines()
-    assert found.startswith(f"config: sublora{separator}{line}".rstrip("."))
-    assert " found " in found or "unknown key" in found or "needs" in found
+    assert found.startswith(f"config: sublora.{line}")
+    assert " found " in found or "unknown key" in found
 
 
 def test_permuted_splits_need_two_layers() -> None:
     config = changed("grid.0.modes", ["learned_permuted"], changed("model.layers", 1))
-    with pytest.raises(UserError, match="learned_permuted needs two layers or more, found one"):
+    with pytest.raises(
+        UserError, match=r"grid\.0\.modes: expected two layers or more for learned_permuted, found one$"
+    ):
         read_study(config)
 
 
 def test_a_study_needs_something_to_run() -> None:
     with pytest.raises(UserError) as raised:
         read_study({"name": "empty"})
-    assert str(raised.value) == "config: grid: expected at least one block, or a section sublora; found neither"
+    assert str(raised.value) == "config: grid: expected at least one block, or a section sublora, found neither"
 
 
 def test_a_study_of_language_models_needs_no_images() -> None:
@@ -232,43 +232,6 @@ def test_the_guides_numbers() -> None:
     assert (model.lora.rank, model.lora.alpha, sublora.lora_weights) == (4, 32.0, 76_800 + 73_728 + 4 * 50_257)
     assert (training.steps, training.batch_size, training.warmup_steps) == (10_000, 8 * 40, 2000)
     assert (training.lr, training.min_lr, training.weight_decay, training.clip_norm) == (5e-4, 6e-5, 0.01, 1.0)
-
-
-# ---- any one mutation is accepted, or refused in words ---------------------------------------------
-
-VALUES = st.one_of(
-    st.none(),
-    st.booleans(),
-    st.integers(),
-    st.floats(),
-    st.text(max_size=8),
-    st.sampled_from(["fixed_0.3", "fixed_", "learned", "jsonl", "gpt2", [], {}, [[]], [1, 1], {"source": "jsonl"}]),
-)
-
-
-def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """The path of every key and item."""
-    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    return [place for key, item in inner for place in [(*path, key), *places(item, (*path, key))]]
-
-
-@settings(max_examples=400, derandomize=True, database=None, deadline=None)
-@given(st.sampled_from(places(MINI["sublora"])), VALUES)
-def test_any_mutation_is_accepted_or_refused_in_words(place: tuple[Any, ...], value: Any) -> None:
-    config = copy.deepcopy(MINI)
-    here = config["sublora"]
-    for part in place[:-1]:
-        here = here[part]
-    here[place[-1]] = value
-    try:
-        study = read_study(config)
-    except UserError as error:
-        lines = str(error).splitlines()
-        assert lines
-        assert all(line.startswith("config: ") and len(line) < 1000 for line in lines), lines
-    else:
-        assert study.sublora_cells
-        assert all(slices(study).values())
 
 
 def test_mode_names_are_safe_in_paths() -> None:

@@ -1,7 +1,7 @@
 """The whole configuration of a study, and the slice of it that each rule needs."""
 
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from types import MappingProxyType
 from typing import Annotated, Any, Self
@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, create_model, model_validator
 
 from certifuse.provenance import canonical_json
 from certifuse.settings.architectures import ARCHITECTURE_SETTINGS
-from certifuse.settings.base import Count, Settings
+from certifuse.settings.base import Count, MisfitError, Settings
 from certifuse.settings.certificates import CertificateSettings, SubspaceCell
 from certifuse.settings.command_line import with_command_line_types
 from certifuse.settings.data import DataSettings, NpzData, SplitSettings
@@ -20,7 +20,7 @@ from certifuse.settings.figures import CertificateFiguresSettings, FiguresSettin
 from certifuse.settings.fusion import FusionSettings, FusionTraining
 from certifuse.settings.grid import BaselineSettings, Block, Cell
 from certifuse.settings.pretraining import PretrainingSettings
-from certifuse.settings.problems import read_settings
+from certifuse.settings.problems import read_settings, refuse_unplain
 from certifuse.settings.sublora import LEARNED, NULLS, UNDIVIDED, SubloraCell, SubloraSettings
 
 SINGLE = "single"
@@ -42,7 +42,10 @@ class Study(Settings):
 
     name: str = Field(pattern=r"^[A-Za-z0-9_-]+$", description="Shown in captions and in the report.")
     results_dir: Annotated[str, AfterValidator(posixpath.normpath)] = Field(
-        default="results", pattern=r"^[A-Za-z0-9_./-]+$", description="Where everything is written; one per study."
+        default="results",
+        pattern=r"^[A-Za-z0-9_./-]+$",
+        max_length=200,
+        description="Where everything is written; one per study.",
     )
     data: DataSettings | None = Field(default=None, description="The images; not needed without `grid`.")
     splits: SplitSettings = Field(default=SplitSettings(), description="How the images are divided.")
@@ -82,19 +85,22 @@ class Study(Settings):
     @model_validator(mode="after")
     def _something_to_run(self) -> Self:
         if not self.grid and self.sublora is None:
-            raise ValueError("grid: expected at least one block, or a section sublora; found neither")
+            raise MisfitError("grid", "expected at least one block, or a section sublora, found neither")
         if self.data is None and (self.grid or self.certificates.blocks):
-            raise ValueError("data: this key is required beside grid or certificates")
+            raise MisfitError("data", "this key is required beside grid or certificates, found none")
         return self
 
     @model_validator(mode="after")
     def _one_spelling_per_lambda(self) -> Self:
-        spelling: dict[float, str] = {}
-        for number, block in enumerate(self.grid):
+        spelling: dict[float, tuple[str, str]] = {}
+        named: dict[str, Sequence[Block]] = {"grid": self.grid, "certificates.blocks": self.certificates.blocks}
+        blocks = {f"{where}.{number}": block for where, of in named.items() for number, block in enumerate(of)}
+        for where, block in blocks.items():
             for lam in block.lambdas:
-                first = spelling.setdefault(float(lam), lam)
+                first, place = spelling.setdefault(float(lam), (lam, where))
                 if first != lam:
-                    raise ValueError(f'grid.{number}.lambdas: "{lam}" and "{first}" are one value: spell it one way')
+                    expected = f'expected "{first}", as in {place}.lambdas, found "{lam}"'
+                    raise MisfitError(f"{where}.lambdas", f"{expected}: spell a value one way")
         return self
 
     @model_validator(mode="after")
@@ -102,10 +108,8 @@ class Study(Settings):
         known = {seed for block in self.grid for seed in block.seeds}
         unknown = [seed for seed in self.baselines.single_model_seeds if seed not in known]
         if unknown and self.grid:
-            raise ValueError(
-                f"baselines.single_model_seeds: expected seeds of the grid ({', '.join(map(str, sorted(known)))}), "
-                f"found {', '.join(map(str, unknown))}"
-            )
+            expected = f"expected seeds of the grid ({', '.join(map(str, sorted(known)))})"
+            raise MisfitError("baselines.single_model_seeds", f"{expected}, found {', '.join(map(str, unknown))}")
         return self
 
     # ---- the grid ----
@@ -316,4 +320,5 @@ def read_study(config: Mapping[str, Any], command_line: Mapping[str, Any] = Mapp
     Raises:
         UserError: one line per problem, each with path, value, what is allowed and the nearest spelling.
     """
+    refuse_unplain(config, "config")
     return read_settings(Study, with_command_line_types(Study, config, command_line), "config")

@@ -161,7 +161,7 @@ def test_a_size_fills_what_is_not_set():
 @pytest.mark.parametrize(
     ("values", "problem"),
     [
-        ({"width": 10, "heads": 3}, "width must be a multiple of heads = 3, found 10"),
+        ({"width": 10, "heads": 3}, "config: width: expected a multiple of heads = 3, found 10"),
         ({"size": "gpt2_tiny"}, "size: expected one of gpt2_small, gpt2_medium, gpt2_large, gpt2_xl, found"),
         ({"depth": 3}, "depth: unknown key"),
         ({"lora": {"rank": 0}}, "lora.rank: expected a value greater than or equal to 1, found 0"),

@@ -407,7 +407,7 @@ def test_budgets_that_do_not_fit(mode, budget, problem):
         ({"mode": "fixed"}, "mode fixed needs a ratio: set it for mode fixed, and for no other"),
         ({"mode": "learned", "ratio": 0.5}, "mode learned takes no ratio, found 0.5"),
         ({"mode": "equal"}, "mode: expected one of uniform, fixed, proportional, learned, lora_only, subspace_only"),
-        ({"tau_start": 1.0, "tau_end": 2.0}, "tau_end must be at most tau_start = 1, found 2"),
+        ({"tau_start": 1.0, "tau_end": 2.0}, "config: tau_end: expected at most tau_start = 1, found 2"),
     ],
 )
 def test_refused_settings(values, problem):

@@ -11,7 +11,7 @@ from typing import Any
 from certifuse.cli.progress import STATES, Progress, progress_of
 from certifuse.cli.render import duration, shortened, table
 from certifuse.cli.tasks import GROUPS, Task, study_tasks
-from certifuse.errors import UserError
+from certifuse.configuration_file import read_configuration
 from certifuse.study import Study, read_study
 
 DEFAULT_CONFIG = Path("config/config.yaml")
@@ -69,17 +69,7 @@ def study_in(configfile: Path) -> Study:
     Raises:
         UserError: the file is absent, no YAML mapping, or no valid study.
     """
-    import yaml  # type: ignore[import-untyped]
-
-    try:
-        config = yaml.safe_load(configfile.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{configfile}: expected a configuration, found none ({error.strerror}): see config/") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{configfile}: expected YAML, found {' '.join(str(error).split())}") from None
-    if not isinstance(config, dict):
-        raise UserError(f"{configfile}: expected a mapping of settings, found {type(config).__name__}")
-    return read_study(config)
+    return read_study(read_configuration(configfile))
 
 
 def totals(rows: list[tuple[Task, Progress]]) -> dict[str, dict[str, int]]:

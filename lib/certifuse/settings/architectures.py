@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from certifuse.settings.base import Count, OpenFraction, Probability, Settings
+from certifuse.settings.base import Count, MisfitError, OpenFraction, Probability, Settings
 
 Blocks = Annotated[tuple[Count, ...], Field(min_length=1)]
 
@@ -36,7 +36,7 @@ class ImprovedWideResNetSettings(Settings):
     @model_validator(mode="after")
     def _whole_blocks(self) -> Self:
         if self.depth < 10 or (self.depth - 4) % 6:
-            raise ValueError(f"depth must be 6 n + 4 with n >= 1 (10, 16, 22, 28, ...), found {self.depth}")
+            raise MisfitError("depth", f"expected 6 n + 4 with n >= 1 (10, 16, 22, 28, ...), found {self.depth}")
         return self
 
 

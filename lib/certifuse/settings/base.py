@@ -1,9 +1,10 @@
 """The base of every settings model, the field types they share, and partial overrides."""
 
 import json
+import re
 from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, create_model
 
 
 class Settings(BaseModel):
@@ -22,17 +23,28 @@ class Settings(BaseModel):
         return values
 
 
+class MisfitError(ValueError):
+    """A validator of a section raises it for keys that do not agree; `key`, inside the section, is the one to name."""
+
+    def __init__(self, key: str, problem: str) -> None:
+        super().__init__(problem)
+        self.key = key
+
+
 SettingsType = TypeVar("SettingsType", bound=Settings)
 
 
 def _number_from_yaml(value: Any) -> Any:
     """YAML 1.1 reads `1e-4` (no dot) as a string; a string that is such a number means that number."""
-    if isinstance(value, str) and value[:1].isdigit() and "e" in value.lower():
-        try:
-            return float(value)
-        except ValueError:
-            return value
-    return value
+    is_number = isinstance(value, str) and re.fullmatch(r"[0-9]+(\.[0-9]*)?[eE][+-]?[0-9]+", value)
+    return float(value) if is_number else value
+
+
+def _without_braces(path: str) -> str:
+    """Snakemake takes braces in the name of an input for wildcards; control characters are nobody's intention."""
+    if not path or any(character in "{}" or character < " " for character in path):
+        raise ValueError("expected a path without braces and control characters")
+    return path
 
 
 _YAML = BeforeValidator(_number_from_yaml)
@@ -45,6 +57,8 @@ OpenFraction = Annotated[float, Field(gt=0, lt=1), _YAML]
 Probability = Annotated[float, Field(ge=0, lt=1), _YAML]
 Count = Annotated[int, Field(ge=1)]
 Index = Annotated[int, Field(ge=0)]
+FilePath = Annotated[str, AfterValidator(_without_braces)]
+"""A path of the user's own."""
 
 
 def overrides_of(model: type[Settings], without: tuple[str, ...] = ()) -> type[Settings]:

@@ -6,9 +6,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from certifuse.settings.base import Settings
+from certifuse.settings.plain_values import Path
 from certifuse.settings.problems import key_path, validated
-
-Path = tuple[str | int, ...]
 
 
 def with_command_line_types(

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from certifuse.settings.base import Count, Index, OpenFraction, Settings
+from certifuse.settings.base import Count, FilePath, Index, MisfitError, OpenFraction, Settings
 
 
 class CorpusBase(Settings):
@@ -13,7 +13,7 @@ class CorpusBase(Settings):
     tokenizer: Literal["bytes", "gpt2"] = Field(
         default="bytes", description="`bytes`: UTF-8, vocabulary 256; `gpt2`: GPT-2's byte pairs, vocabulary 50257."
     )
-    gpt2_bpe: str | None = Field(
+    gpt2_bpe: FilePath | None = Field(
         default=None,
         description="`gpt2`: directory with GPT-2's vocab.bpe and encoder.json. Null: tiktoken fetches them, which "
         "needs `download: true`.",
@@ -40,7 +40,8 @@ class CorpusBase(Settings):
     @model_validator(mode="after")
     def _byte_pairs_can_be_found(self) -> Self:
         if self.tokenizer == "gpt2" and self.gpt2_bpe is None and not self._may_download():
-            raise ValueError("tokenizer gpt2 needs gpt2_bpe: name the directory that holds vocab.bpe and encoder.json")
+            expected = "expected the directory that holds vocab.bpe and encoder.json, for tokenizer gpt2"
+            raise MisfitError("gpt2_bpe", f"{expected} without download: true, found null")
         return self
 
 
@@ -59,8 +60,10 @@ class JsonlCorpus(CorpusBase):
     """One JSON object a line; .jsonl, or compressed as .gz or .xz."""
 
     source: Literal["jsonl"] = Field(description="The kind of source.")
-    train: tuple[str, ...] = Field(min_length=1, description="Files, relative to the working directory or absolute.")
-    validation: tuple[str, ...] = Field(
+    train: tuple[FilePath, ...] = Field(
+        min_length=1, description="Files, relative to the working directory or absolute."
+    )
+    validation: tuple[FilePath, ...] = Field(
         default=(), description="Files. Empty: `validation_fraction` of the documents is drawn for validation."
     )
     text_key: str = Field(default="text", description="The key that holds the text of a document.")

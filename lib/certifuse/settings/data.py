@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from certifuse.settings.base import Count, Fraction, Index, OpenFraction, Settings
+from certifuse.settings.base import FilePath, Fraction, Index, MisfitError, OpenFraction, Settings
 
 
 class DigitsData(Settings):
@@ -19,7 +19,7 @@ class CifarData(Settings):
     """CIFAR-10 or CIFAR-100 by torchvision, with the official split."""
 
     source: Literal["cifar10", "cifar100"] = Field(description="The kind of source.")
-    root: str = Field(default="data", description="Directory that holds the extracted official archive.")
+    root: FilePath = Field(default="data", description="Directory that holds the extracted official archive.")
     download: bool = Field(default=False, description="Fetch the archive when it is absent. The only network access.")
 
 
@@ -27,7 +27,7 @@ class NpzData(Settings):
     """Any images: uint8 arrays `train_images` (N, H, W, C), `train_labels` (N,), `test_images`, `test_labels`."""
 
     source: Literal["npz"] = Field(description="The kind of source.")
-    path: str = Field(description="The .npz file, relative to the working directory or absolute.")
+    path: FilePath = Field(description="The .npz file, relative to the working directory or absolute.")
 
 
 DataSettings = Annotated[DigitsData | CifarData | NpzData, Field(discriminator="source")]
@@ -37,7 +37,7 @@ class SplitSettings(Settings):
     """Expert pool and fusion holdout; the experts' shares of the pool; what the holdout keeps aside; what is a copy."""
 
     seed: Index = Field(default=42, description="Seed of every draw.")
-    experts: Count = Field(default=4, description="Number of experts E.")
+    experts: int = Field(default=4, ge=1, le=1000, description="Number of experts E.")
     scheme: Literal["iid", "disjoint", "by_class"] = Field(
         default="iid",
         description="`iid`: each expert sees the shared part of the pool plus its own unique part; "
@@ -62,14 +62,13 @@ class SplitSettings(Settings):
     def _shares_fit(self) -> Self:
         if self.scheme == "iid" and self.shared_fraction + self.experts * self.unique_fraction > 1 + 1e-9:
             total = self.shared_fraction + self.experts * self.unique_fraction
-            raise ValueError(
-                f"shared_fraction + experts x unique_fraction must be at most 1, found {total:g}: lower one of them"
-            )
+            expected = "expected shared_fraction + experts x unique_fraction of at most 1 for scheme iid"
+            raise MisfitError("shared_fraction", f"{expected}, found {total:g}: lower one of them")
         if self.scheme == "iid" and self.shared_fraction + self.unique_fraction == 0:
-            raise ValueError("shared_fraction and unique_fraction are both 0: the experts would see no image")
+            expected = "expected shared_fraction or unique_fraction above 0 for scheme iid"
+            raise MisfitError("shared_fraction", f"{expected}, found both 0: the experts would see no image")
         if self.validation_fraction + self.certificate_fraction >= 1:
-            raise ValueError(
-                "validation_fraction + certificate_fraction must be below 1, "
-                f"found {self.validation_fraction + self.certificate_fraction:g}: nothing is left to train fusion on"
-            )
+            total = self.validation_fraction + self.certificate_fraction
+            expected = "expected validation_fraction + certificate_fraction below 1"
+            raise MisfitError("validation_fraction", f"{expected}, found {total:g}: nothing is left to train fusion on")
         return self

@@ -1,5 +1,6 @@
 """The fusion rules and how the fused network is trained."""
 
+import re
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
@@ -38,16 +39,14 @@ else:
 Schedule = Literal["constant", "cosine", "cosine_warm_restarts"]
 
 
-PLACEHOLDERS = {"architecture": "", "fusion": "", "lambda": "", "seed": ""}
+PLACEHOLDERS = ("architecture", "fusion", "lambda", "seed")
 """What `initial_components` may name, so that each cell continues from its own."""
 
 
 def _only_known_placeholders(template: str) -> str:
-    try:
-        template.format(**PLACEHOLDERS)
-    except (KeyError, IndexError, ValueError, AttributeError):
+    if not re.fullmatch(rf"([^{{}}\x00-\x1f]|{{({'|'.join(PLACEHOLDERS)})}})+", template):
         allowed = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
-        raise ValueError(f"expected a directory with no placeholders but {allowed}") from None
+        raise ValueError(f"expected a directory with no placeholders but {allowed}")
     return template
 
 

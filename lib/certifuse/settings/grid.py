@@ -20,7 +20,7 @@ def distinct(values: tuple[object, ...]) -> tuple[object, ...]:
     return values
 
 
-Lambda = Annotated[str, Field(pattern=f"^{LAMBDA_PATTERN}$")]
+Lambda = Annotated[str, Field(pattern=f"^{LAMBDA_PATTERN}$", max_length=20)]
 Architectures = Annotated[tuple[ArchitectureName, ...], Field(min_length=1), AfterValidator(distinct)]
 Fusions = Annotated[tuple[FusionName, ...], Field(min_length=1), AfterValidator(distinct)]
 Lambdas = Annotated[tuple[Lambda, ...], Field(min_length=1), AfterValidator(distinct)]
@@ -58,7 +58,7 @@ class Block(Settings):
 class BaselineSettings(Settings):
     """Controls beside the grid, trained per architecture."""
 
-    single_model_seeds: tuple[Index, ...] = Field(
+    single_model_seeds: Annotated[tuple[Index, ...], AfterValidator(distinct)] = Field(
         default=(0,), description="Seeds (of the grid) for which one model is trained on all training images."
     )
     finetuned_average: bool = Field(

@@ -4,7 +4,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from certifuse.settings.base import Count, Fraction, OpenFraction, Positive, Probability, Settings
+from certifuse.settings.base import Count, Fraction, MisfitError, OpenFraction, Positive, Probability, Settings
 
 SizeName = Literal["gpt2_small", "gpt2_medium", "gpt2_large", "gpt2_xl"]
 
@@ -46,7 +46,7 @@ class LanguageModelSettings(Settings):
     @model_validator(mode="after")
     def _whole_heads(self) -> Self:
         if self.width % self.heads:
-            raise ValueError(f"width must be a multiple of heads = {self.heads}, found {self.width}")
+            raise MisfitError("width", f"expected a multiple of heads = {self.heads}, found {self.width}")
         return self
 
 
@@ -81,5 +81,5 @@ class AllocationSettings(Settings):
             problem = "needs a ratio" if self.ratio is None else f"takes no ratio, found {self.ratio:g}"
             raise ValueError(f"mode {self.mode} {problem}: set it for mode fixed, and for no other")
         if self.tau_end > self.tau_start:
-            raise ValueError(f"tau_end must be at most tau_start = {self.tau_start:g}, found {self.tau_end:g}")
+            raise MisfitError("tau_end", f"expected at most tau_start = {self.tau_start:g}, found {self.tau_end:g}")
         return self

@@ -8,9 +8,10 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 
 from certifuse.errors import UserError, nearest
-from certifuse.settings.base import SettingsType
+from certifuse.settings.base import MisfitError, SettingsType
 from certifuse.settings.corpora import CorpusSettings
 from certifuse.settings.data import DataSettings
+from certifuse.settings.plain_values import dotted, shown, unplain_values
 
 EXPECTED = {
     "missing": "this key is required",
@@ -23,6 +24,7 @@ EXPECTED = {
     "dict_type": "expected a mapping",
     "model_type": "expected a mapping",
     "model_attributes_type": "expected a mapping",
+    "string_too_long": "expected at most {max_length} characters",
 }
 
 SOURCES = {
@@ -42,14 +44,19 @@ def read_settings(model: type[SettingsType], values: Mapping[str, Any], origin: 
         return validated(model, values)
     except ValidationError as error:
         lines = [f"{origin}: {_line(model, problem)}" for problem in _causes(error.errors())]
-    except (TypeError, ValueError) as error:
-        lines = [f"{origin}: {error}"]
     raise UserError("\n".join(dict.fromkeys(lines)))
+
+
+def refuse_unplain(values: Mapping[str, Any], origin: str) -> None:
+    """UserError, with one line per problem as in `read_settings`, for what no model could hold."""
+    lines = [f"{origin}: {dotted(path)}: {problem}" for path, problem in unplain_values(values)]
+    if lines:
+        raise UserError("\n".join(lines))
 
 
 def validated(model: type[SettingsType], values: Mapping[str, Any]) -> SettingsType:
     """`values` as `model`, in strict JSON mode; pydantic's ValidationError where they do not fit."""
-    return model.model_validate_json(json.dumps(values, default=str))
+    return model.model_validate_json(json.dumps(values))
 
 
 def key_path(problem: Any) -> list[str | int]:
@@ -77,7 +84,7 @@ def _line(model: type[BaseModel], problem: Any) -> str:
     path = key_path(problem)
     is_key = kind != "extra_forbidden" and path[-1:] == ["[key]"]
     path = path[:-1] if is_key else path
-    where, found = ".".join(part if (part := str(key)).isprintable() else repr(part) for key in path), _shown(value)
+    where, found = dotted(path), shown(value)
     if kind == "extra_forbidden" or is_key:
         allowed = _keys_at(model, problem["loc"][: -2 if is_key else -1])
         return f"{where}: unknown key; allowed: {', '.join(allowed)}{nearest(str(path[-1]), allowed)}"
@@ -91,6 +98,8 @@ def _line(model: type[BaseModel], problem: Any) -> str:
         return _not_among(where, context["expected"], value)
     if kind == "value_error":
         message = str(context["error"])
+        if isinstance(context["error"], MisfitError):
+            return f"{dotted([*path, *context['error'].key.split('.')])}: {message}"
         message = message if "found" in message or not where else f"{message}; found {found}"
         return f"{where}: {message}" if where else message
     if kind == "string_pattern_mismatch":
@@ -99,7 +108,7 @@ def _line(model: type[BaseModel], problem: Any) -> str:
         return f'{where}: expected a string, found {found}: write it in quotes ("{found}")'
     if kind == "too_short":
         return f"{where}: expected at least {context['min_length']} in the list, found {found}"
-    expected = EXPECTED.get(kind, problem["msg"].replace("Input should be", "expected"))
+    expected = EXPECTED.get(kind, problem["msg"].replace("Input should be", "expected")).format(**context)
     expected = re.sub("^expected (greater|less)", r"expected a value \1", expected)
     return f"{where}: {expected}, found {found}"
 
@@ -110,12 +119,7 @@ def _not_among(where: str, allowed: str, value: Any) -> str:
     mend = nearest(str(value), words)
     if isinstance(value, bool) and "on" in words:
         mend = ': YAML reads on and off as truth values, so write "on" and "off"'
-    return f"{where}: expected one of {', '.join(words)}, found {_shown(value)}{mend}"
-
-
-def _shown(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
+    return f"{where}: expected one of {', '.join(words)}, found {shown(value)}{mend}"
 
 
 def _keys_at(model: Any, path: tuple[Any, ...]) -> list[str]:

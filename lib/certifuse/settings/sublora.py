@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, Literal, NamedTuple, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from certifuse.errors import nearest
-from certifuse.settings.base import Count, Index, NonNegative, OpenFraction, Positive, Settings
+from certifuse.settings.base import Count, Index, MisfitError, NonNegative, OpenFraction, Positive, Settings
 from certifuse.settings.certificates import Levels
 from certifuse.settings.corpora import CorpusSettings
 from certifuse.settings.grid import Seeds, distinct
@@ -22,13 +22,15 @@ NULLS: dict[str, bool] = {"learned_random": False, "learned_permuted": True, "le
 """Controls of mode `learned`, which train with splits that are given; and whether those come from its own run."""
 
 MODE_PATTERN = "|".join([*PLAIN_MODES, *NULLS, r"fixed_1|fixed_0\.[0-9]*[1-9]"])
+LONGEST_MODE = 30
+"""Characters: a mode is a part of file names."""
 INPUT_TOKENS = {"bytes": 257, "gpt2": 50257}
 """Rows of the input embedding for each tokenizer: the start token has one too."""
 
 
 def is_mode(mode: str) -> bool:
     """Whether there is a mode of this name."""
-    return re.fullmatch(MODE_PATTERN, mode) is not None
+    return len(mode) <= LONGEST_MODE and re.fullmatch(MODE_PATTERN, mode) is not None
 
 
 def _known_mode(mode: str) -> str:
@@ -79,7 +81,7 @@ class GateSettings(Settings):
     @model_validator(mode="after")
     def _narrowing(self) -> Self:
         if self.tau_end > self.tau_start:
-            raise ValueError(f"tau_end must be at most tau_start = {self.tau_start:g}, found {self.tau_end:g}")
+            raise MisfitError("tau_end", f"expected at most tau_start = {self.tau_start:g}, found {self.tau_end:g}")
         return self
 
 
@@ -116,7 +118,9 @@ class SubloraTraining(Settings):
     @model_validator(mode="after")
     def _whole_shares(self) -> Self:
         if self.batch_size % self.processes:
-            raise ValueError(f"batch_size must be a multiple of processes = {self.processes}, found {self.batch_size}")
+            raise MisfitError(
+                "batch_size", f"expected a multiple of processes = {self.processes}, found {self.batch_size}"
+            )
         return self
 
     def for_mode(self, mode: str) -> "SubloraTraining":
@@ -170,12 +174,12 @@ class SubloraSettings(Settings):
     def _fits_the_network(self) -> Self:
         for number, block in enumerate(self.grid):
             if "learned_permuted" in block.modes and self.model.layers < 2:
-                raise ValueError(f"grid.{number}.modes: learned_permuted needs two layers or more, found one")
+                raise MisfitError(f"grid.{number}.modes", "expected two layers or more for learned_permuted, found one")
             for mode, d in ((mode, d) for mode in block.modes for d in block.budgets):
                 self._check_budget(f"grid.{number}.budgets", mode, d)
         if self.bounds.stride is not None and self.bounds.stride > self.model.context:
             context, stride = self.model.context, self.bounds.stride
-            raise ValueError(f"bounds.stride must be at most model.context = {context}, found {stride}")
+            raise MisfitError("bounds.stride", f"expected at most model.context = {context}, found {stride}")
         return self
 
     def _check_budget(self, where: str, mode: str, d: int) -> None:
@@ -183,9 +187,10 @@ class SubloraSettings(Settings):
         if mode in UNDIVIDED:
             return
         if not lowest <= d <= self.lora_weights:
-            raise ValueError(
-                f"{where}: expected {lowest} to {self.lora_weights} (the LoRA weights) for mode {mode}, found {d}"
-            )
+            model = self.model
+            network = f"layers {model.layers}, width {model.width}, rank {model.lora.rank}"
+            weights = f"{self.lora_weights} (the LoRA weights for {network}, tokenizer {self.corpus.tokenizer})"
+            raise MisfitError(where, f"expected {lowest} to {weights} for mode {mode}, found {d}")
 
     @property
     def lora_weights(self) -> int:
