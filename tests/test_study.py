@@ -156,13 +156,13 @@ REFUSED = [
         "1.0\n",
         'config: grid.0.lambdas.0: expected text that matches ^(0|[1-9][0-9]*)(\\.[0-9]+)?$, found "1.0\\n"',
     ),
-    ("grid.0.lambdas", ["1.0", "1.0"], "config: grid.0.lambdas: each value once, found 1.0 more than once"),
-    ("grid.0.seeds", [2, 0, 2], "config: grid.0.seeds: each value once, found 2 more than once"),
+    ("grid.0.lambdas", ["1.0", "1.0"], "config: grid.0.lambdas: expected each value once, found 1.0 more than once"),
+    ("grid.0.seeds", [2, 0, 2], "config: grid.0.seeds: expected each value once, found 2 more than once"),
     # required keys
     (
         "baselines.single_model_seeds",
         [0, 0],
-        "config: baselines.single_model_seeds: each value once, found 0 more than once",
+        "config: baselines.single_model_seeds: expected each value once, found 0 more than once",
     ),
     ("data", REMOVED, "config: data: this key is required beside grid or certificates, found none"),
     ("data", None, "config: data: this key is required beside grid or certificates, found none"),
@@ -177,7 +177,7 @@ REFUSED = [
         [3, 1],
         "config: certificates.levels.1: expected a value greater than or equal to 2, found 1",
     ),
-    ("certificates.levels", [3, 7, 3], "config: certificates.levels: each value once, found 3 more than once"),
+    ("certificates.levels", [3, 7, 3], "config: certificates.levels: expected each value once, found 3 more than once"),
     ("certificates.levels", [], "config: certificates.levels: expected at least 1 in the list, found []"),
     (
         "certificates.joint_levels",
@@ -192,7 +192,7 @@ REFUSED = [
     (
         "certificates.blocks.0.dims",
         [16, 4, 16],
-        "config: certificates.blocks.0.dims: each value once, found 16 more than once",
+        "config: certificates.blocks.0.dims: expected each value once, found 16 more than once",
     ),
     ("certificates.blocks.0.dims", REMOVED, "config: certificates.blocks.0.dims: this key is required"),
     (
@@ -239,8 +239,8 @@ REFUSED = [
     (
         "splits.unique_fraction",
         0.5,
-        "config: splits.shared_fraction: expected shared_fraction + experts x unique_fraction of at most 1 for scheme iid, "
-        "found 2.1: lower one of them",
+        "config: splits.shared_fraction: expected shared_fraction + experts x unique_fraction of at most 1 "
+        "for scheme iid, found 2.1: lower one of them",
     ),
     (
         "splits.certificate_fraction",
@@ -251,7 +251,8 @@ REFUSED = [
     (
         "architectures.improved_wide_resnet.depth",
         11,
-        "config: architectures.improved_wide_resnet.depth: expected 6 n + 4 with n >= 1 (10, 16, 22, 28, ...), found 11",
+        "config: architectures.improved_wide_resnet.depth: expected 6 n + 4 with n >= 1 (10, 16, 22, 28, ...), "
+        "found 11",
     ),
     (
         "baselines.single_model_seeds",

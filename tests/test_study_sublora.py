@@ -51,7 +51,7 @@ REFUSED = [
     ("grid.0.modes.0", "unifrom", f"grid.0.modes.0: {ONE_OF_MODES} \"unifrom\"; did you mean 'uniform'?"),
     ("grid.0.modes.1", "fixed_1.2", f"grid.0.modes.1: {ONE_OF_MODES} \"fixed_1.2\"; did you mean 'fixed_0.2'?"),
     ("grid.0.modes.1", "fixed_0.20", f"grid.0.modes.1: {ONE_OF_MODES} \"fixed_0.20\"; did you mean 'fixed_0.2'?"),
-    ("grid.0.modes", ["learned", "learned"], "grid.0.modes: each value once, found learned more than once"),
+    ("grid.0.modes", ["learned", "learned"], "grid.0.modes: expected each value once, found learned more than once"),
     ("grid.0.budgets.0", 2, f"{BUDGETS.format(3)} for mode learned, found 2"),
     ("grid.0.budgets.1", 1605, f"{BUDGETS.format(1)} for mode uniform, found 1605"),
     ("levels", [1], "levels.0: expected a value greater than or equal to 2, found 1"),

@@ -16,7 +16,7 @@ def distinct(values: tuple[object, ...]) -> tuple[object, ...]:
     """`values`, if no value is there twice."""
     repeated = sorted({str(value) for value in values if values.count(value) > 1})
     if repeated:
-        raise ValueError(f"each value once, found {', '.join(repeated)} more than once")
+        raise ValueError(f"expected each value once, found {', '.join(repeated)} more than once")
     return values
 
 

@@ -1,7 +1,6 @@
 """What a configuration may be made of, checked before it meets a model, and how places and values are shown."""
 
 import json
-import reprlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -16,7 +15,7 @@ LONGEST_SHOWN = 80
 
 def dotted(path: Iterable[Any]) -> str:
     """The path of a key as messages have it: `grid.0.seeds`; a key with other characters stands in quotes."""
-    return ".".join(_part(str(key)) for key in path)
+    return ".".join(_part(key if isinstance(key, str) else shown(key)) for key in path)
 
 
 def _part(key: str) -> str:
@@ -30,7 +29,7 @@ def shown(value: Any) -> str:
     try:
         text = json.dumps(value)
     except (TypeError, ValueError, RecursionError):
-        text = reprlib.repr(value)
+        text = f"a {type(value).__name__}"
     return text if len(text) <= LONGEST_SHOWN else f"{text[: LONGEST_SHOWN - 3]}..."
 
 
@@ -44,8 +43,8 @@ def unplain_values(value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
     elif isinstance(value, Mapping):
         for key, inner in value.items():
             place: Any = (*path, key)
-            if key is not None and not isinstance(key, str | int | float):
-                yield place, f"expected text as key, found a {type(key).__name__}"
+            if not isinstance(key, str):
+                yield place, f"expected text as key, found {shown(key)}: write it in quotes"
             else:
                 yield from unplain_values(inner, place)
     elif isinstance(value, list):
