@@ -2,7 +2,9 @@
 
 import copy
 import datetime
+import json
 import math
+import random
 import re
 import time
 from collections import Counter

@@ -115,6 +115,8 @@ def load_npz(settings: NpzData) -> ImageSet:
     if len(present) < image_set.num_classes:
         missing = int(np.flatnonzero(present != np.arange(len(present)))[0])
         raise UserError(f"{path}: train_labels: expected classes 0..K-1, found none of {missing}; number them so")
+    if image_set.num_classes < 2:
+        raise UserError(f"{path}: train_labels: expected two classes or more, found 1; there is nothing to tell apart")
     return image_set
 
 

@@ -1,0 +1,31 @@
+"""Run many scripts of the workflow, each in a process of its own that need not import torch again.
+
+Reads JSON from standard input: a list of {"script", "arguments", "directory"}. The output of each goes to `stdout` and
+`stderr` in its directory; the list of the exit statuses goes to standard output.
+"""
+
+import json
+import os
+import runpy
+import sys
+from typing import Any
+
+from certifuse.recipes import prepare_corpus, prepare_images, split_images  # noqa: F401 (what is not to be repeated)
+
+
+def status_of(run: dict[str, Any]) -> int:
+    """The exit status of one script, as a shell would see it."""
+    child = os.fork()
+    if child == 0:
+        os.chdir(run["directory"])
+        for name, descriptor in (("stdout", 1), ("stderr", 2)):
+            os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT), descriptor)
+        sys.argv = [run["script"], *run["arguments"]]
+        runpy.run_path(run["script"], run_name="__main__")
+        sys.exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+if __name__ == "__main__":
+    statuses = [status_of(run) for run in json.load(sys.stdin)]
+    sys.stdout.write(json.dumps(statuses))
