@@ -338,7 +338,9 @@ def test_lambdas_of_the_command_line_stay_text_and_seeds_become_numbers() -> Non
     assert [(cell.lam, cell.seed) for cell in overridden(grid=[block]).cells] == [("4.0", 0), ("0.5", 0)]
 
 
-@pytest.mark.parametrize("text", ["three", "3.0", "[3]", "{", "0"])
+@pytest.mark.parametrize(
+    "text", ["three", "3.0", "[3]", "{", "0", "2026-01-01", "!!binary aGk=", "9" * 5000, "[" * 3000], ids=range(9)
+)
 def test_a_wrong_text_of_the_command_line_is_one_line(text: str) -> None:
     with pytest.raises(UserError, match=r"^config: fusion\.epochs: expected [^\n]*$"):
         overridden(fusion={"epochs": text})

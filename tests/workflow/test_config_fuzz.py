@@ -232,7 +232,11 @@ def seen_by_the_workflow(study: Study) -> dict[str, Any]:
         modes = (*PLAIN_MODES, *NULLS, "fixed_0.2")
         seen["language"] = [study.for_sublora_training(mode) for mode in modes], study.sublora.training.processes
         seen["bounds"] = study.for_corpus(), study.for_sublora_certificate(), study.for_ngram()
-        seen["language gathering"] = study.for_sublora_gathering(), study.sublora.corpus.files
+        seen["language gathering"] = (
+            study.for_sublora_gathering(),
+            study.for_gate_gathering(),
+            study.sublora.corpus.files,
+        )
     return seen
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from certifuse.settings.base import Settings
-from certifuse.settings.plain_values import Path
+from certifuse.settings.plain_values import Path, unplain_values
 from certifuse.settings.problems import key_path, validated
 
 
@@ -50,9 +50,11 @@ def _reread(value: Any, places: set[Path], path: Path) -> Any:
 
 
 def _yaml(text: str) -> Any:
+    """What YAML reads in a text; the text itself where that is nothing that a configuration may hold."""
     import yaml  # type: ignore[import-untyped]
 
     try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
+        value = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError):
         return text
+    return text if any(unplain_values(value)) else value

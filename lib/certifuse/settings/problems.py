@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -34,6 +35,10 @@ SOURCES = {
 """What pydantic puts behind `data` and `corpus` in the place of a problem: the member of the union, not a key."""
 
 
+MOST_LINES = 20
+"""About what no model could hold. A list that contains itself many times has more problems than can be counted."""
+
+
 def read_settings(model: type[SettingsType], values: Mapping[str, Any], origin: str) -> SettingsType:
     """Validate plain values (as YAML gives them) into `model`.
 
@@ -48,8 +53,9 @@ def read_settings(model: type[SettingsType], values: Mapping[str, Any], origin: 
 
 
 def refuse_unplain(values: Mapping[str, Any], origin: str) -> None:
-    """UserError, with one line per problem as in `read_settings`, for what no model could hold."""
-    lines = [f"{origin}: {dotted(path)}: {problem}" for path, problem in unplain_values(values)]
+    """UserError, with a line for each of the first problems as in `read_settings`, for what no model could hold."""
+    found = islice(unplain_values(values), MOST_LINES)
+    lines = [f"{origin}: {dotted(path)}: {problem}" for path, problem in found]
     if lines:
         raise UserError("\n".join(lines))
 
