@@ -145,6 +145,13 @@ class Tree:
     def snakemake(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return self.run("snakemake", *arguments)
 
+    @staticmethod
+    def said(done: subprocess.CompletedProcess[str]) -> list[str]:
+        """What a refused call prints, without what Snakemake says before it reads the workflow."""
+        lines = (done.stdout + done.stderr).splitlines()
+        before = "Using workflow specific profile|Config file .* is "
+        return [line for line in lines if line and not re.match(before, line)]
+
     def planned(self, *arguments: str) -> set[str]:
         """The jobs that Snakemake would run, as rule and wildcards: "train_fusion resnet/concatenation/1.0/0"."""
         return set(jobs_in(self.snakemake("-n", *arguments)))

@@ -448,12 +448,6 @@ def refusal(config: Any, command_line: Any = None) -> list[str]:
     return []
 
 
-def spoken(done: Any) -> list[str]:
-    """What Snakemake printed, without what it says before it reads the workflow."""
-    lines = (done.stdout + done.stderr).splitlines()
-    return [line for line in lines if not re.match("Using workflow specific profile|Config file .* is ", line)]
-
-
 def on_the_command_line(mutant: Mutant) -> tuple[str, list[str]]:
     """The section that a mutant changes as `--config` takes it, and what `read_study` says to what becomes of it."""
     section = mutant.places[0][0]
@@ -486,5 +480,5 @@ def test_snakemake_says_the_same_and_nothing_else(sources: Any, mutants: list[Mu
     for name, done in in_parallel(sources.snakemake, calls).items():
         said = done.result()
         assert said.returncode == bool(expected[name]), (name, said.stdout + said.stderr)
-        assert not expected[name] or spoken(said) == expected[name], name
+        assert not expected[name] or sources.said(said) == expected[name], name
         assert "Traceback" not in said.stdout + said.stderr

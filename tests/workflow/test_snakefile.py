@@ -203,19 +203,11 @@ REFUSED = [
 ]
 
 
-def lines_of_user(done: Any) -> list[str]:
-    """What a refused call prints, without what Snakemake says before it reads the workflow."""
-    spoken = (done.stdout + done.stderr).splitlines()
-    return [
-        line for line in spoken if line and not re.match("Using workflow specific profile|Config file .* is ", line)
-    ]
-
-
 @pytest.mark.parametrize(("override", "line"), REFUSED)
 def test_a_wrong_override_is_one_line(sources: Any, override: str, line: str) -> None:
     done = sources.snakemake("--config", override)
     assert done.returncode == 1
-    said = lines_of_user(done)
+    said = sources.said(done)
     assert len(said) == 1
     assert said[0].startswith(line)
     assert not (sources.root / "results").exists()
@@ -227,9 +219,38 @@ def test_a_wrong_configuration_file_is_one_line_for_each_mistake(sources: Any) -
     (sources.root / "wrong.yaml").write_text(wrong, encoding="utf-8")
     done = sources.snakemake("--configfile", "wrong.yaml")
     assert done.returncode == 1
-    said = lines_of_user(done)
+    said = sources.said(done)
     assert [line.split(": ")[:2] for line in said] == [["config", "splits.sheme"], ["config", "pretraining.epochs"]]
     assert said[0].endswith("did you mean 'scheme'?")
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ("name: [a\n", "expected YAML, found while parsing a flow "),
+        ("name: a\nname: b\n", "line 2: name: expected each key once, found it on line 1 too"),
+    ],
+)
+def test_an_unreadable_default_configuration_is_one_line(
+    sources: Any, tmp_path: Path, content: str, problem: str
+) -> None:
+    tree = sources.copy(tmp_path / "sources")
+    file = tree.root / "config" / "config.yaml"
+    file.write_text(content, encoding="utf-8")
+    done = tree.snakemake("-n")
+    assert done.returncode == 1
+    (said,) = tree.said(done)
+    assert said.startswith(f"{file}: {problem}")
+
+
+def test_a_key_that_stands_twice_in_a_configfile_is_one_line(sources: Any) -> None:
+    file = sources.root / "twice.yaml"
+    text = (ROOT / "config" / "config.yaml").read_text(encoding="utf-8")
+    file.write_text(f"{text}fusion: {{epochs: 3}}\n", encoding="utf-8")
+    done = sources.snakemake("-n", "--configfile", "twice.yaml")
+    assert done.returncode == 1
+    (said,) = sources.said(done)
+    assert re.fullmatch(rf"{file}: line \d+: fusion: expected each key once, found it on line \d+ too", said)
 
 
 # ---- resources -------------------------------------------------------------------------------------
