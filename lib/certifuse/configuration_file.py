@@ -9,7 +9,6 @@ import yaml  # type: ignore[import-untyped]
 from certifuse.errors import UserError
 from certifuse.settings.plain_values import DEEPEST, dotted
 
-LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 UNREADABLE = (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError)
 """What PyYAML raises for what is no YAML, too deep for it, or no number or date that it can make."""
 
@@ -22,8 +21,8 @@ def read_configuration(path: Path) -> dict[str, Any]:
     """
     try:
         text = path.read_text(encoding="utf-8")
-        repeated = list(_repeated_keys(yaml.compose(text, Loader=LOADER), ()))
-        config = yaml.load(text, Loader=LOADER)
+        repeated = list(_repeated_keys(yaml.compose(text, Loader=yaml.SafeLoader), ()))
+        config = yaml.safe_load(text)
     except OSError as error:
         raise UserError(f"{path}: expected a configuration, found none ({error.strerror}): see config/") from None
     except UNREADABLE as error:
