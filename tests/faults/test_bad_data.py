@@ -22,7 +22,7 @@ import pytest
 from certifuse.data.image_set import ImageSet, save_image_set
 
 ROOT = Path(__file__).resolve().parents[2]
-IMAGES = np.arange(6 * 5 * 4 * 3, dtype=np.uint8).reshape(6, 5, 4, 3)
+IMAGES = np.arange(6 * 5 * 4 * 3, dtype=np.uint8).reshape(6, 4, 5, 3)
 LABELS = np.array([0, 1, 2, 0, 1, 2])
 DOCUMENTS = "".join(json.dumps({"text": f"document {number}"}) + "\n" for number in range(200)).encode()
 EARLIER = b"an earlier output"
@@ -102,7 +102,7 @@ WRONG_IMAGES = {
         r"train_images: expected \(N, H, W, C\) .*transpose", train_images=IMAGES.transpose(0, 3, 1, 2).copy()
     ),
     "flat images": npz(r"train_images: expected uint8 .*, found uint8 \(6, 60\)", train_images=IMAGES.reshape(6, 60)),
-    "other test size": npz("test_images: expected .* as in train_images", test_images=IMAGES[:2, :4]),
+    "other test size": npz("test_images: expected .* as in train_images", test_images=IMAGES[:2, :3]),
     "no labels": npz("expected array 'train_labels', found ", train_labels=None),
     "fewer labels than images": npz(r"train_labels: expected int64 \(6,\), one per image", train_labels=LABELS[:5]),
     "negative label": npz("train_labels: expected classes 0..2, found -1..2", train_labels=LABELS - (LABELS == 0)),
