@@ -11,7 +11,7 @@ TRAINING = {
 RUN_OPTIONS = (
     "--settings {params.settings:q} --source {params.source} --seed {wildcards.seed} "
     "--manifest {output.manifest} --log-file {output.csv} "
-    "--resume-dir {params.resume} --telemetry-dir {params.telemetry} 2> {log}"
+    "--resume-dir {params.resume} --telemetry-dir {params.telemetry} --time-budget-min {resources.runtime} 2> {log}"
 )
 TRAINING_OPTIONS = f"--images {{input.images}} --splits {{input.splits}} {RUN_OPTIONS}"
 FUSION_OPTIONS = f"--experts {{input.experts}} {TRAINING_OPTIONS}"

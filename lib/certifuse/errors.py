@@ -11,6 +11,13 @@ class UserError(Exception):
     """
 
 
+class OutOfTimeError(Exception):
+    """The time of a training is up: its state is stored, and the same command goes on from there.
+
+    Programs print the text, which is one line, and exit with status 75 (EX_TEMPFAIL: try again).
+    """
+
+
 def nearest(word: str, allowed: Iterable[str]) -> str:
     """`"; did you mean 'X'?"` for the closest allowed word, or an empty string when none is close."""
     matches = difflib.get_close_matches(word, list(allowed), n=1, cutoff=0.6)

@@ -4,13 +4,18 @@ import argparse
 import logging
 import os
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 from certifuse.disk import MENDS
-from certifuse.errors import UserError
+from certifuse.errors import OutOfTimeError, UserError
+
+BEGAN_S = time.monotonic()
+"""When the process began: every script imports this module first, and PyTorch later."""
 
 USER_ERROR_STATUS = 2
+OUT_OF_TIME_STATUS = os.EX_TEMPFAIL
 SAVE_INTERVAL = "CERTIFUSE_SAVE_INTERVAL_S"
 """Environment variable: seconds between stored states of a training. No setting, because no result depends on it."""
 
@@ -43,6 +48,8 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--source", required=True, help="fingerprint of the source that runs")
     seconds = float(os.environ.get(SAVE_INTERVAL, "120"))
     parser.add_argument("--save-interval-s", type=float, default=seconds, help=f"between stored states ({seconds:g})")
+    parser.add_argument("--time-budget-min", type=float, help="store and stop before so many minutes (no limit)")
+    parser.set_defaults(began_s=BEGAN_S)
 
 
 def add_file_options(parser: argparse.ArgumentParser, *names: str) -> None:
@@ -52,7 +59,10 @@ def add_file_options(parser: argparse.ArgumentParser, *names: str) -> None:
 
 
 def run_step(step: Callable[[], None]) -> None:
-    """Run a step: its log goes to standard error; a user's mistake is one line and exit status 2."""
+    """Run a step: its log goes to standard error; a user's mistake is one line and exit status 2.
+
+    A training that stored its state because its time is up says so in one line and exits with status 75.
+    """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
     logging.captureWarnings(True)
     try:
@@ -61,6 +71,9 @@ def run_step(step: Callable[[], None]) -> None:
         for line in str(error).splitlines():
             logging.error("error: %s", line)
         sys.exit(USER_ERROR_STATUS)
+    except OutOfTimeError as error:
+        logging.error("out of time: %s", error)
+        sys.exit(OUT_OF_TIME_STATUS)
     except OSError as error:
         if error.errno not in MENDS:
             raise

@@ -130,7 +130,15 @@ def train_in_subspace(
             require_training_room(files, files.output, trainee.weights(), trainer.groups, stages, stages)
         identity = [*map(str, cell.identity().values()), f"d{dim}", stage]
         log = files.log.with_name(f"{stage}.csv")
-        plan = LoopSettings(epochs, None, files.save_interval_s, log, "-".join(identity), store_finished=True)
+        plan = LoopSettings(
+            epochs=epochs,
+            patience=None,
+            save_interval_s=files.save_interval_s,
+            log_file=log,
+            name="-".join(identity),
+            store_finished=True,
+            budget=files.budget,
+        )
         stores.append(replace(files, resume=files.resume / stage).store(settings, *identity))
         outcomes[stage] = train(trainee, plan, stores[-1], Telemetry(files.telemetry, cell.architecture, plan.name))
         subspace.quantise = None

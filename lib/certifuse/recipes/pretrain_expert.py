@@ -71,7 +71,12 @@ def pretrain_expert(settings: PretrainStep, member: str, seed: int, files: StepF
     architecture = settings.architecture["name"]
     name = f"{architecture}-{member}-seed{seed}"
     plan = LoopSettings(
-        settings.training.epochs, settings.training.early_stopping_patience, files.save_interval_s, files.log, name
+        epochs=settings.training.epochs,
+        patience=settings.training.early_stopping_patience,
+        save_interval_s=files.save_interval_s,
+        log_file=files.log,
+        name=name,
+        budget=files.budget,
     )
     require_training_room(files, files.output, trainee.weights(), trainer.groups, copies=1)
     store = files.store(settings, member, seed)

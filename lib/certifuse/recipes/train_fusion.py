@@ -115,7 +115,14 @@ def train_fusion(settings: FusionStep, cell: CellName, files: StepFiles) -> None
     name = "-".join(map(str, cell.fields().values()))
     earlier = {str(path): digest_file(path) for path in paths_in(start) if path not in files.experts}
     store = files.store(settings, *map(str, cell.fields().values()), *earlier.values())
-    plan = LoopSettings(training.epochs, training.early_stopping_patience, files.save_interval_s, files.log, name)
+    plan = LoopSettings(
+        epochs=training.epochs,
+        patience=training.early_stopping_patience,
+        save_interval_s=files.save_interval_s,
+        log_file=files.log,
+        name=name,
+        budget=files.budget,
+    )
     outcome = train(trainee, plan, store, Telemetry(files.telemetry, cell.architecture, name), keep_epoch)
 
     best = trainee.component_states(outcome.best_weights)

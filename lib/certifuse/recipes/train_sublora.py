@@ -10,7 +10,7 @@ learned and moved to other layers, or as learned.
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +71,8 @@ def train_sublora(settings: TrainSubloraStep, cell: SubloraCell, files: SubloraF
     """Train one cell into the directory of `files.manifest`; the logs go beside `files.log`."""
     runtime = replace(runtimes.start(settings.execution), compile=False)
     with joined(settings.training.processes, runtime.device) as processes:
+        budget = replace(files.budget, any_of=partial(processes.any_of, device=runtime.device))
+        files = replace(files, budget=budget)
         run = _Run(settings, cell, files, runtime, processes, load_corpus(files.corpus))
         network = run.network()
         stores = {levels: run.store(levels) for levels in (None, *settings.levels)}
@@ -164,6 +166,7 @@ class _Run:
             reading=OF_LANGUAGE,
             store_finished=True,
             quiet=not leads,
+            budget=self.files.budget,
         )
         if leads and levels is None:
             stages = 1 + len(self.settings.levels)

@@ -6,7 +6,7 @@ import math
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,6 +14,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from certifuse.rows import write_rows
+from certifuse.training.budget import TimeBudget
 from certifuse.training.finite import NonFiniteLossError
 from certifuse.training.resume import ResumeStore, Snapshot
 from certifuse.training.telemetry import Writer
@@ -100,6 +101,7 @@ class LoopSettings:
     reading: Reading = OF_CLASSIFIERS
     store_finished: bool = False
     quiet: bool = False
+    budget: TimeBudget = field(default_factory=TimeBudget)
 
 
 def train(
@@ -113,29 +115,28 @@ def train(
 
     The best epoch has the highest rank; among equals it is the earliest. `after_epoch(epoch)` runs before an epoch's
     state is stored, so whatever it writes is on disk whenever the run resumes behind it.
+
+    Raises:
+        OutOfTimeError: the budget is used up; the state is stored.
     """
     store.note_running(settings.name, settings.epochs)
-    run, rank = _begin(trainee, store, settings.name), settings.reading.rank
-    saved_at = time.monotonic()
+    run = _begin(trainee, store, settings.name)
+    keeper = _Keeper(trainee, run, settings, store)
     with contextlib.closing(telemetry), _progress_bar(settings, len(run.rows)) as bar:
         while not _finished(run, settings):
-            epoch = len(run.rows)
-            with store.noting_non_finite():
-                row = {"epoch": epoch + 1, **trainee.train(epoch), **trainee.validate()}
-            if not all(map(math.isfinite, rank(row))):
-                unit = settings.reading.unit
-                raise NonFiniteLossError(f"the validation loss is not finite in {unit} {epoch + 1}: lower the rates")
-            run.rows.append(row)
-            if rank(row) > rank(run.rows[run.best_epoch - 1]) or run.best_epoch == epoch + 1:
-                run.best_epoch = epoch + 1
-                run.best_weights = _copy(trainee.weights())
-            _report(settings, run.rows, bar)
-            telemetry.write(row, epoch + 1)
-            after_epoch(epoch + 1)
-            due = time.monotonic() - saved_at >= settings.save_interval_s
-            if settings.store_finished if _finished(run, settings) else due:
-                store.save(_snapshot(trainee, run))
-                saved_at = time.monotonic()
+            if settings.budget.is_used_up():
+                keeper.save()
+                done = f"{settings.reading.unit} {len(run.rows)} of {settings.epochs}"
+                raise settings.budget.used_up(settings.name, done)
+            first = settings.budget.wants_state
+            with settings.budget.epoch(settings.name, watched=not settings.quiet):
+                with store.noting_non_finite():
+                    _train_epoch(trainee, run, settings.reading)
+                _report(settings, run.rows, bar)
+                telemetry.write(run.rows[-1], len(run.rows))
+                after_epoch(len(run.rows))
+            if settings.store_finished if _finished(run, settings) else first or keeper.is_due:
+                keeper.save()
     if not settings.quiet:
         write_rows(settings.log_file, run.rows)
     return Outcome(run.best_weights, run.best_epoch, run.rows, tuple(run.resumed_epochs))
@@ -147,6 +148,43 @@ class _Run:
     best_epoch: int
     best_weights: dict[str, Tensor]
     resumed_epochs: list[int]
+
+
+@dataclass
+class _Keeper:
+    """Stores the state of a run, and knows whether that is due."""
+
+    trainee: Trainee
+    run: _Run
+    settings: LoopSettings
+    store: ResumeStore
+
+    def __post_init__(self) -> None:
+        self._epochs, self._at_s = len(self.run.rows), time.monotonic()
+
+    @property
+    def is_due(self) -> bool:
+        """Whether the last state is old enough."""
+        return time.monotonic() - self._at_s >= self.settings.save_interval_s
+
+    def save(self) -> None:
+        """Store the state, unless it is stored already."""
+        if len(self.run.rows) > self._epochs:
+            with self.settings.budget.saving():
+                self.store.save(_snapshot(self.trainee, self.run))
+            self._epochs, self._at_s = len(self.run.rows), time.monotonic()
+
+
+def _train_epoch(trainee: Trainee, run: _Run, reading: Reading) -> None:
+    """One epoch more in the rows, and its weights where it is the best."""
+    epoch, rank = len(run.rows) + 1, reading.rank
+    row = {"epoch": epoch, **trainee.train(epoch - 1), **trainee.validate()}
+    if not all(map(math.isfinite, rank(row))):
+        raise NonFiniteLossError(f"the validation loss is not finite in {reading.unit} {epoch}: lower the rates")
+    run.rows.append(row)
+    if rank(row) > rank(run.rows[run.best_epoch - 1]) or run.best_epoch == epoch:
+        run.best_epoch = epoch
+        run.best_weights = _copy(trainee.weights())
 
 
 def _begin(trainee: Trainee, store: ResumeStore, name: str) -> _Run:

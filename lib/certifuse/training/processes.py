@@ -36,6 +36,12 @@ class Processes:
         for tensor, total in zip(tensors, torch.split(flat, [tensor.numel() for tensor in tensors]), strict=True):
             tensor.copy_(total.view_as(tensor))
 
+    def any_of(self, flag: bool, device: torch.device) -> bool:
+        """Whether the flag is up in any of the processes; the same answer in all."""
+        raised = torch.tensor([float(flag)], device=device)
+        self.add_up([raised])
+        return bool(raised)
+
 
 @contextlib.contextmanager
 def joined(expected: int, device: torch.device) -> Iterator[Processes]:

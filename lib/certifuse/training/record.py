@@ -12,6 +12,7 @@ from torch import nn
 from certifuse.manifests import path_from, peak_resident_bytes
 from certifuse.provenance import canonical_json, digest_bytes, digest_file, environment_record
 from certifuse.settings.base import Settings
+from certifuse.training.budget import TimeBudget
 from certifuse.training.loop import Outcome
 from certifuse.training.resume import ResumeStore
 from certifuse.training.runtime import Runtime
@@ -31,6 +32,7 @@ class RunFiles:
     source: str
     save_interval_s: float
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
+    budget: TimeBudget = field(default_factory=TimeBudget)
 
     def inputs(self) -> dict[str, Path]:
         """The input files by name."""
@@ -115,6 +117,7 @@ def run_files(arguments: Any) -> dict[str, Any]:
         "telemetry": arguments.telemetry_dir,
         "source": arguments.source,
         "save_interval_s": arguments.save_interval_s,
+        "budget": TimeBudget(arguments.time_budget_min, arguments.began_s),
     }
 
 
