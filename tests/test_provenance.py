@@ -4,6 +4,7 @@ import hashlib
 import os
 import re
 import shutil
+import signal
 import stat
 import subprocess
 import sys
@@ -94,6 +95,36 @@ def test_file_and_directory_reach_the_disk_before_and_after_the_rename(tmp_path,
     monkeypatch.setattr(Path, "replace", lambda self, target: events.append("replace") or replace(self, target))
     write_text(tmp_path / "value.txt", "new")
     assert events == ["fsync", "replace", "fsync"]
+
+
+KILLED_WRITER = """
+import os, signal, sys
+from pathlib import Path
+from certifuse.provenance import write_atomically
+def write(temporary):
+    temporary.write_text("hal")
+    print(temporary, flush=True)
+    sys.stdin.read(1)
+    os.kill(os.getpid(), signal.SIGKILL)
+write_atomically(Path(sys.argv[1]), write)
+"""
+
+
+def test_what_a_killed_writer_left_is_removed_and_what_is_being_written_is_not(tmp_path):
+    target, other = tmp_path / "value.txt", tmp_path / ".value.txt.in.use"
+    other.touch()
+    command = [sys.executable, "-c", KILLED_WRITER, str(target)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as writer:
+        half = Path(writer.stdout.readline().strip())
+        write_text(target, "mine")
+        assert half.read_text() == "hal", "somebody else is writing it"
+        writer.communicate("x")
+    assert writer.returncode == -signal.SIGKILL
+    assert half.exists()
+    write_text(tmp_path / "value.tx", "another file")
+    assert half.exists()
+    write_text(target, "mine")
+    assert sorted(tmp_path.iterdir()) == sorted([target, other, tmp_path / "value.tx"])
 
 
 def test_json_files_are_sorted_and_end_in_a_newline(tmp_path):

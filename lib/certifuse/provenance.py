@@ -1,15 +1,19 @@
 """Canonical JSON, digests, source fingerprints, atomic files and manifests. Imports neither torch nor numpy."""
 
 import ast
+import contextlib
+import fcntl
+import glob
 import hashlib
 import importlib.metadata
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -102,6 +106,30 @@ def source_fingerprint(script: Path) -> str:
 # ---- files ---------------------------------------------------------------------------------------
 
 
+@contextlib.contextmanager
+def in_use(temporary: Path) -> Iterator[int]:
+    """Mark a temporary file or directory as being written, by a lock that the kernel frees with the process."""
+    handle = os.open(temporary, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # no locks on this file system: then nothing there is taken for left over
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield handle
+    finally:
+        os.close(handle)
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove what killed processes left half written of `path`: temporary files and directories beside it."""
+    for leftover in path.parent.glob(f".{glob.escape(path.name)}.????????"):
+        with contextlib.suppress(OSError):  # it is in use, or gone by now
+            handle = os.open(leftover, os.O_RDONLY)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+            finally:
+                os.close(handle)
+
+
 def write_atomically(path: Path, write: Callable[[Path], None], size_bytes: int) -> None:
     """Let `write` fill a temporary file beside `path`, then put it in place: readers see all of it or none.
 
@@ -109,6 +137,7 @@ def write_atomically(path: Path, write: Callable[[Path], None], size_bytes: int)
     """
     with writing(path, lambda: size_bytes):
         path.parent.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(path)
         _write_and_replace(path, write)
 
 
@@ -117,11 +146,11 @@ def _write_and_replace(path: Path, write: Callable[[Path], None]) -> None:
     os.close(handle)
     temporary = Path(name)
     try:
-        write(temporary)
-        with temporary.open("rb") as stream:
-            os.fsync(stream.fileno())
-        temporary.chmod(0o644)
-        temporary.replace(path)
+        with in_use(temporary) as handle:
+            write(temporary)
+            os.fsync(handle)
+            temporary.chmod(0o644)
+            temporary.replace(path)
         directory = os.open(path.parent, os.O_RDONLY)
         try:
             os.fsync(directory)

@@ -1,8 +1,10 @@
 """A tiny study of language models: documents, trainings in two modes, certificates of them and of tables of counts."""
 
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,10 +14,13 @@ from certifuse.data.corpus_writing import write_corpus
 from certifuse.data.tokenisers import ByteTokeniser
 from certifuse.recipes.certify_ngram import CertifyNgramFiles, CertifyNgramStep, certify_ngram
 from certifuse.recipes.certify_sublora import CertifySubloraFiles, CertifySubloraStep, certify_sublora
+from certifuse.recipes.pretrain_expert import PretrainStep, pretrain_expert
 from certifuse.recipes.train_sublora import SubloraFiles, TrainSubloraStep, train_sublora
+from certifuse.rows import read_rows
 from certifuse.settings.base import overridden
 from certifuse.settings.execution import ExecutionSettings
 from certifuse.settings.language_models import LanguageModelSettings, LoraSettings
+from certifuse.settings.pretraining import ExpertTraining
 from certifuse.settings.sublora import GateSettings, SubloraBounds, SubloraCell, SubloraTraining
 
 EXECUTION = ExecutionSettings(threads=1, device="cpu", precision="fp32", compile="off")
@@ -67,7 +72,8 @@ class Language:
         training = overridden(TRAINING, None, **changes)
         return TrainSubloraStep(model=MODEL, levels=LEVELS, training=training, execution=EXECUTION)
 
-    def train(self, cell: SubloraCell) -> None:
+    def train(self, cell: SubloraCell, **changes: Any) -> None:
+        """Train a cell; `changes` are fields of its files."""
         settings = self.training_step()
         logs = self.root / "csv_logs" / "sublora" / self.directory(cell).name
         files = SubloraFiles(
@@ -79,7 +85,7 @@ class Language:
             source="test",
             save_interval_s=1e9,
         )
-        train_sublora(settings, cell, files)
+        train_sublora(settings, cell, replace(files, **changes))
 
     def step(self, **changes: object) -> CertifySubloraStep:
         """The settings of a certification; `changes` are keys of its bounds."""
@@ -131,3 +137,81 @@ def language(tmp_path_factory: pytest.TempPathFactory) -> Language:
     for name in NGRAMS:
         study.certify_ngram(name)
     return study
+
+
+# ---- every training program, alike -----------------------------------------------------------------
+
+TIMES = {"seconds", "images_per_second", "tokens_per_s"}
+KINDS = ("pretraining", "fusion", "finetuning", "subspace", "sublora")
+
+
+@dataclass(frozen=True)
+class Training:
+    """A training of one of `KINDS`, to be made or made; everything that it writes lies below `where`."""
+
+    where: Path
+    step: Callable[..., object]
+
+    def train(self, save_interval_s: float = 0.0, **changes: Any) -> "Training":
+        """Train to the end; `changes` are fields of its files."""
+        self.step(save_interval_s=save_interval_s, **changes)
+        return self
+
+    @property
+    def resume(self) -> Path:
+        return self.where / "resume"
+
+    @property
+    def ends(self) -> dict[str, Any]:
+        """What it left: weights and bitstreams byte by byte, and its logs without the columns of measured time."""
+        binary = [path for kind in ("safetensors", "cfqv") for path in self.where.rglob(f"*.{kind}")]
+        found: dict[str, Any] = {
+            str(path.relative_to(self.where)): path.read_bytes() for path in binary if self.resume not in path.parents
+        }
+        for path in self.where.rglob("*.csv"):
+            rows = [{key: row[key] for key in row if key not in TIMES} for row in read_rows(path)]
+            found[str(path.relative_to(self.where))] = rows
+        return found
+
+
+@pytest.fixture(scope="session")
+def begin(tiny, certified, language) -> Callable[[str, Path], Training]:
+    """`begin(kind, where)`: a training that has not begun."""
+
+    def pretraining(where: Path, **changes: Any) -> None:
+        training = ExpertTraining(epochs=4, batch_size=16, lr=0.05, warmup_epochs=0.5, augmentation="cutmix")
+        architecture = {"name": "resnet", "width": 4, "blocks": [1, 1]}
+        step = PretrainStep(architecture=architecture, training=training, execution=EXECUTION)
+        pretrain_expert(step, "expert_0", 0, tiny.files(where, **changes))
+
+    def subspace(where: Path, **changes: Any) -> None:
+        names = {"output": where, "manifest": where / "manifest.json", "log": where / "logs" / "log.csv"}
+        certified.certify(where, files=certified.tiny.files(where, **names, **changes))
+
+    def sublora(where: Path, **changes: Any) -> None:
+        names = {"manifest": where / "manifest.json", "log": where / "full_precision.csv", "resume": where / "resume"}
+        language.train(CELLS[0], **names, **changes)
+
+    joint = {"epochs": 4, "dropout": 0.3, "expert_accumulation_steps": 3}
+    steps: dict[str, Callable[..., object]] = {
+        "pretraining": pretraining,
+        "fusion": lambda where, **changes: tiny.train(where, fusion="TransformerBase", files=changes, **joint),
+        "finetuning": lambda where, **changes: tiny.train(where, fusion=None, files=changes, epochs=4),
+        "subspace": subspace,
+        "sublora": sublora,
+    }
+    assert tuple(steps) == KINDS
+    return lambda kind, where: Training(where, lambda **changes: steps[kind](where, **changes))
+
+
+@pytest.fixture(scope="session")
+def uninterrupted(begin, tmp_path_factory) -> Callable[[str], Training]:
+    """`uninterrupted(kind)`: the training of that kind that nothing disturbed, made once."""
+    made: dict[str, Training] = {}
+
+    def of(kind: str) -> Training:
+        if kind not in made:
+            made[kind] = begin(kind, tmp_path_factory.mktemp(kind)).train()
+        return made[kind]
+
+    return of

@@ -26,7 +26,7 @@ from certifuse.data.corpus_sources import Part
 from certifuse.data.tokenisers import Tokeniser, Tokens
 from certifuse.disk import stored_bytes, writing
 from certifuse.errors import UserError
-from certifuse.provenance import digest_bytes, write_json
+from certifuse.provenance import digest_bytes, in_use, remove_leftovers, write_json
 
 LOGGER = logging.getLogger(__name__)
 LOG_EVERY = 100_000
@@ -84,9 +84,10 @@ def write_corpus(
     """
     with writing(directory.parent, lambda: 0):
         directory.parent.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(directory)
         staging = tempfile.TemporaryDirectory(dir=directory.parent, prefix=f".{directory.name}.")
     staged = Path(staging.name)
-    with staging, writing(directory, lambda: stored_bytes(staged)):
+    with staging, in_use(staged), writing(directory, lambda: stored_bytes(staged)):
         parts = _write_parts(documents, tokeniser, min_tokens, staged)
         manifest = {
             "format": FORMAT,

@@ -6,6 +6,7 @@ to L levels, trained on as such, coded, written, read back and decoded; the mode
 mistakes are counted. The bits that were written pay for having looked at the fusion images.
 """
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,7 @@ def certify_subspace(
     write_manifest(files.manifest, record | cell.identity() | {"d": dim, "certificates_sha256": digests})
     for store in stores:
         store.remove()
+    shutil.rmtree(files.resume)
 
 
 def module_specification(fusion: FusionTraining, rule: str, files: StepFiles) -> dict[str, Any]:

@@ -105,8 +105,8 @@ class ResumeStore:
             ) from None
         except OSError as error:
             log.warning("%s: cannot be locked (%s), so a second run of %s would go unnoticed", self.lock, error, run)
-        for path in self.directory.glob("*.safetensors"):  # of other settings, which would only take up room
-            if path not in (self.newest, self.previous):
+        for path in self.directory.iterdir():  # of other settings, or half written by a process that was killed
+            if path.is_file() and path not in (self.newest, self.previous, self.runner, self.lock):
                 path.unlink()
         note = {"run": run, "epochs": epochs, "pid": os.getpid(), "host": socket.gethostname()}
         write_json(self.runner, note | {"started_unix_s": time.time()})
