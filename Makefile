@@ -5,10 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: results report crate test lint reference lock clean help
+.PHONY: results report crate test test-full reference lock clean help
 
 help:  ## This list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 results: $(VENV)/.workflow  ## Install, run the default study, write the report
 	@snakemake
@@ -32,6 +32,9 @@ test: $(VENV)/.dev  ## Lint, formatting, types and tests
 	snakefmt --check Snakefile rules workflow/Snakefile
 	snakemake --lint
 	pytest
+
+test-full: $(VENV)/.dev  ## The long forms of tests, such as the whole kill matrix
+	pytest -m full
 
 reference: $(VENV)/.dev  ## Write config/README.md and config/schema.json from the settings models
 	python -c 'import pathlib; from certifuse.reference import write_reference; write_reference(pathlib.Path("config"))'

@@ -380,6 +380,41 @@ def test_two_processes_train_as_one(prepare, tmp_path):
     assert not run.files.resume.exists()
 
 
+IMPATIENT = """
+import os, runpy, sys
+from certifuse.training import record
+from certifuse.training.budget import TimeBudget
+limits_min, files = {"0": 1e6, "1": 1e-6}, record.run_files
+record.run_files = lambda arguments: files(arguments) | {"budget": TimeBudget(limits_min[os.environ["RANK"]])}
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+@pytest.mark.slow
+def test_all_processes_stop_when_the_time_of_one_is_up(prepare, tmp_path):
+    """One of two has no time left after a stretch: both stop behind the same one, and the next attempt goes on."""
+    driver = tmp_path / "impatient.py"
+    driver.write_text(IMPATIENT)
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+
+    def start(run, *driver):
+        command = [*torchrun, *map(str, driver), *run.arguments()]
+        return subprocess.run(command, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+
+    run = prepare(tmp_path / "stopped", processes=2, save_interval_s=1e9)
+    stopped = start(run, driver)
+    assert stopped.returncode != 0
+    assert stopped.stderr.count("out of time: d40-learned-s7-full_precision: stopped after stretch 1 of 3") == 2
+    assert "Traceback" not in stopped.stderr
+    resumed = start(run)
+    assert resumed.returncode == 0, resumed.stderr
+    assert "resumed after epoch 1\n" in resumed.stderr
+    whole = prepare(tmp_path / "whole", processes=2)
+    assert start(whole).returncode == 0
+    assert_same_end(run, whole)
+
+
 def test_another_number_of_processes_than_in_the_settings_is_refused(prepare, tmp_path):
     with pytest.raises(UserError, match="expected 2 processes, found 1: start the step with torchrun"):
         prepare(tmp_path, processes=2).train()

@@ -77,10 +77,11 @@ RESOURCES = re.compile(r"^ {4}resources: (.*)$")
 
 
 class Tree:
-    """A copy of the sources, in which Snakemake runs."""
+    """A copy of the sources, in which Snakemake runs, with `variables` in its environment."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.variables: dict[str, str] = {}
 
     @classmethod
     def of_sources(cls, root: Path, config: Mapping[str, Any] | None = None) -> "Tree":
@@ -130,7 +131,7 @@ class Tree:
         return subprocess.Popen(
             arguments,
             cwd=self.root,
-            env=os.environ | {"PATH": path, "PYTHONPATH": str(self.root / "lib")},
+            env=os.environ | {"PATH": path, "PYTHONPATH": str(self.root / "lib")} | self.variables,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -82,6 +82,16 @@ def test_a_change_reruns_what_it_touches(plans: Any, name: str) -> None:
     assert plans[name].result() == CHANGES[name][1]
 
 
+@pytest.mark.parametrize("rule", ["pretrain_expert", "train_fusion"])
+def test_a_time_limit_reaches_the_training_and_reruns_nothing(finished: Any, rule: str) -> None:
+    limits = ("--set-resources", f"{rule}:runtime=12h")
+    assert finished.planned(*limits) == set()
+    forced = finished.snakemake("-n", "-p", "--forcerun", rule, *limits).stdout
+    commands = [line for line in forced.splitlines() if f"/{rule}.py" in line]
+    assert commands
+    assert all("--time-budget-min 720 " in line for line in commands)
+
+
 # ---- with certificates -----------------------------------------------------------------------------
 
 BLOCK = {"architectures": ["resnet"], "fusions": ["concatenation"], "lambdas": ["1.0"], "seeds": [0], "dims": [4]}
