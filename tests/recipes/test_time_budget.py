@@ -103,6 +103,6 @@ def test_a_process_stops_in_time_and_the_next_goes_on(tiny, tmp_path):
 
     second = run_script(run, "--time-budget-min", budget_min)
     assert second.returncode == OUT_OF_TIME_STATUS, second.stderr
-    assert f"resumed after epoch {epochs}\n" in second.stderr
+    assert f"] resumed after epoch {epochs}\n" in second.stderr
     further = int(re.search(r"stopped after epoch (\d+) of", second.stderr)[1])
     assert further > epochs
