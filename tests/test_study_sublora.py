@@ -238,3 +238,12 @@ def test_mode_names_are_safe_in_paths() -> None:
     """A mode never holds what separates the wildcards of a path, but for its own underscores."""
     assert "/" not in MODE_PATTERN
     assert "seed" not in MODE_PATTERN
+
+
+def test_a_budget_has_figures_of_what_it_compares():
+    """A sweep over d of one mode adds none; splits are shown wherever they are learned."""
+    block = {"budgets": [60, 80], "modes": ["uniform"], "seeds": [0]}
+    swept = read_study(changed("grid", [*MINI["sublora"]["grid"], block]))
+    assert (swept.sublora_budgets, swept.learned_budgets) == ((20, 40), (20, 40))
+    alone = read_study(changed("grid", [block | {"modes": ["learned"]}]))
+    assert (alone.sublora_budgets, alone.learned_budgets) == ((), (60, 80))

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from certifuse import layout
-from certifuse.settings.figures import SUBLORA_BUDGET_FIGURES, SUBLORA_FIGURES
+from certifuse.settings.figures import SUBLORA_BUDGET_FIGURES, SUBLORA_FIGURES, SUBLORA_GATE_FIGURES
 from certifuse.settings.sublora import LEARNED, NULLS
 from certifuse.study import SINGLE, Study
 
@@ -74,13 +74,13 @@ def _learned_manifests(study: Study, manifest: str) -> list[str]:
 
 
 def sublora_figures(study: Study, of_budget: Sequence[str], of_study: Sequence[str]) -> list[str]:
-    """Every figure of the language models: those of one budget for each, and those of the whole study."""
+    """Every figure of the language models: those of the whole study, and those of one budget where it has any."""
     names = [name for name in SUBLORA_FIGURES if name not in SUBLORA_BUDGET_FIGURES]
     whole = [template.format(sublora_figure=name) for name in names for template in of_study]
     return whole + [
         template.format(sublora_figure=name, d=d)
         for name in SUBLORA_BUDGET_FIGURES
-        for d in study.sublora_budgets
+        for d in (study.learned_budgets if name in SUBLORA_GATE_FIGURES else study.sublora_budgets)
         for template in of_budget
     ]
 

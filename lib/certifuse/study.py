@@ -1,6 +1,7 @@
 """The whole configuration of a study, and the slice of it that each rule needs."""
 
 import posixpath
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from types import MappingProxyType
@@ -148,9 +149,15 @@ class Study(Settings):
 
     @cached_property
     def sublora_budgets(self) -> tuple[int, ...]:
-        """Every d that is divided among weights by some mode, ascending: each has figures of its own."""
-        divided = (cell.d for cell in self.sublora_cells if cell.mode not in (*NULLS, *UNDIVIDED))
-        return tuple(sorted(set(divided)))
+        """Every d that several modes divide among weights, ascending: each has figures that compare them."""
+        divided = {(cell.d, cell.mode) for cell in self.sublora_cells if cell.mode not in (*NULLS, *UNDIVIDED)}
+        modes = Counter(d for d, _ in divided)
+        return tuple(sorted(d for d, count in modes.items() if count > 1))
+
+    @cached_property
+    def learned_budgets(self) -> tuple[int, ...]:
+        """Every d of a training of mode `learned`, ascending: each has a figure of its splits."""
+        return tuple(sorted({cell.d for cell in self.learned_cells}))
 
     def has_single(self, seed: int) -> bool:
         """Whether the single-model baseline is trained for this seed."""

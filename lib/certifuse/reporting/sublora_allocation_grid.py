@@ -1,4 +1,4 @@
-"""All modes of all budgets side by side: risk, bounds, size, and the paired improvement over the reference."""
+"""The modes of all budgets that have several, side by side: risk, bounds, size, and the paired improvement."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from certifuse.reporting.notes import interval_note
 from certifuse.reporting.style import FigureStep, Look, legend_above, new_panels, seed_points, view_of
 from certifuse.reporting.sublora_choice import HEADLINE, PUBLISHED, compared_rows, size_kb
 from certifuse.reporting.sublora_contrasts import paired
-from certifuse.reporting.sublora_frames import SubloraFrames, budgets_of, modes_at, of_modes
+from certifuse.reporting.sublora_frames import SubloraFrames, compared_budgets, modes_at, of_modes
 from certifuse.reporting.sublora_layout import (
     BOUND_LABEL,
     RISK_LABEL,
@@ -60,7 +60,7 @@ class Place:
 
 def allocation_comparison_grid(frames: SubloraFrames, step: FigureStep) -> Figure:
     """Four panels with a row per mode and a look per budget; every seed, means and intervals."""
-    compared = {d: _compared(frames, d) for d in budgets_of(frames)}
+    compared = {d: _compared(frames, d) for d in compared_budgets(frames)}
     if all(rows.empty for rows in compared.values()):
         reasons = missing_reasons(frames.missing)
         return nothing_to_draw(step, "; ".join(["no allocation has a certificate yet", *reasons]))
@@ -74,7 +74,7 @@ def allocation_comparison_grid(frames: SubloraFrames, step: FigureStep) -> Figur
     _draw_points(risk, places, ["risk_bpd"], step)
     _draw_points(bound, places, [HEADLINE, PUBLISHED], step, vacuous)
     _draw_bars(size, places, [place.rows["size_kb"] for place in places], step)
-    reference = next((name for name in BASELINES if name in modes), modes[0])
+    reference = _reference(everything, modes)
     _draw_bars(gain, places, [_gains_percent(place.mode, compared[place.d], reference) for place in places], step)
     for place in places:
         if place.rows.empty:
@@ -96,6 +96,12 @@ def allocation_comparison_grid(frames: SubloraFrames, step: FigureStep) -> Figur
 def _compared(frames: SubloraFrames, d: int) -> pd.DataFrame:
     rows = of_modes(compared_rows(frames.metrics, d), lambda mode: mode not in NULLS)
     return rows.assign(size_kb=size_kb(rows["code_bits"]))
+
+
+def _reference(rows: pd.DataFrame, modes: Sequence[str]) -> str:
+    """The baseline with most certificates, of equal ones the first; the first mode where the study has no baseline."""
+    counts = rows["mode"].value_counts()
+    return max((name for name in BASELINES if name in modes), key=lambda name: counts.get(name, 0), default=modes[0])
 
 
 def _places(compared: dict[int, pd.DataFrame], modes: Sequence[str], looks: dict[Any, Look]) -> Iterator[Place]:

@@ -1,7 +1,7 @@
 """At which number of levels modes are compared, what no other point beats, and what quoting the best costs."""
 
 import math
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,15 @@ def compared_levels(metrics: pd.DataFrame, d: int) -> int | None:
         return None
     found = rows.groupby("levels")[HEADLINE].agg(["size", "mean"])
     return int(min(found.index, key=lambda levels: (-found["size"][levels], found["mean"][levels], levels)))
+
+
+def compared_levels_in_words(metrics: pd.DataFrame, budgets: Sequence[int]) -> str:
+    """ "L = 3" where it is one number for all budgets, else "L = 3 at d = 1,000, ..."; empty without certificates."""
+    levels = {d: compared_levels(metrics, d) for d in budgets}
+    known = {d: number for d, number in levels.items() if number is not None}
+    if len(set(known.values())) == 1:
+        return f"L = {next(iter(known.values()))}"
+    return ", ".join(f"L = {number} at d = {d:,}" for d, number in known.items())
 
 
 def compared_rows(metrics: pd.DataFrame, d: int) -> pd.DataFrame:

@@ -5,7 +5,13 @@ from typing import Any
 
 import pandas as pd
 
-from certifuse.reporting.sublora_choice import HEADLINE, PUBLISHED, best_certificate, compared_levels, compared_rows
+from certifuse.reporting.sublora_choice import (
+    HEADLINE,
+    PUBLISHED,
+    best_certificate,
+    compared_levels_in_words,
+    compared_rows,
+)
 from certifuse.reporting.sublora_frames import NGRAM, SubloraFrames, budgets_of, grid, of_models
 from certifuse.reporting.sublora_modes import EQUAL_SHARE, fixed_share, is_asymmetric, mode_label, modes_in_order
 from certifuse.reporting.sublora_notes import missing_reasons
@@ -18,8 +24,7 @@ def setting(frames: SubloraFrames) -> list[str]:
     if metrics.empty:
         return ["No certificate has been made yet."]
     first, models = metrics.iloc[0], of_models(metrics)
-    levels = {d: compared_levels(metrics, d) for d in budgets_of(frames)}
-    where = ", ".join(f"L = {number} at d = {d:,}" for d, number in levels.items() if number is not None)
+    where = compared_levels_in_words(metrics, budgets_of(frames))
     said = (
         f"{len(models)} certificates of language models and {len(metrics) - len(models)} of coded n-gram tables. "
         f"m = {first['documents']:,} documents, n = {first['subsample']:,} of them drawn and scored, "

@@ -134,6 +134,12 @@ def budgets_of(frames: SubloraFrames) -> list[int]:
     return sorted(int(d) for d in cells.loc[allocated, "d"].dropna().unique())
 
 
+def compared_budgets(frames: SubloraFrames) -> list[int]:
+    """The budgets for which the study asked for several allocations, ascending; every budget where there is none."""
+    budgets = budgets_of(frames)
+    return [d for d in budgets if sum(map(is_allocation, modes_at(frames, d))) > 1] or budgets
+
+
 def modes_at(frames: SubloraFrames, d: int) -> list[str]:
     """The modes that the study asked for at this budget, in order."""
     return modes_in_order(at_budget(of_models(grid(frames)), d)["mode"])

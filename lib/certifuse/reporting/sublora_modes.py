@@ -12,7 +12,7 @@ from certifuse.settings.figures import FigureSettings
 
 UNIFORM, PROPORTIONAL, LEARNED = "uniform", "proportional", "learned"
 BASELINES = (PROPORTIONAL, UNIFORM)
-"""What the other modes are compared with; the first that a study has is the reference of its figures."""
+"""What the other modes are compared with; the one with most certificates is the reference of the figures."""
 
 LORA_ONLY = "lora_only"
 REFERENCES = (LORA_ONLY, "subspace_only")

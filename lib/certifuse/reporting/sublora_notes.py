@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from certifuse.reporting.certificate_layout import nothing_to_draw
 from certifuse.reporting.style import FigureStep, note_below
-from certifuse.reporting.sublora_choice import HEADLINE, PUBLISHED, compared_levels
+from certifuse.reporting.sublora_choice import HEADLINE, PUBLISHED, compared_levels_in_words
 from certifuse.reporting.sublora_frames import SUBLORA, SubloraFrames, at_budget, grid, of_models
 from certifuse.reporting.sublora_modes import mode_label, modes_in_order
 from certifuse.settings.figures import FigureSettings
@@ -97,13 +97,10 @@ def seeds_note(metrics: pd.DataFrame) -> list[str]:
 
 def levels_note(frames: SubloraFrames, budgets: Sequence[int]) -> list[str]:
     """At which number of levels modes are compared, and by what rule."""
-    levels = {d: compared_levels(frames.metrics, d) for d in budgets}
-    known = {d: number for d, number in levels.items() if number is not None}
-    if frames.metrics.loc[frames.metrics["model"] == SUBLORA, "levels"].nunique() < 2:
-        return [f"L = {number} levels." for number in sorted(set(known.values()))]
-    where = ", ".join(f"L = {number} at d = {d:,}" for d, number in known.items())
-    where = where if len(set(known.values())) > 1 else ", ".join(f"L = {number}" for number in set(known.values()))
-    return [f"{where}: the number of levels with the lowest mean of our bound over all allocations."] if known else []
+    where = compared_levels_in_words(frames.metrics, budgets)
+    if where and frames.metrics.loc[frames.metrics["model"] == SUBLORA, "levels"].nunique() < 2:
+        return [f"{where} levels."]
+    return [f"{where}: the number of levels with the lowest mean of our bound over all allocations."] if where else []
 
 
 def _counts(numbers: pd.Series) -> str:

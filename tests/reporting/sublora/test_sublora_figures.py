@@ -11,7 +11,7 @@ from certifuse.recipes.draw_sublora_figure import draw_sublora_figure
 from certifuse.reporting.style import save
 from certifuse.reporting.sublora_choice import compared_rows
 from certifuse.reporting.sublora_figures import OF_BUDGET, OF_STUDY, draw_sublora
-from certifuse.reporting.sublora_frames import SubloraFrames, allocated_rows
+from certifuse.reporting.sublora_frames import SubloraFrames, allocated_rows, compared_budgets
 from certifuse.reporting.sublora_modes import mode_looks
 from certifuse.settings.figures import SUBLORA_BUDGET_FIGURES, SUBLORA_FIGURES, FigureSettings
 
@@ -174,6 +174,23 @@ def test_the_grid_shows_the_compared_certificates_and_paired_gains(frames, drawn
     assert shown == pytest.approx(sorted(inside))
     assert "missing: training failed: out of memory" in said(figure)
     assert any("▸" in text.get_text() for text in panel(figure, "risk").texts)  # subspace only, out of view
+
+
+def test_the_grid_leaves_out_a_budget_with_one_allocation(frames, step_with):
+    """As a sweep over d has them; and its reference is the baseline that most models have."""
+    mode, d = frames.metrics["mode"], frames.metrics["d"]
+    keep = ~((d == 2000) & (mode != "uniform")) & ~((mode == "proportional") & (frames.metrics["seed"] != 42))
+    swept = SubloraFrames(
+        metrics=frames.metrics[keep.fillna(True)], gates=frames.gates, missing=frames.missing.iloc[:0]
+    )
+    assert compared_budgets(frames) == [1000, 2000]
+    assert compared_budgets(swept) == [1000]
+    figure = draw_sublora("allocation_comparison_grid", swept, step_with())
+    text = said(figure)
+    assert "d = 1,000" in text
+    assert "d = 2,000" not in text
+    assert "our bound below that of uniform (%)" in text
+    assert "not in the grid" not in text
 
 
 def test_heatmap_cells_are_gammas_with_their_number(frames, drawn):
