@@ -31,9 +31,13 @@ KEPT = {
     layout.LEDGERS: "",
     layout.SUBLORA_METRICS: "",
     layout.SUBLORA_LEDGERS: "",
+    layout.SUBLORA_GATES: "",
+    layout.MISSING_SUBLORA: "",
     "certificates/**/levels_*/*": "certificates",
 }
 """Files of a study and the folder that they are kept in. What a study does not make is not kept."""
+DATA = ("images", "splits", "corpus")
+"""Inputs of a training that are the same for all of them."""
 TRAINED = ("experts*/**/*manifest.json", "fusion_checkpoints/**/manifest.json", "sublora/d_*/manifest.json")
 SCORED = ("metrics/*/**/manifest.json", "certificates/**/certificate.json", "sublora/**/certificate.json")
 
@@ -51,7 +55,7 @@ def keep(config: Path, target: Path) -> list[Path]:
         for source in sorted(results.glob(pattern))
         if source.is_file()
     }
-    if not any(source.parent.name == "tables" for source in copies.values()):
+    if not any(kept.is_relative_to(target / "tables") for kept in copies):
         raise UserError(f"{results}/tables: expected the tables of a finished study, found none; run snakemake first")
     for kept, source in copies.items():
         kept.parent.mkdir(parents=True, exist_ok=True)
@@ -80,7 +84,8 @@ def how_it_was_made(results: Path) -> dict[str, Any]:
         ),
         "runtimes": distinct(manifest["runtime"] for manifest in trained),
         "inputs_sha256": distinct(
-            {name: manifest["inputs_sha256"].get(name) for name in ("images", "splits")} for manifest in trained
+            {name: manifest["inputs_sha256"][name] for name in DATA if name in manifest["inputs_sha256"]}
+            for manifest in trained
         ),
         "training_jobs": {folder.name: job_times(folder) for folder in sorted(results.glob("benchmarks/*"))},
         "workflow_elapsed": elapsed([*trained, *scored]),
