@@ -157,7 +157,9 @@ def splits(line: str, classes: list[int], content: bytes | None = None, **settin
 
 WRONG_SPLITS = {
     "one image of a class": splits("splits: expected every class .* class 2, which has 1 training", [0, 1] * 50 + [2]),
-    "no validation image": splits("splits: the validation set is empty; add images, or change", [0, 1, 2] * 4),
+    "no validation image": splits(
+        "splits: the validation set is empty; add images, or change", [0, 1, 2] * 4, fusion_fraction=0.3
+    ),
     "more experts than classes": splits(
         "splits: scheme by_class: expected at most 3 experts", [0, 1, 2] * 40, scheme="by_class"
     ),
@@ -202,9 +204,7 @@ WRONG_DOCUMENTS = {
         DOCUMENTS,
         validation="a.jsonl",
     ),
-    "broken JSON": corpus(
-        r'{here}/a\.jsonl: line 201: expected {{"text": "\.\.\."}}, found no JSON', DOCUMENTS + b"{\n"
-    ),
+    "broken JSON": corpus(LINE_201 + "found no JSON", DOCUMENTS + b"{\n"),
     "no text": corpus(LINE_201 + r"found \['body'\]", DOCUMENTS + b'{"body": "a"}\n'),
     "not UTF-8": corpus(LINE_201 + "found no JSON", DOCUMENTS + b'{"text": "\xe9"}\n'),
     "truncated gzip": corpus(

@@ -343,13 +343,13 @@ def test_every_mutant_is_used_or_refused_by_its_path(mutants: list[Mutant], reco
     verdicts: Counter[str] = Counter()
     faults = []
     for mutant in mutants:
-        began = time.perf_counter()
+        began = time.process_time()
         try:
             verdicts[judge(mutant)] += 1
         except Exception as error:
             faults.append(f"{type(error).__name__}: {str(error)[:400]} ({mutant})")
-        if time.perf_counter() - began > SLOWEST_S:
-            faults.append(f"took {time.perf_counter() - began:.0f} s ({mutant})")
+        if time.process_time() - began > SLOWEST_S:
+            faults.append(f"took {time.process_time() - began:.0f} s ({mutant})")
     record_property("verdicts", dict(verdicts))
     assert not faults, f"{len(faults)} of {len(mutants)}\n" + "\n".join(faults)
     assert len(mutants) >= 500
