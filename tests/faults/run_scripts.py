@@ -8,6 +8,7 @@ import json
 import os
 import runpy
 import sys
+import traceback
 from typing import Any
 
 from certifuse.recipes import prepare_corpus, prepare_images, split_images  # noqa: F401 (what is not to be repeated)
@@ -21,9 +22,22 @@ def status_of(run: dict[str, Any]) -> int:
         for name, descriptor in (("stdout", 1), ("stderr", 2)):
             os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT), descriptor)
         sys.argv = [run["script"], *run["arguments"]]
-        runpy.run_path(run["script"], run_name="__main__")
-        sys.exit(0)
+        status = ran(run["script"])
+        sys.stdout.flush()
+        os._exit(status)  # the usual way out takes a second to take torch apart
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def ran(script: str) -> int:
+    """Run a script to its end; the status that it asks for, or 1 after a traceback."""
+    try:
+        runpy.run_path(script, run_name="__main__")
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    except BaseException:
+        traceback.print_exc()
+        return 1
+    return 0
 
 
 if __name__ == "__main__":
