@@ -14,7 +14,8 @@ import torch
 from certifuse.component_files import load_component, read_header, save_component
 from certifuse.data.image_set import ImageSet, save_image_set
 from certifuse.data.splits import make_splits, save_splits
-from certifuse.provenance import digest_file, write_json
+from certifuse.manifests import read_manifest, write_manifest
+from certifuse.provenance import digest_file
 from certifuse.recipes.certify import CertifiedCell, Evidence
 from certifuse.recipes.certify_joint import CertifyJointStep, certify_joint
 from certifuse.recipes.certify_subspace import CertifyStep, certify_subspace
@@ -120,8 +121,8 @@ class Tiny:
             about = read_header(path)["about"] | {"seed": seed}
             component = load_component(path)
             save_component(target, component.spec, component.tensors, **about)
-            manifest = json.loads((path.parent / MANIFEST).read_text())
-            write_json(target.parent / MANIFEST, manifest | {"seed": seed, "component_sha256": digest_file(target)})
+            manifest = read_manifest(path.parent / MANIFEST)
+            write_manifest(target.parent / MANIFEST, manifest | {"seed": seed, "component_sha256": digest_file(target)})
             found.append(target)
         return tuple(found)
 

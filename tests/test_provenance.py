@@ -106,7 +106,7 @@ def write(temporary):
     print(temporary, flush=True)
     sys.stdin.read(1)
     os.kill(os.getpid(), signal.SIGKILL)
-write_atomically(Path(sys.argv[1]), write)
+write_atomically(Path(sys.argv[1]), write, 4)
 """
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from certifuse.data import corpus as corpus_module
-from certifuse.data.corpus import check_disjoint, load_corpus
+from certifuse.data.corpus import MANIFEST, check_disjoint, load_corpus
 from certifuse.data.corpus_sources import SOURCES, read_documents
 from certifuse.data.corpus_writing import write_corpus
 from certifuse.data.python_docs import documentation_strings, python_documents
@@ -117,7 +117,7 @@ def test_equal_documents_give_equal_bytes_and_others_another_digest(tmp_path):
 def test_every_change_of_a_file_is_noticed(tmp_path):
     prepared(tmp_path, TEXTS[:3], TEXTS[3:5])
     directory = tmp_path / "corpus"
-    for path in sorted(directory.iterdir()):
+    for path in [directory / MANIFEST, *sorted(directory.glob("*.bin"))]:
         whole = path.read_bytes()
         for damaged in (whole[:-1], whole + b"x", bytes([whole[0] ^ 1]) + whole[1:]):
             path.write_bytes(damaged)

@@ -19,8 +19,8 @@ from certifuse.data.splits import load_splits, make_splits, save_splits
 from certifuse.errors import UserError
 from certifuse.evaluation.decisions import TIE
 from certifuse.experts import load_expert
+from certifuse.manifests import read_manifest, write_manifest
 from certifuse.models.fusion import build_fusion
-from certifuse.provenance import write_json
 from certifuse.randomness import initialising
 from certifuse.recipes import pretrain_expert as pretraining
 from certifuse.recipes.certify import CertifiedCell
@@ -271,9 +271,9 @@ def test_certificate_and_test_images_are_seen_only_once_a_bitstream_is_written(c
 def edited(study, change) -> list:
     """The experts of a copy of the study, with a changed manifest of the second."""
     manifest_file = study.experts[1][1]
-    manifest = json.loads(manifest_file.read_text())
+    manifest = read_manifest(manifest_file)
     change(manifest)
-    write_json(manifest_file, manifest)
+    write_manifest(manifest_file, manifest)
     return study.experts
 
 
@@ -308,7 +308,7 @@ REFUSED = {
         lambda study: edited(study, lambda manifest: manifest.pop("inputs_sha256")),
         "expected the manifest of a training",
     ),
-    "no manifest": (lambda study: study.experts[1][1].unlink(), "expected the manifest of a training"),
+    "no manifest": (lambda study: study.experts[1][1].unlink(), "expected the manifest of a run, found none"),
 }
 
 
@@ -340,9 +340,9 @@ def test_a_joint_model_of_unknown_history_is_refused(certified, tmp_path, case):
     study = certified.copy(tmp_path / "study")
     change, message = JOINT_REFUSED[case]
     trained = study.tiny.root / "trained" / "cell"
-    manifest = json.loads((trained / layout.MANIFEST_FILE).read_text())
+    manifest = read_manifest(trained / layout.MANIFEST_FILE)
     change(manifest)
-    write_json(trained / layout.MANIFEST_FILE, manifest)
+    write_manifest(trained / layout.MANIFEST_FILE, manifest)
     cell = CertifiedCell("resnet", "concatenation", "1.0", 0)
     with pytest.raises(UserError, match=message) as raised:
         certify_joint(CertifyJointStep(delta=0.1, levels=9, threads=1), cell, trained, study.evidence(), tmp_path)

@@ -11,7 +11,6 @@ from typing import Any
 from certifuse.cli.progress import STATES, Progress, progress_of
 from certifuse.cli.render import duration, shortened, table
 from certifuse.cli.tasks import GROUPS, Task, study_tasks
-from certifuse.configuration_file import read_configuration
 from certifuse.study import Study, read_study
 
 DEFAULT_CONFIG = Path("config/config.yaml")
@@ -69,6 +68,8 @@ def study_in(configfile: Path) -> Study:
     Raises:
         UserError: the file is absent, no YAML mapping, or no valid study.
     """
+    from certifuse.configuration_file import read_configuration  # it imports PyYAML, which most commands do not need
+
     return read_study(read_configuration(configfile))
 
 
