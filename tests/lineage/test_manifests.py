@@ -24,7 +24,7 @@ ROOT = Path(certifuse.__file__).parents[2]
 EXECUTION = ExecutionSettings(threads=1, device="cpu", precision="fp32", channels_last="on", compile="off")
 UNIFORM = {
     *("format", "step", "identity", "settings", "source_fingerprint", "data_sha256", "inputs_sha256", "outputs_sha256"),
-    *("environment", "runtime", "started", "finished", "wall_s", "peak_memory_bytes"),
+    *("environment", "runtime", "started", "finished", "wall_s", "peak_memory_bytes", "manifest_sha256"),
 }
 
 
