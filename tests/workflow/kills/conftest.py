@@ -16,6 +16,8 @@ import pytest
 import yaml
 from safetensors import safe_open
 
+from certifuse.manifests import SEAL
+
 HERE = Path(__file__).parent
 STUDY = HERE / "study.yaml"
 FEW = (
@@ -41,7 +43,8 @@ MEASURED = {
 }
 """Columns and keys that measure time or memory, or say how often a training was resumed."""
 NOT_RESULTS = {"logs", "benchmarks"}
-SEAL = "sha256"
+SEALS = ("sha256", SEAL)
+"""Keys by which a certificate and a manifest hold the digest of all of themselves, measured values too."""
 DIGEST = re.compile("[0-9a-f]{64}")
 
 
@@ -160,7 +163,8 @@ def _without_measured(path: Path, referred: Callable[[re.Match[str]], str]) -> b
         return repr([{key: row[key] for key in row if key not in MEASURED} for row in rows]).encode()
     if path.suffix == ".json":
         content = json.loads(data)
-        content.pop(SEAL, None)
+        for seal in SEALS:
+            content.pop(seal, None)
         return DIGEST.sub(referred, json.dumps(_plain(content), sort_keys=True)).encode()
     return data
 

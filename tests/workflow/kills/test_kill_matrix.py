@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 
+from certifuse.manifests import read_manifest
+
 SEED = 20261126
 SUMMARY = "CERTIFUSE_KILL_SUMMARY"
 OPENED, HALF, WHOLE, RENAMED, TIME = "opened", "half", "whole", "renamed", "time"
@@ -96,6 +98,8 @@ def in_ci(new_strike: Any) -> list[Any]:
 def assert_survived(study: Any, expected: dict[str, str], found: dict[str, str]) -> None:
     assert found.keys() == expected.keys(), set(found) ^ set(expected)
     assert {name: digest for name, digest in found.items() if digest != expected[name]} == {}
+    for path in study.results.rglob("*manifest.json"):
+        assert read_manifest(path), path
     assert not [path for path in (study.results / ".resume").rglob("*") if path.is_file()]
 
 
