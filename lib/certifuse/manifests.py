@@ -175,14 +175,15 @@ def path_from(directory: Path, file: Path) -> str:
 
 
 def _data_behind(inputs: Mapping[Path, str]) -> dict[str, set[str]]:
-    """The data of the study, as the manifests beside the inputs tell that list them as they were read."""
+    """The data of the study, as the manifests among the inputs tell, and those beside them that list them as read."""
     read: dict[Path, dict[str, str]] = {}
     for path, digest in inputs.items():
         read.setdefault(path.parent, {})[path.name] = digest
     found: dict[str, set[str]] = {}
     for directory, files in read.items():
-        for record in map(_record, directory.glob("*manifest.json")):
-            if files.items() & record.get("outputs_sha256", {}).items():
+        for manifest in directory.glob("*manifest.json"):
+            record = _record(manifest)
+            if manifest.name in files or files.items() & record.get("outputs_sha256", {}).items():
                 for name, digests in record.get("data_sha256", {}).items():
                     found.setdefault(name, set()).update(digests)
     return found

@@ -76,6 +76,7 @@ MIXING = {"flip": False, "mixup_alpha": 0.5, "cutmix_alpha": 0.5, "mix_probabili
 AUGMENTATION = {f"augmentation.{key}": value for key, value in (MIXING | {"crop_padding": 3}).items()} | {
     "augmentation": "strong"
 }
+"""These do not reach an architecture or a fusion rule that has an augmentation of its own."""
 STYLE = {
     "palette": ["#111111", "#222222", "#333333", "#444444", "#555555", "#666666"],
     "baseline_colour": "#111111",
@@ -100,7 +101,7 @@ EXPERT_TRAINING = {
     "label_smoothing": 0.05,
     "clip_norm": 1.0,
     "early_stopping_patience": 3,
-} | AUGMENTATION
+}
 MODULE = {"input_dim": 16, "hidden_dim": 16, "dropout": 0.1, "attention_heads": 2, "cross_expert_attention": False}
 FUSED_LOSS = {"distillation_weight": 0.2, "distillation_temperature": 3.0, "label_smoothing": 0.05}
 FUSED_ALONE = {
@@ -122,7 +123,7 @@ FUSED_TRAINING = {
     "expert_clip_norm": 2.0,
     "early_stopping_patience": 3,
     "save_every": 5,
-} | AUGMENTATION
+}
 EXECUTION = {"device": "cpu", "precision": "bf16", "channels_last": "off", "compile": "on", "deterministic": False}
 STATISTICS = {"confidence": 0.9, "bootstrap_samples": 50, "seed": 1, "convergence_tolerance": 0.01}
 SUBSPACE_TRAINING = {
@@ -176,7 +177,8 @@ def _experts() -> Iterator[Change]:
         yield from _section(f"architectures.{name}", sizes, pretrained(name) | after_experts(name) | resnet)
     yield from _section("pretraining", EXPERT_TRAINING, FROM_SPLITS)
     alone = pretrained("densenet") | after_experts("densenet")
-    yield from _section("pretraining.per_architecture.[]", EXPERT_TRAINING, alone)
+    yield from _section("pretraining", AUGMENTATION, FROM_SPLITS - (alone - GATHER))
+    yield from _section("pretraining.per_architecture.[]", EXPERT_TRAINING | AUGMENTATION, alone)
 
 
 def _fusion() -> Iterator[Change]:
@@ -184,7 +186,8 @@ def _fusion() -> Iterator[Change]:
     yield from _section("fusion", FUSED_LOSS, FUSED | SUBSPACE)
     yield from _section("fusion", FUSED_ALONE, CELLS_AFTER)
     yield from _section("fusion", FUSED_TRAINING, FUSED)
-    every = MODULE | FUSED_LOSS | FUSED_ALONE | FUSED_TRAINING
+    yield from _section("fusion", AUGMENTATION, FUSED - MULTIPLICATIVE)
+    every = MODULE | FUSED_LOSS | FUSED_ALONE | FUSED_TRAINING | AUGMENTATION
     yield from _section("fusion.per_fusion.[]", every, MULTIPLICATIVE | GATHER)
 
 

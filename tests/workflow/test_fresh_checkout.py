@@ -11,19 +11,14 @@ import pytest
 pytestmark = pytest.mark.slow
 
 YEAR_S = 365 * 24 * 3600
-COMMITTER = ("-c", "user.name=Test", "-c", "user.email=test@example.org")
 
 
 @pytest.fixture
 def clone(finished: Any, tmp_path: Path) -> Any:
-    """A clone of a repository of the sources of the finished study; the results and Snakemake's records are copies."""
-    origin = finished.copy(tmp_path / "origin")
-    tracked = [path.name for path in origin.root.iterdir() if path.name not in ("results", ".snakemake")]
-    for command in (["init", "--quiet"], ["add", *tracked], [*COMMITTER, "commit", "--quiet", "-m", "Sources"]):
-        assert origin.run("git", *command).returncode == 0
-    assert origin.run("git", "clone", "--quiet", ".", str(tmp_path / "clone")).returncode == 0
+    """A clone of the repository of the finished study; the results and Snakemake's records are copies."""
+    assert finished.run("git", "clone", "--quiet", ".", str(tmp_path / "clone")).returncode == 0
     for name in ("results", ".snakemake"):
-        shutil.copytree(origin.root / name, tmp_path / "clone" / name)
+        shutil.copytree(finished.root / name, tmp_path / "clone" / name)
     return type(finished)(tmp_path / "clone")
 
 
