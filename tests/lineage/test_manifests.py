@@ -62,13 +62,14 @@ def test_the_data_of_the_study_are_handed_on_from_manifest_to_manifest(tmp_path)
         return json.loads(path.read_text())["data_sha256"]
 
     assert behind("images/table.csv") == {"images": ["digest of images"]}
+    assert behind("images/manifest.json") == {"images": ["digest of images"]}
     assert behind("images/table.csv", "others/table.csv") == {"images": ["digest of images", "digest of others"]}
     (tmp_path / "images" / "unknown.csv").touch()
     assert behind("images/unknown.csv") == {}
     (tmp_path / "images" / "table.csv").write_text("changed since")
     assert behind("images/table.csv") == {}
     (tmp_path / "others" / "manifest.json").write_text("{")
-    assert behind("others/table.csv") == {}
+    assert behind("others/table.csv") == behind("others/manifest.json") == {}
 
 
 def test_jobs_that_share_a_directory_have_manifests_of_their_own():
