@@ -12,7 +12,7 @@ from certifuse.errors import UserError
 
 _SPACE = "free some space, or set results_dir to a larger disk"
 _PERMISSION = "make its directory writable, or set results_dir to another"
-_NO_DIRECTORY = "move the file that is in the place of a directory, or set results_dir to another"
+_PLACE = "move the file that is in the place of a directory, or set results_dir to another"
 MENDS = {
     errno.ENOSPC: _SPACE,
     errno.EDQUOT: _SPACE,
@@ -21,8 +21,8 @@ MENDS = {
     errno.EROFS: _PERMISSION,
     errno.EACCES: _PERMISSION,
     errno.EPERM: _PERMISSION,
-    errno.ENOTDIR: _NO_DIRECTORY,
-    errno.EEXIST: _NO_DIRECTORY,
+    errno.ENOTDIR: _PLACE,
+    errno.EEXIST: _PLACE,
 }
 """What to do about each refusal, by its number; other errors of the system are mistakes of the program."""
 

@@ -55,7 +55,7 @@ class StepRecord:
     data: dict[str, set[str]] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
-        self.digests.update({path: digest_input(path) for path in self.inputs})
+        self.digests.update({path: digest_file(path) for path in self.inputs})
         self.data.update(_data_behind(self.digests))
 
     def write(
@@ -96,13 +96,6 @@ class StepRecord:
             "peak_memory_bytes": peak_memory_bytes or peak_resident_bytes(),
         }
         write_manifest(path, record)
-
-
-def digest_input(path: Path) -> str:
-    """SHA-256 of a file that a step reads. UserError where there is none."""
-    if not path.is_file():
-        raise UserError(f"{path}: expected a file that this step reads, found none: make it first")
-    return digest_file(path)
 
 
 def write_manifest(path: Path, record: Mapping[str, Any]) -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from certifuse.disk import writing
+from certifuse.errors import UserError
 
 LIBRARY = Path(__file__).resolve().parent
 
@@ -34,7 +35,9 @@ def digest_bytes(data: bytes | memoryview) -> str:
 
 
 def digest_file(path: Path) -> str:
-    """SHA-256 of a file, read in blocks."""
+    """SHA-256 of a file, read in blocks. UserError where there is none."""
+    if not path.is_file():
+        raise UserError(f"{path}: expected a file, found none: check the path, or run the step that writes it")
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 

@@ -52,7 +52,7 @@ def of_another_architecture(path):
 
 
 SWAPS = {
-    absent: r"found no file|found none|expects? .* experts",
+    absent: r"found no file|expected a file, found none|expects 2 experts .* found 1 ",
     of_another_seed: r"expected a component of seed 0, found 5|expected SHA-256",
     of_another_study: r"expected a component of splits_sha256 \w{64}, found 0{64}|expected SHA-256",
     of_other_classes: r"expected a component of num_classes 4, found 3|expected SHA-256",
@@ -123,7 +123,6 @@ def test_experts_of_this_run_are_accepted(study, tmp_path):
 
 @pytest.mark.parametrize("swap", [absent, of_other_classes, of_another_architecture], ids=lambda swap: swap.__name__)
 def test_the_components_tool_refuses_it(study, tmp_path, swap, capsys):
-
     _, directory, joint = study
     swap(joint)
     status = main(["components", "reconstruct", str(directory), "--output", str(tmp_path / "whole.safetensors")])

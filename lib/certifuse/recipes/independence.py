@@ -10,7 +10,7 @@ from typing import Any
 
 from certifuse.data.splits import check_disjoint, load_splits
 from certifuse.errors import UserError
-from certifuse.manifests import digest_input, read_manifest
+from certifuse.manifests import read_manifest
 from certifuse.provenance import digest_file
 
 Pair = tuple[Path, Path]
@@ -46,7 +46,7 @@ def check_joint(
     recorded = {Path(name).name: digest for name, digest in manifest["components_sha256"].items()}
     for component in components:
         _check_digest(component, recorded.get(component.name), manifest_file)
-    named = {f"expert_{index}": digest_input(component) for index, (component, _) in enumerate(experts)}
+    named = {f"expert_{index}": digest_file(component) for index, (component, _) in enumerate(experts)}
     _check_inputs(manifest, manifest_file, {"images": digest_file(images), "splits": digest_file(splits_file), **named})
     if earlier := manifest["initial_components_sha256"]:
         raise UserError(
@@ -66,7 +66,7 @@ def _manifest(path: Path, keys: Sequence[str]) -> dict[str, Any]:
 
 
 def _check_digest(component: Path, recorded: Any, manifest_file: Path) -> None:
-    if recorded != (found := digest_input(component)):
+    if recorded != (found := digest_file(component)):
         raise UserError(f"{component}: expected SHA-256 {recorded} as in {manifest_file}, found {found}")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from certifuse.manifests import digest_input, path_from, peak_resident_bytes
+from certifuse.manifests import path_from, peak_resident_bytes
 from certifuse.provenance import canonical_json, digest_bytes, digest_file, environment_record
 from certifuse.settings.base import Settings
 from certifuse.training.budget import TimeBudget
@@ -40,7 +40,7 @@ class RunFiles:
 
     def input_digests(self) -> dict[str, str]:
         """SHA-256 of every input file."""
-        return {name: digest_input(path) for name, path in self.inputs().items()}
+        return {name: digest_file(path) for name, path in self.inputs().items()}
 
     def store(self, settings: Settings, *identity: str | int, kind: type[ResumeStore] = ResumeStore) -> ResumeStore:
         """The resume state of exactly this run: its settings, source, inputs, PyTorch and identity."""
