@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from certifuse import disk
-from certifuse.disk import DiskError, require_room, require_writable
+from certifuse.disk import DiskError, require_room, require_writable, stored_bytes
 from certifuse.errors import UserError
 from certifuse.recipes import train_fusion as recipe
 from certifuse.training.optimisation import make_optimiser, optimiser_bytes, optimiser_tensors
@@ -35,10 +35,11 @@ def needed(run):
     return int(re.search(r"needs (\d+) more bytes", said)[1])
 
 
-def test_the_estimate_is_what_the_training_writes(tiny, tmp_path, free, monkeypatch):
+@pytest.mark.parametrize(("hidden_dim", "most"), [(8, 1.6), (2048, 1.05)], ids=["mostly headers", "mostly weights"])
+def test_the_estimate_is_what_the_training_writes_and_not_less(tiny, tmp_path, free, monkeypatch, hidden_dim, most):
     """Components of every stored epoch and of the best, and three states, against the files of a whole run."""
     free(0)
-    run = tiny.prepare(tmp_path, files={"save_interval_s": 0.0}, epochs=4, save_every=2, hidden_dim=2048)
+    run = tiny.prepare(tmp_path, files={"save_interval_s": 0.0}, epochs=4, save_every=2, hidden_dim=hidden_dim)
     asked = needed(run)
     assert not list(run.directory.rglob("*.safetensors"))
     assert not run.files.resume.joinpath("running.json").exists()
@@ -52,12 +53,11 @@ def test_the_estimate_is_what_the_training_writes(tiny, tmp_path, free, monkeypa
     free(asked)
     recipe.train_fusion(run.settings, run.cell, run.files)
     written = sum(path.stat().st_size for path in run.directory.rglob("*.safetensors")) + 3 * max(states)
-    assert asked == pytest.approx(written, rel=0.15)
-    assert asked <= written
+    assert written <= asked <= most * written
 
-    again = tiny.prepare(tmp_path, epochs=4, save_every=2, hidden_dim=2048)
+    again = tiny.prepare(tmp_path, epochs=4, save_every=2, hidden_dim=hidden_dim)
     free(0)
-    assert needed(again) == pytest.approx(3 * max(states), rel=0.15), "what is stored already is not asked for again"
+    assert needed(again) == asked - stored_bytes(run.directory), "what is stored already is not asked for again"
 
 
 def test_one_byte_less_is_refused(tiny, tmp_path, free):

@@ -129,7 +129,8 @@ def train_in_subspace(
         trainee = SubspaceTrainee(subspace, trainer, splits.validation.to(runtime.device), training, levels)
         if levels is None:
             stages = 1 + len(settings.levels)
-            require_training_room(files, files.output, trainee.weights(), trainer.groups, stages, stages)
+            most = max(epochs, training.quantised_epochs)
+            require_training_room(files, files.output, trainee.weights(), trainer.groups, stages, most, stages)
         identity = [*map(str, cell.identity().values()), f"d{dim}", stage]
         log = files.log.with_name(f"{stage}.csv")
         plan = LoopSettings(

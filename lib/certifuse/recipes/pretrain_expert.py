@@ -78,7 +78,7 @@ def pretrain_expert(settings: PretrainStep, member: str, seed: int, files: StepF
         name=name,
         budget=files.budget,
     )
-    require_training_room(files, files.output, trainee.weights(), trainer.groups, copies=1)
+    require_training_room(files, files.output, trainee.weights(), trainer.groups, copies=1, epochs=plan.epochs)
     store = files.store(settings, member, seed)
     outcome = train(trainee, plan, store, Telemetry(files.telemetry, architecture, name))
 

@@ -111,7 +111,7 @@ def train_fusion(settings: FusionStep, cell: CellName, files: StepFiles) -> None
             write_components(target, specs, trainee.component_states(), cell, epoch, data)
 
     copies = 2 * (training.epochs // training.save_every + 1)  # as components, and all of them in one file
-    require_training_room(files, directory, trainee.weights(), trainer.groups, copies)
+    require_training_room(files, directory, trainee.weights(), trainer.groups, copies, training.epochs)
     name = "-".join(map(str, cell.fields().values()))
     earlier = {str(path): digest_file(path) for path in paths_in(start) if path not in files.experts}
     store = files.store(settings, *map(str, cell.fields().values()), *earlier.values())

@@ -170,7 +170,8 @@ class _Run:
         )
         if leads and levels is None:
             stages = 1 + len(self.settings.levels)
-            require_training_room(self.files, self.files.manifest.parent, trainee.weights(), groups, stages, stages)
+            output, weights = self.files.manifest.parent, trainee.weights()
+            require_training_room(self.files, output, weights, groups, stages, plan.epochs, stages)
         telemetry = Telemetry(self.files.telemetry, "sublora", plan.name) if leads else Silence()
         return train(trainee, plan, store, telemetry)
 
