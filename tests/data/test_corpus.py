@@ -15,12 +15,13 @@ import numpy as np
 import pytest
 
 from certifuse.data import corpus as corpus_module
-from certifuse.data.corpus import MANIFEST, check_disjoint, load_corpus
+from certifuse.data.corpus import check_disjoint, load_corpus
 from certifuse.data.corpus_sources import SOURCES, read_documents
 from certifuse.data.corpus_writing import write_corpus
 from certifuse.data.python_docs import documentation_strings, python_documents
 from certifuse.data.tokenisers import ByteTokeniser
 from certifuse.errors import UserError
+from certifuse.manifests import read_manifest
 from certifuse.recipes.prepare_corpus import PrepareCorpusStep, prepare_corpus
 from certifuse.settings.corpora import JsonlCorpus, OpenWebTextCorpus, PythonDocsCorpus
 
@@ -117,16 +118,18 @@ def test_equal_documents_give_equal_bytes_and_others_another_digest(tmp_path):
 def test_every_change_of_a_file_is_noticed(tmp_path):
     prepared(tmp_path, TEXTS[:3], TEXTS[3:5])
     directory = tmp_path / "corpus"
-    for path in [directory / MANIFEST, *sorted(directory.glob("*.bin"))]:
+    for path in sorted(directory.iterdir()):
+        of_the_run = path.name == "prepare_corpus_manifest.json"
+        load, place = (read_manifest, path) if of_the_run else (load_corpus, directory)
         whole = path.read_bytes()
         for damaged in (whole[:-1], whole + b"x", bytes([whole[0] ^ 1]) + whole[1:]):
             path.write_bytes(damaged)
-            if path.name == "manifest.json" and damaged == whole[:-1]:
-                load_corpus(directory)  # the line feed at the end says nothing
+            if path.suffix == ".json" and damaged == whole[:-1]:
+                load(place)  # the line feed at the end says nothing
             else:
-                assert str(path) in refusal(load_corpus, directory)
+                assert str(path) in refusal(load, place)
         path.unlink()
-        assert str(path) in refusal(load_corpus, directory)
+        assert str(path) in refusal(load, place)
         path.write_bytes(whole)
     manifest = json.loads((directory / "manifest.json").read_text())
     for change in ({"format": 2}, {"vocabulary": manifest["vocabulary"] | {"size": 255}}, {"parts": {}}):

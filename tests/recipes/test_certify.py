@@ -277,6 +277,13 @@ def edited(study, change) -> list:
     return study.experts
 
 
+def unsealed(study) -> None:
+    """Change the manifest of the second expert in one figure, without its digest."""
+    manifest_file = study.experts[1][1]
+    changed = json.loads(manifest_file.read_text())
+    manifest_file.write_text(json.dumps(changed | {"seed": changed["seed"] + 1}))
+
+
 def other_splits(study) -> None:
     images = load_image_set(study.tiny.images)
     settings = SplitSettings(
@@ -308,6 +315,7 @@ REFUSED = {
         lambda study: edited(study, lambda manifest: manifest.pop("inputs_sha256")),
         "expected the manifest of a training",
     ),
+    "a changed manifest": (unsealed, "expected the manifest of a run, found none or a damaged one"),
     "no manifest": (lambda study: study.experts[1][1].unlink(), "expected the manifest of a run, found none"),
 }
 
