@@ -68,11 +68,17 @@ VICTIMS = (
 
 
 def drawn(new_strike: Any, victims: Sequence[Victim], draws: random.Random) -> list[Any]:
-    """A strike for every moment of every victim, at a random one of the times that it comes."""
+    """A strike for every moment of every victim, at a random one of the times that it comes.
+
+    A training goes on where it was killed. So that there is always enough of it left for the strikes behind, each comes
+    within its share of the whole.
+    """
     strikes = []
     for victim in victims:
+        shares = len(victim.moments) if victim.resume else 1
         for moment, times in victim.moments.items():
-            number = draws.uniform(0.0, times) if moment == TIME else draws.randint(1, int(times))
+            latest = max(1, int(times) // shares)
+            number = draws.uniform(0.0, times) if moment == TIME else draws.randint(1, latest)
             name, everybody = moment.removesuffix("*"), moment.endswith("*")
             strikes.append(new_strike(victim.script, victim.argument, name, number, everybody, victim.resume))
     return strikes
