@@ -5,32 +5,12 @@ unperturbed state leads to the same end is the control of these controls.
 """
 
 import pytest
+from cut_off import cut_off
 
-from certifuse.training import loop
 from certifuse.training.resume import ResumeStore, Snapshot
 
 STAGE_WRITES = {"pretraining": 3, "fusion": 3, "finetuning": 3, "subspace": 3, "sublora": 2}
 """The log is written after every epoch; at the so many-th time a training is cut off in the middle of its epochs."""
-
-
-class CutOffError(Exception):
-    """Stands for whatever ends a process."""
-
-
-def cut_off(training, monkeypatch, writes):
-    """Train until the log is written for that time: after an epoch, and before its state is stored."""
-    write, count = loop.write_rows, []
-
-    def failing(path, rows):
-        count.append(path)
-        if len(count) == writes:
-            raise CutOffError
-        write(path, rows)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(loop, "write_rows", failing)
-        with pytest.raises(CutOffError):
-            training.train()
 
 
 def stored(training, stage):

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from cut_off import cut_off
 
 from certifuse.bounds.codebook import nearest_level
 from certifuse.bounds.quantisation import fit_codebook
@@ -26,7 +27,6 @@ from certifuse.settings.language_models import LanguageModelSettings, LoraSettin
 from certifuse.settings.sublora import GateSettings, SubloraCell, SubloraTraining, allocation_of
 from certifuse.sublora_model import load_vector, network_at_start
 from certifuse.subspace.splits import permuted_splits, random_splits
-from certifuse.training import loop
 from certifuse.training.resume import ResumeStore, Snapshot
 
 SCRIPT = Path(__file__).parents[2] / "workflow" / "scripts" / "train_sublora.py"
@@ -233,26 +233,6 @@ def test_a_null_without_a_learned_run_is_refused(prepare, tmp_path):
 
 
 # ---- cut off, and on again -------------------------------------------------------------------------
-
-
-class CutOffError(Exception):
-    """Stands for whatever ends a process."""
-
-
-def cut_off(run, monkeypatch, writes):
-    """Train until the log is written for that time; every stretch writes once, and every training at its end."""
-    write, count = loop.write_rows, []
-
-    def failing(path, rows):
-        count.append(path)
-        if len(count) == writes:
-            raise CutOffError
-        write(path, rows)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(loop, "write_rows", failing)
-        with pytest.raises(CutOffError):
-            run.train()
 
 
 def assert_same_end(run, whole):
