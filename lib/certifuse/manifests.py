@@ -111,8 +111,8 @@ def read_manifest(path: Path) -> dict[str, Any]:
     """
     try:
         record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        sound = record.pop(SEAL, None) in (None, _seal(record))
-    except (OSError, ValueError, AttributeError, TypeError):
+        sound = record.pop(SEAL) == _seal(record)
+    except (OSError, ValueError, KeyError, AttributeError, TypeError):
         sound = False
     if not sound:
         raise UserError(f"{path}: expected the manifest of a run, found none or a damaged one: {_MEND}")

@@ -21,6 +21,7 @@ from certifuse.evaluation.decisions import TIE
 from certifuse.experts import load_expert
 from certifuse.manifests import read_manifest, write_manifest
 from certifuse.models.fusion import build_fusion
+from certifuse.provenance import write_json
 from certifuse.randomness import initialising
 from certifuse.recipes import pretrain_expert as pretraining
 from certifuse.recipes.certify import CertifiedCell
@@ -316,6 +317,10 @@ REFUSED = {
         "expected the manifest of a training",
     ),
     "a changed manifest": (unsealed, "expected the manifest of a run, found none or a damaged one"),
+    "a manifest without its digest": (
+        lambda study: write_json(study.experts[1][1], read_manifest(study.experts[1][1])),
+        "expected the manifest of a run, found none or a damaged one",
+    ),
     "no manifest": (lambda study: study.experts[1][1].unlink(), "expected the manifest of a run, found none"),
 }
 

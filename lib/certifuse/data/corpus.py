@@ -24,8 +24,8 @@ from certifuse.provenance import canonical_json, digest_bytes, digest_file
 
 MANIFEST = "manifest.json"
 FORMAT = 1
-KEYS = {"format", "vocabulary", "settings", "parts", "digest"}
-"""What every manifest says; those that are written now say `settings_sha256` too."""
+KEYS = {"format", "vocabulary", "settings", "settings_sha256", "parts", "digest"}
+"""What every manifest says."""
 OFFSET_DTYPE = np.dtype("<i8")
 PARTS: tuple[Part, ...] = get_args(Part)
 _MEND = "delete the directory and run the step that prepares the corpus"
@@ -114,8 +114,7 @@ def _read_manifest(path: Path) -> dict[str, Any]:
     try:
         manifest = json.loads(path.read_bytes())
         sound = manifest["format"] == FORMAT and manifest["digest"] == corpus_digest(manifest)
-        sound = sound and manifest.keys() - {"settings_sha256"} == KEYS
-        sound = sound and manifest.get("settings_sha256") in (None, settings_digest(manifest))
+        sound = sound and manifest.keys() == KEYS and manifest["settings_sha256"] == settings_digest(manifest)
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path}: expected the manifest of a prepared corpus, found another file; {_MEND}") from error
     if not sound:
