@@ -52,9 +52,14 @@ rule certify_joint:
         f'python "$SCRIPTS/certify_joint.py" {JOINT_OPTIONS}'
 
 
+CELL_CERTIFICATES = selection.certificates(
+    study, rules.certify_subspace.output.certificates, rules.certify_joint.output
+)
+
+
 rule gather_certificates:
     input:
-        selection.certificates(study, rules.certify_subspace.output.certificates, rules.certify_joint.output),
+        selection.awaited(study, CELL_CERTIFICATES),
     output:
         certificates=f"{R}/{layout.CERTIFICATES}",
         ledgers=f"{R}/{layout.LEDGERS}",
@@ -67,9 +72,7 @@ rule gather_certificates:
         settings=study.for_certificate_gathering(),
         source=source_fingerprint(SCRIPTS / "gather_certificates.py"),
         results=subpath(output.certificates, ancestor=2),
-        finished=selection.finished_certificates(
-            study, rules.certify_subspace.output.certificates, rules.certify_joint.output
-        ),
+        finished=selection.finished(study, CELL_CERTIFICATES),
     shell:
         f'python "$SCRIPTS/gather_certificates.py" {GATHERING_OPTIONS}'
 

@@ -54,6 +54,8 @@ rule evaluate_fusion:
 
 CELL = rules.evaluate_fusion.output
 BASELINE = rules.evaluate_baselines.output
+LOG = rules.train_fusion.output.csv
+PREDICTIONS = selection.fusion_files(study, [CELL.predictions], BASELINE.predictions)
 TABLE = {"caption": "../workflow/report/tables.rst", "category": "Tables"}
 # The command of everything that gathers results.
 GATHERING_OPTIONS = "--settings {params.settings:q} --results-dir {params.results} 2> {log}"
@@ -61,8 +63,7 @@ GATHERING_OPTIONS = "--settings {params.settings:q} --results-dir {params.result
 
 rule gather:
     input:
-        selection.cell_files(study, [CELL.metrics, rules.train_fusion.output.csv]),
-        selection.family_files(study, BASELINE.metrics),
+        selection.awaited(study, selection.fusion_files(study, [CELL.metrics, LOG], BASELINE.metrics)),
     output:
         **declared.gathered_tables(R),
         summary=report(f"{R}/{layout.SUMMARY}", **TABLE, labels={"table": "every score", "format": "CSV"}),
@@ -74,15 +75,14 @@ rule gather:
         settings=study.for_gathering(),
         source=source_fingerprint(SCRIPTS / "gather.py"),
         results=subpath(output.summary, ancestor=2),
-        finished=selection.finished(study, CELL.metrics, BASELINE.metrics),
+        finished=selection.finished(study, selection.fusion_files(study, [CELL.metrics], BASELINE.metrics)),
     shell:
         f'python "$SCRIPTS/gather.py" {GATHERING_OPTIONS}'
 
 
 rule compare_cells:
     input:
-        selection.cell_files(study, [CELL.predictions]),
-        selection.family_files(study, BASELINE.predictions),
+        selection.awaited(study, PREDICTIONS),
     output:
         comparison=f"{R}/{layout.COMPARISON}",
     log:
@@ -93,6 +93,6 @@ rule compare_cells:
         settings=study.for_comparison(),
         source=source_fingerprint(SCRIPTS / "compare_cells.py"),
         results=subpath(output.comparison, ancestor=2),
-        finished=selection.finished(study, CELL.predictions, BASELINE.predictions),
+        finished=selection.finished(study, PREDICTIONS),
     shell:
         f'python "$SCRIPTS/compare_cells.py" {GATHERING_OPTIONS}'

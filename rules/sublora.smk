@@ -110,12 +110,15 @@ rule certify_ngram:
         f'python "$SCRIPTS/certify_ngram.py" {CERTIFICATE_STEP} --ngram {{wildcards.ngram}} {CERTIFICATE_FILES}'
 
 
-CERTIFICATES = (rules.certify_sublora.output.certificate, rules.certify_ngram.output.certificate)
+LANGUAGE_CERTIFICATES = selection.language_certificates(
+    study, rules.certify_sublora.output.certificate, rules.certify_ngram.output.certificate
+)
+LEARNED_MANIFESTS = selection.learned_manifests(study, rules.train_sublora.output.manifest)
 
 
 rule gather_sublora:
     input:
-        selection.language_certificates(study, *CERTIFICATES),
+        selection.awaited(study, LANGUAGE_CERTIFICATES),
     output:
         **declared.sublora_tables(R),
     log:
@@ -126,14 +129,14 @@ rule gather_sublora:
         settings=study.for_sublora_gathering(),
         source=source_fingerprint(SCRIPTS / "gather_sublora.py"),
         results=subpath(output.metrics, ancestor=2),
-        finished=selection.finished_language_certificates(study, *CERTIFICATES),
+        finished=selection.finished(study, LANGUAGE_CERTIFICATES),
     shell:
         f'python "$SCRIPTS/gather_sublora.py" {GATHERING_OPTIONS}'
 
 
 rule gather_gates:
     input:
-        selection.learned_manifests(study, rules.train_sublora.output.manifest),
+        selection.awaited(study, LEARNED_MANIFESTS),
     output:
         **declared.gate_tables(R),
     log:
@@ -144,7 +147,7 @@ rule gather_gates:
         settings=study.for_gate_gathering(),
         source=source_fingerprint(SCRIPTS / "gather_gates.py"),
         results=subpath(output.gates, ancestor=2),
-        finished=selection.finished_learned_manifests(study, rules.train_sublora.output.manifest),
+        finished=selection.finished(study, LEARNED_MANIFESTS),
     shell:
         f'python "$SCRIPTS/gather_gates.py" {GATHERING_OPTIONS}'
 

@@ -10,18 +10,10 @@ from typing import Any
 from certifuse.component_files import read_header
 from certifuse.data.image_set import ImageSet
 from certifuse.errors import UserError
-from certifuse.provenance import digest_file
-
-DATA = ("images", "splits")
-
-
-def data_digests(images: Path, splits: Path) -> dict[str, str]:
-    """What a component says of the data that it was trained with."""
-    return {f"{name}_sha256": digest_file(path) for name, path in zip(DATA, (images, splits), strict=True)}
 
 
 def check_belonging(components: Iterable[Path], run: Mapping[str, Any], images: ImageSet | None = None) -> None:
-    """Compare components with a run (`seed`, `lam`, the digests of `data_digests`, ...) and with its images.
+    """Compare components with a run (`seed`, `lam`, `images_sha256`, `splits_sha256`, ...) and with its images.
 
     Raises:
         UserError: names the first component of another run, or for other images.

@@ -20,9 +20,10 @@ def read_configuration(path: Path) -> dict[str, Any]:
         UserError: the file is absent, no YAML, no mapping, or gives a key twice.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-        repeated = list(_repeated_keys(yaml.compose(text, Loader=yaml.SafeLoader), ()))
-        config = yaml.safe_load(text)
+        loader = yaml.SafeLoader(path.read_text(encoding="utf-8"))
+        node = loader.get_single_node()
+        repeated = list(_repeated_keys(node, ()))
+        config = None if node is None else loader.construct_document(node)
     except OSError as error:
         raise UserError(f"{path}: expected a configuration, found none ({error.strerror}): see config/") from None
     except UNREADABLE as error:

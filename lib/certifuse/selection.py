@@ -10,46 +10,34 @@ from certifuse.settings.sublora import LEARNED, NULLS
 from certifuse.study import SINGLE, Study
 
 
-def cell_files(study: Study, templates: Sequence[str]) -> list[str]:
-    """The files of every cell. With `only_finished` none, so that nothing is run for them."""
-    if study.only_finished:
-        return []
-    return [template.format(**cell._asdict()) for cell in study.cells for template in templates]
+def awaited(study: Study, files: Sequence[str]) -> list[str]:
+    """The files that a gathering rule waits for; with `only_finished` none, so that nothing is run for them."""
+    return [] if study.only_finished else list(files)
 
 
-def family_files(study: Study, template: str) -> list[str]:
-    """One file of every (architecture, seed); with `only_finished` none."""
-    if study.only_finished:
-        return []
-    return [template.format(architecture=architecture, seed=seed) for architecture, seed in study.families]
+def finished(study: Study, files: Sequence[str]) -> list[str]:
+    """With `only_finished`, what is there and how old: what a gathering rule depends on in place of its inputs."""
+    return _seen(files) if study.only_finished else []
+
+
+def _seen(files: Sequence[str]) -> list[str]:
+    return [f"{file}@{Path(file).stat().st_mtime_ns}" for file in files if Path(file).is_file()]
+
+
+def fusion_files(study: Study, of_cell: Sequence[str], of_family: str) -> list[str]:
+    """The files of every cell, and one of every (architecture, seed)."""
+    files = [template.format(**cell._asdict()) for cell in study.cells for template in of_cell]
+    return files + [of_family.format(architecture=architecture, seed=seed) for architecture, seed in study.families]
 
 
 def certificates(study: Study, subspace: Sequence[str], joint: Sequence[str]) -> list[str]:
-    """The certificates of every training in a subspace, and of their cells in the grid; with `only_finished` none."""
-    return [] if study.only_finished else _certificates(study, subspace, joint)
-
-
-def finished_certificates(study: Study, subspace: Sequence[str], joint: Sequence[str]) -> list[str]:
-    """As `finished`, for certificates."""
-    return _seen(_certificates(study, subspace, joint)) if study.only_finished else []
-
-
-def _certificates(study: Study, subspace: Sequence[str], joint: Sequence[str]) -> list[str]:
+    """The certificates of every training in a subspace, and of their cells in the grid."""
     files = [template.format(**cell._asdict()) for cell in study.subspace_cells for template in subspace]
     return files + [template.format(**cell._asdict()) for cell in study.certified_cells for template in joint]
 
 
 def language_certificates(study: Study, sublora: str, ngram: str) -> list[str]:
-    """The certificates of every language model, network or table of counts; with `only_finished` none."""
-    return [] if study.only_finished else _language_certificates(study, sublora, ngram)
-
-
-def finished_language_certificates(study: Study, sublora: str, ngram: str) -> list[str]:
-    """As `finished`, for certificates of language models."""
-    return _seen(_language_certificates(study, sublora, ngram)) if study.only_finished else []
-
-
-def _language_certificates(study: Study, sublora: str, ngram: str) -> list[str]:
+    """The certificates of every language model, network or table of counts."""
     assert study.sublora is not None, "the rules of language models are for studies with a section sublora"
     files = [
         sublora.format(**cell._asdict(), levels=levels)
@@ -60,16 +48,7 @@ def _language_certificates(study: Study, sublora: str, ngram: str) -> list[str]:
 
 
 def learned_manifests(study: Study, manifest: str) -> list[str]:
-    """The manifests of the trainings of mode `learned`; with `only_finished` none."""
-    return [] if study.only_finished else _learned_manifests(study, manifest)
-
-
-def finished_learned_manifests(study: Study, manifest: str) -> list[str]:
-    """As `finished`, for the trainings of mode `learned`."""
-    return _seen(_learned_manifests(study, manifest)) if study.only_finished else []
-
-
-def _learned_manifests(study: Study, manifest: str) -> list[str]:
+    """The manifests of the trainings of mode `learned`."""
     return [manifest.format(**cell._asdict()) for cell in study.learned_cells]
 
 
@@ -83,18 +62,6 @@ def sublora_figures(study: Study, of_budget: Sequence[str], of_study: Sequence[s
         for d in (study.learned_budgets if name in SUBLORA_GATE_FIGURES else study.sublora_budgets)
         for template in of_budget
     ]
-
-
-def _seen(files: Sequence[str]) -> list[str]:
-    return [f"{file}@{Path(file).stat().st_mtime_ns}" for file in files if Path(file).is_file()]
-
-
-def finished(study: Study, cell_template: str, family_template: str) -> list[str]:
-    """With `only_finished`, what is there and how old: what a gathering rule depends on in place of its inputs."""
-    if not study.only_finished:
-        return []
-    files = [cell_template.format(**cell._asdict()) for cell in study.cells]
-    return _seen(files + [family_template.format(architecture=name, seed=seed) for name, seed in study.families])
 
 
 def single_model(study: Study, template: str, wildcards: Any) -> list[str]:

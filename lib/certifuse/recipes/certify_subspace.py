@@ -35,7 +35,7 @@ from certifuse.subspace.reparametrisation import SubspaceNetwork, trainable_size
 from certifuse.training import runtime as runtimes
 from certifuse.training.epoch import EpochTrainer, on_device
 from certifuse.training.joint import dual_path_objective
-from certifuse.training.loop import LoopSettings, Outcome, train
+from certifuse.training.loop import Outcome, train
 from certifuse.training.quantised import as_numbers
 from certifuse.training.record import StepFiles, run_record
 from certifuse.training.resume import ResumeStore
@@ -133,15 +133,7 @@ def train_in_subspace(
             require_training_room(files, files.output, trainee.weights(), trainer.groups, stages, most, stages)
         identity = [*map(str, cell.identity().values()), f"d{dim}", stage]
         log = files.log.with_name(f"{stage}.csv")
-        plan = LoopSettings(
-            epochs=epochs,
-            patience=None,
-            save_interval_s=files.save_interval_s,
-            log_file=log,
-            name="-".join(identity),
-            store_finished=True,
-            budget=files.budget,
-        )
+        plan = files.plan("-".join(identity), epochs, log_file=log, store_finished=True)
         stores.append(replace(files, resume=files.resume / stage).store(settings, *identity))
         outcomes[stage] = train(trainee, plan, stores[-1], Telemetry(files.telemetry, cell.architecture, plan.name))
         subspace.quantise = None

@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 from torch.nn import functional
 
-from certifuse.belonging import check_belonging, data_digests
+from certifuse.belonging import check_belonging
 from certifuse.components import load_network
 from certifuse.data.image_set import load_image_set
 from certifuse.data.splits import load_splits
@@ -34,7 +34,8 @@ def evaluate_baselines(
     files = [path for paths in components.values() for path in paths]
     record = StepRecord("evaluate_baselines", settings, [images_file, splits_file, *files])
     images, splits = load_image_set(images_file), load_splits(splits_file)
-    check_belonging(files, {**family, **data_digests(images_file, splits_file)}, images)
+    data = {"images_sha256": record.digests[images_file], "splits_sha256": record.digests[splits_file]}
+    check_belonging(files, {**family, **data}, images)
     parts = image_parts(images, splits, runtime)
     identity = {"architecture": family["architecture"], "fusion": BASELINE, "lambda": "", "seed": family["seed"]}
     sheet = ScoreSheet(identity, settings.evaluation, parts.labels())

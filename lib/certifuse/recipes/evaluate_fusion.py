@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from certifuse.belonging import check_belonging, data_digests
+from certifuse.belonging import check_belonging
 from certifuse.components import find_components, load_network
 from certifuse.data.image_set import load_image_set
 from certifuse.data.splits import load_splits
@@ -32,8 +32,9 @@ def evaluate_fusion(
     files = [path for path in (*found.experts, found.fusion, found.global_head) if path is not None]
     record = StepRecord("evaluate_fusion", settings, [images_file, splits_file, *files])
     images, splits = load_image_set(images_file), load_splits(splits_file)
+    data = {"images_sha256": record.digests[images_file], "splits_sha256": record.digests[splits_file]}
     run = {"lam" if name == "lambda" else name: value for name, value in identity.items()}
-    check_belonging(files, run | data_digests(images_file, splits_file), images)
+    check_belonging(files, run | data, images)
     parts = image_parts(images, splits, runtime)
     network = load_network(found.experts, found.fusion, found.global_head)
     runtime.place(network)

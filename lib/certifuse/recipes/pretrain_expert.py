@@ -7,7 +7,6 @@ from typing import Any
 
 from torch import Tensor
 
-from certifuse.belonging import data_digests
 from certifuse.component_files import save_component
 from certifuse.data.image_set import load_image_set
 from certifuse.data.splits import Splits, load_splits
@@ -21,7 +20,7 @@ from certifuse.settings.execution import ExecutionSettings
 from certifuse.settings.pretraining import ExpertTraining
 from certifuse.training import runtime as runtimes
 from certifuse.training.epoch import EpochTrainer, on_device
-from certifuse.training.loop import LoopSettings, train
+from certifuse.training.loop import train
 from certifuse.training.record import StepFiles, run_record
 from certifuse.training.room import require_training_room
 from certifuse.training.single import SingleNetwork, single_group, single_objective
@@ -70,20 +69,14 @@ def pretrain_expert(settings: PretrainStep, member: str, seed: int, files: StepF
 
     architecture = settings.architecture["name"]
     name = f"{architecture}-{member}-seed{seed}"
-    plan = LoopSettings(
-        epochs=settings.training.epochs,
-        patience=settings.training.early_stopping_patience,
-        save_interval_s=files.save_interval_s,
-        log_file=files.log,
-        name=name,
-        budget=files.budget,
-    )
+    patience = settings.training.early_stopping_patience
+    plan = files.plan(name, settings.training.epochs, patience=patience)
     require_training_room(files, files.output, trainee.weights(), trainer.groups, copies=1, epochs=plan.epochs)
     store = files.store(settings, member, seed)
     outcome = train(trainee, plan, store, Telemetry(files.telemetry, architecture, name))
 
     about = {"member": member, "seed": seed, "epoch": outcome.best_epoch, "origin": "pre-trained"}
-    save_component(files.output, spec, outcome.best_weights, **about, **data_digests(files.images, files.splits))
+    save_component(files.output, spec, outcome.best_weights, **about, **files.data_sha256())
     record = run_record(settings, files, runtime, network, outcome, [files.log]) | about
     record |= {"training_images": len(trainer.indices), "component_sha256": digest_file(files.output)}
     write_manifest(files.manifest, record)

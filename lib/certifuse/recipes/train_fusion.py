@@ -14,7 +14,7 @@ from typing import Any, cast
 from torch import Tensor
 
 from certifuse import layout
-from certifuse.belonging import check_belonging, data_digests
+from certifuse.belonging import check_belonging
 from certifuse.component_files import Component, load_component, save_component
 from certifuse.components import (
     Found,
@@ -39,7 +39,7 @@ from certifuse.settings.fusion import FusionTraining
 from certifuse.training import runtime as runtimes
 from certifuse.training.epoch import EpochTrainer, on_device
 from certifuse.training.joint import JointNetwork, dual_path_objective, individual_objective, parameter_groups
-from certifuse.training.loop import LoopSettings, train
+from certifuse.training.loop import train
 from certifuse.training.record import StepFiles, run_record
 from certifuse.training.room import require_training_room
 from certifuse.training.telemetry import Telemetry
@@ -83,7 +83,7 @@ def train_fusion(settings: FusionStep, cell: CellName, files: StepFiles) -> None
     objective = dual_path_objective(weight_of(cell), training) if cell.fusion else individual_objective(training)
     runtime = runtimes.start(settings.execution)
     images, splits = load_image_set(files.images), load_splits(files.splits)
-    data = data_digests(files.images, files.splits)
+    data = files.data_sha256()
     check_belonging(files.experts, {"seed": cell.seed, **data}, images)
     start = starting_components(training, cell, files)
     network, specs = initial_network(training, cell, start)
@@ -115,14 +115,7 @@ def train_fusion(settings: FusionStep, cell: CellName, files: StepFiles) -> None
     name = "-".join(map(str, cell.fields().values()))
     earlier = {str(path): digest_file(path) for path in paths_in(start) if path not in files.experts}
     store = files.store(settings, *map(str, cell.fields().values()), *earlier.values())
-    plan = LoopSettings(
-        epochs=training.epochs,
-        patience=training.early_stopping_patience,
-        save_interval_s=files.save_interval_s,
-        log_file=files.log,
-        name=name,
-        budget=files.budget,
-    )
+    plan = files.plan(name, training.epochs, patience=training.early_stopping_patience)
     outcome = train(trainee, plan, store, Telemetry(files.telemetry, cell.architecture, name), keep_epoch)
 
     best = trainee.component_states(outcome.best_weights)

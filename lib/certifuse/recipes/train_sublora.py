@@ -34,7 +34,7 @@ from certifuse.subspace.allocation import AllocatedNetwork
 from certifuse.subspace.splits import Splits, permuted_splits, random_splits
 from certifuse.training import runtime as runtimes
 from certifuse.training.language import OF_LANGUAGE, LanguageTrainee, full_precision_groups, quantised_groups
-from certifuse.training.loop import LoopSettings, Outcome, train
+from certifuse.training.loop import Outcome, train
 from certifuse.training.processes import FollowingStore, Processes, joined
 from certifuse.training.record import RunFiles, run_record
 from certifuse.training.resume import ResumeStore
@@ -157,16 +157,13 @@ class _Run:
             seed=derive_seed(self.cell.seed, "sublora", stage),
             processes=self.processes,
         )
-        plan = LoopSettings(
-            epochs=-(-trainee.steps // training.validate_every),
-            patience=None,
-            save_interval_s=self.files.save_interval_s,
+        plan = self.files.plan(
+            f"d{self.cell.d}-{self.cell.mode}-s{self.cell.seed}-{stage}",
+            -(-trainee.steps // training.validate_every),
             log_file=self.log(levels),
-            name=f"d{self.cell.d}-{self.cell.mode}-s{self.cell.seed}-{stage}",
             reading=OF_LANGUAGE,
             store_finished=True,
             quiet=not leads,
-            budget=self.files.budget,
         )
         if leads and levels is None:
             stages = 1 + len(self.settings.levels)

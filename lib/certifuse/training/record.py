@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from certifuse.manifests import path_from, peak_resident_bytes
 from certifuse.provenance import canonical_json, digest_bytes, digest_file, environment_record
 from certifuse.settings.base import Settings
 from certifuse.training.budget import TimeBudget
-from certifuse.training.loop import Outcome
+from certifuse.training.loop import LoopSettings, Outcome
 from certifuse.training.resume import ResumeStore
 from certifuse.training.runtime import Runtime
 
@@ -38,9 +39,15 @@ class RunFiles:
         """The input files by name."""
         return {}
 
-    def input_digests(self) -> dict[str, str]:
-        """SHA-256 of every input file."""
+    @cached_property
+    def inputs_sha256(self) -> dict[str, str]:
+        """SHA-256 of every input file, taken once."""
         return {name: digest_file(path) for name, path in self.inputs().items()}
+
+    def plan(self, name: str, epochs: int, *, patience: int | None = None, **more: Any) -> LoopSettings:
+        """How the training `name` runs with these files; `more` are other fields of `LoopSettings`."""
+        files: dict[str, Any] = {"save_interval_s": self.save_interval_s, "log_file": self.log, "budget": self.budget}
+        return LoopSettings(epochs=epochs, patience=patience, name=name, **files | more)
 
     def store(self, settings: Settings, *identity: str | int, kind: type[ResumeStore] = ResumeStore) -> ResumeStore:
         """The resume state of exactly this run: its settings, source, inputs, PyTorch and identity."""
@@ -48,7 +55,7 @@ class RunFiles:
             "settings": settings.plain(),
             "source": self.source,
             "torch": str(torch.__version__),
-            "inputs": self.input_digests(),
+            "inputs": self.inputs_sha256,
             "identity": list(identity),
         }
         return kind(self.resume, digest_bytes(canonical_json(run).encode())[:24])
@@ -68,6 +75,10 @@ class StepFiles(RunFiles):
         experts = {f"expert_{index}": path for index, path in enumerate(self.experts)}
         return {"images": self.images, "splits": self.splits, **experts}
 
+    def data_sha256(self) -> dict[str, str]:
+        """What a component says of the data that it was trained with."""
+        return {f"{name}_sha256": self.inputs_sha256[name] for name in ("images", "splits")}
+
 
 def run_record(
     settings: Settings,
@@ -81,7 +92,7 @@ def run_record(
 
     `started` is when the last attempt began, which finished; `training_wall_s` is that of the epochs of all attempts.
     """
-    inputs = files.input_digests()
+    inputs = files.inputs_sha256
     return {
         "settings": settings.plain(),
         "source_fingerprint": files.source,
