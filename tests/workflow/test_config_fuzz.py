@@ -461,6 +461,7 @@ def on_the_command_line(mutant: Mutant) -> tuple[str, list[str]]:
     """The section that a mutant changes as `--config` takes it, and what `read_study` says to what becomes of it."""
     section = mutant.places[0][0]
     override = f"{section}={json.dumps(mutant.config[section])}"
+    # BaseLoader, as Snakemake has it: it makes nothing but texts, lists and mappings.
     texts = {section: yaml.load(json.dumps(mutant.config[section]), Loader=yaml.BaseLoader)}
     merged = copy.deepcopy(BASES[mutant.base])
     update_config(merged, texts)
