@@ -21,7 +21,7 @@ from certifuse.settings.architectures import ARCHITECTURE_SETTINGS
 from certifuse.settings.figures import CERTIFICATE_FIGURES, FIGURES, SUBLORA_FIGURES, SUBLORA_GATE_FIGURES
 from certifuse.settings.fusion import FUSIONS
 from certifuse.settings.sublora import MODE_PATTERN
-from certifuse.study import SINGLE, read_study
+from certifuse.study import read_study
 
 DEFAULT_CONFIG = ROOT / "config" / "config.yaml"
 
@@ -59,7 +59,7 @@ wildcard_constraints:
     fusion="|".join(FUSIONS),
     lam=r"[0-9]+(\.[0-9]+)?",
     seed="[0-9]+",
-    member="|".join([SINGLE, *EXPERTS]),
+    member="|".join([layout.SINGLE, layout.WIDER, *EXPERTS]),
     figure="|".join(FIGURES),
     dim="[0-9]+",
     certificate_figure="|".join(CERTIFICATE_FIGURES),

@@ -3,16 +3,20 @@ EVALUATION_OPTIONS = (
     "--settings {params.settings:q} --architecture {wildcards.architecture} --seed {wildcards.seed} "
     "--images {input.images} --splits {input.splits} --output {params.directory} 2> {log}"
 )
+MEMBER = rules.pretrain_expert.output.component
 # The same for what is put together from the components of a cell.
 COMPONENT_OPTIONS = f"--components {{params.components}} {EVALUATION_OPTIONS}"
-BASELINE_OPTIONS = "--experts {input.experts} --finetuned {input.finetuned} --single {input.single}"
+BASELINE_OPTIONS = (
+    "--experts {input.experts} --finetuned {input.finetuned} --single {input.single} --wider {input.wider}"
+)
 
 
 rule evaluate_baselines:
     input:
         **EXPERT_DATA,
         finetuned=rules.finetune_experts.output.experts if study.baselines.finetuned_average else [],
-        single=lambda wildcards: selection.single_model(study, rules.pretrain_expert.output.component, wildcards),
+        single=lambda wildcards: selection.single_model(study, MEMBER, wildcards),
+        wider=lambda wildcards: selection.single_model(study, MEMBER, wildcards, layout.WIDER),
     output:
         **declared.score_files(f"{R}/{layout.BASELINE_METRICS}"),
     log:

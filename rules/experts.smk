@@ -34,7 +34,7 @@ rule pretrain_expert:
         **TRAINING,
     params:
         **declared.working_directories(R, tasks.PRETRAIN_EXPERT),
-        settings=lambda wildcards: study.for_pretraining(wildcards.architecture),
+        settings=lambda wildcards: study.for_pretraining(wildcards.architecture, wildcards.member),
         source=source_fingerprint(SCRIPTS / "pretrain_expert.py"),
     shell:
         f'python "$SCRIPTS/pretrain_expert.py" {MEMBER_OPTIONS} {TRAINING_OPTIONS}'

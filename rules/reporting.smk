@@ -1,5 +1,5 @@
 FIGURE = {"caption": "../workflow/report/figures.rst", "category": "Figures"}
-TABLES = ["results", "baselines", "comparison"]
+TABLES = ["results", "baselines", "comparison", "costs"]
 # What every figure and table shows; some figures need more.
 RESULTS = {
     "summary": rules.gather.output.summary,

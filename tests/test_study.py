@@ -11,9 +11,11 @@ import yaml
 from pydantic import ValidationError
 
 from certifuse.errors import UserError
+from certifuse.layout import SINGLE, WIDER
 from certifuse.models import architectures, fusion
 from certifuse.settings.architectures import ARCHITECTURE_SETTINGS
 from certifuse.settings.augmentation import AUGMENTATIONS
+from certifuse.settings.evaluation import EvaluationSettings
 from certifuse.settings.figures import CERTIFICATE_FIGURES, FIGURES
 from certifuse.settings.fusion import FUSIONS, GUIDE_DEFAULTS, FusionSettings
 from certifuse.study import Study, read_study
@@ -44,10 +46,11 @@ def changed(path: str, value: Any, config: Any = DEFAULT) -> Any:
 
 # ---- refusals: one line each, with path, value, what is allowed, the nearest spelling --------------
 
+SCORING = ", ".join(EvaluationSettings.model_fields)
 REFUSED = [
     # unknown keys, at the top and nested, in mappings of models and in members of a union
     ("grids", 1, f"config: grids: unknown key; allowed: {SECTIONS}; did you mean 'grid'?"),
-    ("evaluation.bins", 9, "config: evaluation.bins: unknown key; allowed: batch_size, calibration_bins, stacking_l2"),
+    ("evaluation.bins", 9, f"config: evaluation.bins: unknown key; allowed: {SCORING}"),
     ("architectures.resnt", {}, f"config: architectures.resnt: unknown key; allowed: {NAMES}; did you mean 'resnet'?"),
     (
         "fusion.per_fusion.concatenaton",
@@ -368,7 +371,8 @@ def slices(study: Study) -> dict[str, str]:
     return {
         "images": study.for_images(),
         "splits": study.for_splits(),
-        **{f"pretraining {name}": study.for_pretraining(name) for name in names},
+        **{f"pretraining {name}": study.for_pretraining(name, "expert_0") for name in names},
+        **{f"wider {name}": study.for_pretraining(name, WIDER) for name in names},
         **{f"finetuning {name}": study.for_finetuning(name) for name in names},
         **{f"fusion {name} {rule}": study.for_fusion(name, rule) for name in names for rule in FUSIONS},
         "evaluation": study.for_evaluation(),
@@ -403,6 +407,8 @@ def test_the_settings_are_canonical_json() -> None:
 JOINT = {f"fusion {name} {rule}" for name in ARCHITECTURE_SETTINGS for rule in FUSIONS}
 FINETUNING = {f"finetuning {name}" for name in ARCHITECTURE_SETTINGS}
 PRETRAINING = {f"pretraining {name}" for name in ARCHITECTURE_SETTINGS}
+WIDENED = {f"wider {name}" for name in ARCHITECTURE_SETTINGS}
+TRAINED = PRETRAINING | WIDENED | JOINT | FINETUNING
 PICTURES = {f"figure {name}" for name in FIGURES} | {f"certificate figure {name}" for name in CERTIFICATE_FIGURES}
 SUBSPACE = {f"subspace {rule}" for rule in FUSIONS}
 
@@ -423,9 +429,9 @@ TOUCHES = [
     ("splits.seed", 7, {"splits"}),
     ("splits.scheme", "disjoint", {"splits", "certificate gathering"}),
     ("architectures.densenet.growth", 12, of_architecture("densenet")),
-    ("pretraining.epochs", 31, PRETRAINING),
-    ("pretraining.augmentation.flip", True, PRETRAINING),
-    ("pretraining.per_architecture.resnet.lr", 0.3, {"pretraining resnet"}),
+    ("pretraining.epochs", 31, PRETRAINING | WIDENED),
+    ("pretraining.augmentation.flip", True, PRETRAINING | WIDENED),
+    ("pretraining.per_architecture.resnet.lr", 0.3, {"pretraining resnet", "wider resnet"}),
     ("fusion.epochs", 41, JOINT | FINETUNING),
     ("fusion.expert_lr", 0.003, (JOINT | FINETUNING) - of_rule("TransformerBase")),
     ("fusion.per_fusion.multiplicative.epochs", 3, of_rule("multiplicative")),
@@ -442,8 +448,10 @@ TOUCHES = [
     ("baselines.finetuned_as", "TransformerBase", FINETUNING),
     ("baselines.finetuned_average", False, set()),
     ("baselines.single_model_seeds", [0, 1], set()),
-    ("execution.threads", 2, PRETRAINING | JOINT | FINETUNING | SUBSPACE | {"evaluation", "joint certificate"}),
+    ("baselines.wider_single.resnet.width", 17, {"wider resnet"}),
+    ("execution.threads", 2, TRAINED | SUBSPACE | {"evaluation", "joint certificate"}),
     ("evaluation.calibration_bins", 10, {"evaluation"}),
+    ("evaluation.superclasses", "cifar100", {"evaluation"}),
     ("statistics.confidence", 0.9, {"comparison", "tables"} | PICTURES),
     ("figures.diversity.baseline_colour", "#000000", {"figure diversity"}),
     ("certificates.delta", 0.01, SUBSPACE | {"joint certificate"}),
@@ -542,7 +550,10 @@ def test_overlapping_blocks_give_each_cell_once() -> None:
         ("densenet", "1.0", 1),
     ]
     assert study.families == (("resnet", 0), ("resnet", 1), ("densenet", 0), ("densenet", 1))
-    assert [study.has_single(seed) for seed in (0, 1)] == [True, False]
+    assert [study.single_models("resnet", seed) for seed in (0, 1)] == [(SINGLE, WIDER), ()]
+    none_wider = read_study(changed("baselines.wider_single", {"densenet": {"growth": 16}}))
+    assert none_wider.single_models("resnet", 0) == (SINGLE,)
+    assert none_wider.single_models("densenet", 0) == (SINGLE, WIDER)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,11 @@ MEMBER = "experts/{architecture}/seed_{seed}/{member}_best.safetensors"
 MEMBER_LOG = "csv_logs/{architecture}_experts/{architecture}_{member}_seed_{seed}_training_log.csv"
 MEMBER_MANIFEST = "experts/{architecture}/seed_{seed}/{member}_manifest.json"
 
+SINGLE = "single"
+"""The member of an (architecture, seed) that is trained on all training images."""
+WIDER = "single_wider"
+"""Likewise, with the size of `baselines.wider_single`."""
+
 FINETUNED_DIR = "experts_finetuned/{architecture}/seed_{seed}"
 FINETUNED_LOG = "csv_logs/{architecture}_experts/{architecture}_finetuned_seed_{seed}_training_log.csv"
 

@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from certifuse import layout
+from certifuse.layout import SINGLE
 from certifuse.settings.figures import SUBLORA_BUDGET_FIGURES, SUBLORA_FIGURES, SUBLORA_GATE_FIGURES
 from certifuse.settings.sublora import LEARNED, NULLS
-from certifuse.study import SINGLE, Study
+from certifuse.study import Study
 
 
 def awaited(study: Study, files: Sequence[str]) -> list[str]:
@@ -64,11 +65,12 @@ def sublora_figures(study: Study, of_budget: Sequence[str], of_study: Sequence[s
     ]
 
 
-def single_model(study: Study, template: str, wildcards: Any) -> list[str]:
-    """The single model of a family where the study trains one."""
-    if not study.has_single(int(wildcards.seed)):
+def single_model(study: Study, template: str, wildcards: Any, member: str = SINGLE) -> list[str]:
+    """A model of a family that is trained on all training images, where the study trains it."""
+    architecture, seed = wildcards.architecture, wildcards.seed
+    if member not in study.single_models(architecture, int(seed)):
         return []
-    return [template.format(architecture=wildcards.architecture, seed=wildcards.seed, member=SINGLE)]
+    return [template.format(architecture=architecture, seed=seed, member=member)]
 
 
 def initial_components(study: Study, wildcards: Any) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, create_model, model_validator
 
+from certifuse.layout import SINGLE, WIDER
 from certifuse.provenance import canonical_json
 from certifuse.settings.architectures import ARCHITECTURE_SETTINGS
 from certifuse.settings.base import Count, MisfitError, Settings
@@ -23,9 +24,6 @@ from certifuse.settings.grid import BaselineSettings, Block, Cell
 from certifuse.settings.pretraining import PretrainingSettings
 from certifuse.settings.problems import read_settings, refuse_unplain
 from certifuse.settings.sublora import LEARNED, NULLS, UNDIVIDED, SubloraCell, SubloraSettings
-
-SINGLE = "single"
-"""The member of an (architecture, seed) that is trained on all training images."""
 
 ArchitecturesSettings: Any = create_model(
     "ArchitecturesSettings",
@@ -159,9 +157,11 @@ class Study(Settings):
         """Every d of a training of mode `learned`, ascending: each has a figure of its splits."""
         return tuple(sorted({cell.d for cell in self.learned_cells}))
 
-    def has_single(self, seed: int) -> bool:
-        """Whether the single-model baseline is trained for this seed."""
-        return seed in self.baselines.single_model_seeds
+    def single_models(self, architecture: str, seed: int) -> tuple[str, ...]:
+        """The members of a family that are trained on all training images."""
+        if seed not in self.baselines.single_model_seeds:
+            return ()
+        return (SINGLE,) if getattr(self.baselines.wider_single, architecture) is None else (SINGLE, WIDER)
 
     @property
     def image_file(self) -> str | None:
@@ -178,11 +178,12 @@ class Study(Settings):
         """Settings of `split_images`."""
         return canonical_json(self.splits.plain())
 
-    def for_pretraining(self, architecture: str) -> str:
+    def for_pretraining(self, architecture: str, member: str) -> str:
         """Settings of `pretrain_expert`."""
+        sizes = self.baselines.wider_single if member == WIDER else self.architectures
         return canonical_json(
             {
-                "architecture": self._architecture(architecture),
+                "architecture": {"name": architecture, **getattr(sizes, architecture).plain()},
                 "training": self.pretraining.resolved(architecture).plain(),
                 "execution": self.execution.plain(),
             }

@@ -89,9 +89,8 @@ def certified_in_a_subspace(study, directory, where):
 
 
 def compared(study, directory, where):
-    stages = {"before": study.tiny.experts, "finetuned": (), "single": ()}
-    family = {"architecture": "resnet", "seed": 0}
-    evaluate_baselines(evaluation(study), family, stages, study.tiny.images, study.tiny.splits, where)
+    stages, family = {"before": study.tiny.experts}, {"architecture": "resnet", "seed": 0}
+    evaluate_baselines(evaluation(study), family, stages, {}, study.tiny.images, study.tiny.splits, where)
 
 
 def scored(study, directory, where):

@@ -199,13 +199,16 @@ def _grid() -> Iterator[Change]:
     other_seed = pretrained("resnet", 1, single=False) | family | cell("resnet", "multiplicative", seed=1)
     yield Change("grid.[].seeds", [1], other_seed | GATHER)
     yield from _section("baselines", {"single_model_seeds": [], "finetuned_average": False}, BASELINES | GATHER)
+    for name, sizes in SIZES.items():
+        wider = jobs(f"pretrain_expert {name}/single_wider/0", f"evaluate_baselines {name}/0")
+        yield from _section(f"baselines.wider_single.{name}", sizes, wider | GATHER)
     yield Change("baselines.finetuned_as", "multiplicative", FINETUNED | GATHER)
 
 
 def _scores() -> Iterator[Change]:
     trained = FROM_SPLITS | MODELS
     yield from _section("execution", EXECUTION | {"threads": 2}, trained)
-    values = {"batch_size": 64, "calibration_bins": 10, "stacking_l2": [1.0]}
+    values = {"batch_size": 64, "calibration_bins": 10, "stacking_l2": [1.0], "superclasses": "cifar100"}
     yield from _section("evaluation", values, SCORES)
     reports = REPORT | CERTIFICATE_REPORT | LANGUAGE_REPORT
     yield from _section("statistics", STATISTICS, jobs("compare_cells") | reports)

@@ -123,7 +123,7 @@ class Results:
             manifest = f"experts/resnet/seed_0/expert_{index}_manifest.json"
             job = f"pretrain_expert/resnet_seed_0_expert_{index}"
             found = {"member": f"expert_{index}", "component_sha256": self.digest(path)}
-            settings = study.for_pretraining("resnet")
+            settings = study.for_pretraining("resnet", f"expert_{index}")
             self.training("pretrain_expert.py", job, settings, manifest, options, data, **found)
         self._cell(experts, given, data)
         evaluated = [f"{METRICS_DIR}/{name}" for name in ("metrics.csv", "predictions.safetensors")]

@@ -100,8 +100,7 @@ def test_scores_name_the_networks_that_they_are_of(tiny, tmp_path, monkeypatch):
     settings = EvaluationStep(evaluation=EvaluationSettings(), execution=EXECUTION)
     cell = {"architecture": "resnet", "fusion": "concatenation", "lambda": "1.0", "seed": 0}
     evaluate_fusion(settings, cell, trained.directory, tiny.images, tiny.splits, tmp_path / "cell")
-    stages = {"before": tiny.experts, "finetuned": (), "single": ()}
-    evaluate_baselines(settings, cell, stages, tiny.images, tiny.splits, tmp_path / "baselines")
+    evaluate_baselines(settings, cell, {"before": tiny.experts}, {}, tiny.images, tiny.splits, tmp_path / "baselines")
     scored, compared = (read_run(tmp_path, f"{name}/manifest.json") for name in ("cell", "baselines"))
     parts = [path for path in trained.directory.rglob("*.safetensors") if "epochs" not in path.parts]
     parts.remove(trained.directory / layout.COMPLETE_FILE)

@@ -137,6 +137,24 @@ def test_validation_chooses_the_penalty_of_the_stacking(sheets: dict[str, Any]) 
     assert len(set(losses.values())) == len(losses)
 
 
+def test_superclasses_are_scored_where_the_classes_are_grouped(sheets: dict[str, Any], tmp_path: Path) -> None:
+    grouping, labels = [0, 0, 0, 1, 1, 2, 2], sheets["labels"]
+    sheet = ScoreSheet(FAMILY, EvaluationSettings(), labels, grouping)
+    sheet.add_experts("before", sheets["before"])
+    sheet.write(tmp_path, RUNTIME)
+    group_K = torch.tensor(grouping)
+    predicted_N = sheets["before"].test[1].argmax(-1)
+    expected = 100 * float((group_K[predicted_N] == group_K[labels.test]).double().mean())
+    metrics = {(row["predictor"], row["metric"]): float(row["value"]) for row in rows(tmp_path / "metrics.csv")}
+    assert metrics["expert_1_before", "superclass_top1_percent"] == pytest.approx(expected)
+    assert metrics["expert_1_before", "superclass_top1_percent"] > metrics["expert_1_before", "top1_percent"]
+    assert ("majority_vote_before", "superclass_top1_percent") in metrics
+    named = {(int(row["class"]), int(row["superclass"])) for row in rows(tmp_path / "per_class.csv")}
+    assert named == set(enumerate(grouping))
+    gathered = rows(sheets["results"] / layout.SUMMARY)
+    assert not [row for row in gathered if row["metric"] == "superclass_top1_percent"]
+
+
 def test_a_missing_cell_is_listed_with_its_reason(sheets: dict[str, Any]) -> None:
     (missing,) = rows(sheets["results"] / layout.MISSING)
     assert (missing["lambda"], missing["seed"]) == ("0.5", "0")

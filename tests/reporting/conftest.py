@@ -18,6 +18,7 @@ ARCHITECTURES = {"resnet": 74.0, "densenet": 79.0, "improved_wide_resnet": 80.5,
 LAMBDAS = ("0.1", "0.5", "1.0", "2.0", "5.0")
 EXPERTS, BINS, N_TEST = 4, 15, 10_000
 AVERAGES = ("probability_average", "logit_average", "majority_vote", "stacking", "oracle")
+COSTS = {"expert_0_before": 1, "probability_average_finetuned": EXPERTS}
 LIFTS = {"probability_average": 3.0, "logit_average": 2.9, "majority_vote": 2.1, "stacking": 2.4, "oracle": 14.0}
 
 
@@ -41,6 +42,10 @@ def _diversity(stage: str, base: float, generator: np.random.Generator) -> dict[
     return {name: value + generator.normal(0, 0.01) for name, value in scores.items()}
 
 
+def _costs(factor: float) -> dict[str, float]:
+    return {"parameters": 1000 * factor, "forward_flops": 2_000_000 * factor}
+
+
 def _family(base: float, seed: int, generator: np.random.Generator) -> dict[str, dict[str, float]]:
     scores: dict[str, dict[str, float]] = {}
     for suffix, shift in (("before", -2.0), ("finetuned", 0.0)):
@@ -49,14 +54,17 @@ def _family(base: float, seed: int, generator: np.random.Generator) -> dict[str,
             full = name not in {"majority_vote", "oracle"}
             scores[f"{name}_{suffix}"] = _scores(base - 3 + shift + LIFTS[name], generator, full)
         scores[f"experts_{suffix}"] = _diversity(suffix, base + shift - 3, generator)
+    for name, factor in COSTS.items():
+        scores[name] |= _costs(factor)
     if seed == 0:
-        scores["single"] = _scores(base + 3.2, generator)
+        scores["single"] = _scores(base + 3.2, generator) | _costs(1)
     return scores
 
 
 def _cell(base: float, fusion: str, lam: str, generator: np.random.Generator) -> dict[str, dict[str, float]]:
     top1 = base + 0.4 * FUSIONS.index(fusion) - 1.2 + 0.15 * np.log(float(lam) + 0.1)
     scores = {"fused": _scores(top1, generator), "fused_plus_experts": _scores(top1 + 0.5, generator)}
+    scores["fused"] |= _costs(EXPERTS + 0.5)
     scores |= {f"expert_{i}_after": _scores(base - 2.5, generator) for i in range(EXPERTS)}
     for name in AVERAGES:
         scores[f"{name}_after"] = _scores(base - 2.8 + LIFTS[name], generator, name not in {"majority_vote", "oracle"})
@@ -76,6 +84,7 @@ def _log(fusion: str, lam: str, epochs: int, generator: np.random.Generator) -> 
         "loss_global": global_loss,
         "loss_individual": individual,
         "loss_distillation": np.full(epochs, 0.1),
+        "path_gradient_cosine": 0.6 - 0.3 * rise,
     }
     columns |= {f"expert_{index}_loss": individual / EXPERTS for index in range(EXPERTS)}
     return pd.DataFrame(columns)

@@ -1,3 +1,6 @@
+from dataclasses import replace
+
+import pandas as pd
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -18,7 +21,7 @@ def titled(figure: Figure, title: str) -> Axes:
 
 def test_lambda_ablation_shows_every_seed(frames, drawn):
     figure = drawn("lambda_ablation", frames)
-    accuracy, convergence, losses, ratio = (figure.axes[2 * row] for row in range(4))
+    accuracy, convergence, losses, ratio, cosine = (figure.axes[2 * row] for row in range(5))
     assert accuracy.get_title() == "resnet"
     fused = scores(frames.summary, "fused", "top1_percent", architecture="resnet")
     best = best_epochs(frames.logs, 0.005).query("architecture == 'resnet'")
@@ -26,6 +29,7 @@ def test_lambda_ablation_shows_every_seed(frames, drawn):
     assert points(convergence, "o") == sorted(best["convergence_epoch"])
     assert points(losses, "o") == pytest.approx(sorted([*best["loss_global"], *best["loss_individual_per_expert"]]))
     assert points(ratio, "o") == pytest.approx(sorted(best["loss_ratio"]))
+    assert points(cosine, "o") == pytest.approx(sorted(best["path_gradient_cosine"]))
     assert [label.get_text() for label in accuracy.get_xticklabels()] == ["0.5", "1.0"]
 
 
@@ -56,6 +60,19 @@ def test_fusion_comparison_shows_every_seed(frames, drawn):
     baselines = summary[(summary["fusion"] == "baseline") & ~summary["predictor"].str.startswith("oracle")]
     expected = [*cells["value"], *averages["value"], *baselines["value"]]
     assert points(axes, "|", "x") == pytest.approx(sorted(expected))
+
+
+def test_a_wider_model_has_a_row_only_where_there_is_one(frames, drawn):
+    def labels(shown):
+        return [label.get_text() for label in drawn("fusion_comparison", shown).axes[0].get_yticklabels()]
+
+    single = frames.summary[frames.summary["predictor"] == "single"]
+    wider = pd.concat([frames.summary, single.assign(predictor="single_wider", value=single["value"] + 1.5)])
+    with_wider = replace(frames, summary=wider)
+    assert set(labels(with_wider)) - set(labels(frames)) == {"one wider model, all images"}
+    axes = titled(drawn("fusion_comparison", with_wider), "resnet")
+    shown = single[(single["architecture"] == "resnet") & (single["metric"] == "top1_percent")]["value"]
+    assert set(shown + 1.5) <= set(points(axes, "|", "x"))
 
 
 def test_fusion_comparison_names_a_missing_cell(frames, drawn):

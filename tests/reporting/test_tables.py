@@ -147,8 +147,8 @@ def test_the_files_of_the_step(frames, tmp_path, finished):
     rows = slice(None) if finished else slice(0)
     write_tables(step, frames.summary[rows], frames.comparison[rows], frames.missing, tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {
-        *("results.csv", "baselines.csv", "comparison.csv"),
-        *("results.tex", "baselines.tex", "comparison.tex", "tables.tex"),
+        *("results.csv", "baselines.csv", "comparison.csv", "costs.csv"),
+        *("results.tex", "baselines.tex", "comparison.tex", "costs.tex", "tables.tex"),
     }
     for name, columns in COLUMNS.items():
         with (tmp_path / f"{name}.csv").open(newline="") as stream:

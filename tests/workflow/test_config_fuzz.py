@@ -21,6 +21,7 @@ from pydantic import ConfigDict, create_model
 from snakemake.utils import update_config
 
 from certifuse.errors import UserError
+from certifuse.layout import WIDER
 from certifuse.settings.architectures import ARCHITECTURE_SETTINGS
 from certifuse.settings.augmentation import AUGMENTATIONS
 from certifuse.settings.evaluation import EvaluationSettings
@@ -215,7 +216,7 @@ def seen_by_the_workflow(study: Study) -> dict[str, Any]:
         "jobs": (study.cells, study.families, study.subspace_cells, study.certified_cells, study.sublora_cells),
         "shell": (study.results_dir, study.jobs_per_gpu, study.execution.threads, study.splits.experts),
         "choices": (study.only_finished, study.baselines.finetuned_average, study.name, study.image_file),
-        "single": sorted(seed for seed in seeds if study.has_single(seed)),
+        "single": [study.single_models(name, seed) for name in ARCHITECTURE_SETTINGS for seed in sorted(seeds)],
         "steps": (study.for_images(), study.for_splits(), study.for_evaluation(), study.for_joint_certificate()),
         "gathering": (study.for_gathering(), study.for_comparison(), study.for_certificate_gathering()),
         "tables": study.for_tables(),
@@ -226,7 +227,8 @@ def seen_by_the_workflow(study: Study) -> dict[str, Any]:
         "initial": [study.fusion.resolved(rule).initial_components for rule in FUSIONS],
     }
     for name in ARCHITECTURE_SETTINGS:
-        seen[name] = study.for_pretraining(name), study.for_finetuning(name)
+        wider = getattr(study.baselines.wider_single, name) and study.for_pretraining(name, WIDER)
+        seen[name] = study.for_pretraining(name, "expert_0"), wider, study.for_finetuning(name)
         seen[f"joint {name}"] = [study.for_fusion(name, rule) for rule in FUSIONS]
     if study.sublora is not None:
         modes = (*PLAIN_MODES, *NULLS, "fixed_0.2")

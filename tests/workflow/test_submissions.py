@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-CELLS, FAMILIES, EXPERTS, SINGLE = 4 * 6 * 10 * 3, 4 * 3, 4, 4
+CELLS, FAMILIES, EXPERTS, SINGLES = 4 * 6 * 10 * 3, 4 * 3, 4, 4 * 2
 SUBMITTED = {
-    "pretrain_expert": FAMILIES * EXPERTS + SINGLE,
+    "pretrain_expert": FAMILIES * EXPERTS + SINGLES,
     "finetune_experts": FAMILIES,
     "train_fusion": CELLS,
     "evaluate_fusion": CELLS,

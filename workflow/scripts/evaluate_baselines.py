@@ -1,4 +1,4 @@
-"""Score the experts before and after fine-tuning, their averages, and the single model, on the test images."""
+"""Score the experts before and after fine-tuning, their averages, and the single models, on the test images."""
 
 from pathlib import Path
 
@@ -17,6 +17,7 @@ def main() -> None:
     parser.add_argument("--experts", type=Path, nargs="+", required=True, metavar="FILE")
     parser.add_argument("--finetuned", type=Path, nargs="*", default=[], metavar="FILE")
     parser.add_argument("--single", type=Path, nargs="*", default=[], metavar="FILE")
+    parser.add_argument("--wider", type=Path, nargs="*", default=[], metavar="FILE")
     add_file_options(parser, "images", "splits", "output")
     arguments = parser.parse_args()
 
@@ -27,7 +28,8 @@ def main() -> None:
         evaluate_baselines(
             EvaluationStep.from_json(arguments.settings),
             {"architecture": arguments.architecture, "seed": arguments.seed},
-            {"before": arguments.experts, "finetuned": arguments.finetuned, "single": arguments.single},
+            {"before": arguments.experts, "finetuned": arguments.finetuned},
+            {"single": arguments.single, "single_wider": arguments.wider},
             arguments.images,
             arguments.splits,
             arguments.output,

@@ -8,7 +8,7 @@ from typing import Any
 from certifuse import layout
 from certifuse.bounds.certificate import CERTIFICATE_FILE
 from certifuse.settings.sublora import SubloraSettings
-from certifuse.study import SINGLE, Study
+from certifuse.study import Study
 
 TRAIN_FUSION = "train_fusion/{architecture}_{fusion}_lambda_{lam}_seed_{seed}"
 EVALUATE_FUSION = "evaluate_fusion/{architecture}_{fusion}_lambda_{lam}_seed_{seed}"
@@ -77,7 +77,7 @@ def study_tasks(study: Study) -> Iterator[Task]:
 
 def _family_tasks(study: Study, root: Path, family: dict[str, Any]) -> Iterator[Task]:
     members = [f"expert_{index}" for index in range(study.splits.experts)]
-    members += [SINGLE] if study.has_single(family["seed"]) else []
+    members += study.single_models(family["architecture"], family["seed"])
     epochs = study.pretraining.resolved(family["architecture"]).epochs
     for member in members:
         names = family | {"member": member}

@@ -33,7 +33,7 @@ def _expected(study: Study, run: Run) -> str | None:
     settings: dict[str, Callable[[], str]] = {
         "prepare_images": study.for_images,
         "split_images": study.for_splits,
-        "pretrain_expert": lambda: study.for_pretraining(architecture),
+        "pretrain_expert": lambda: study.for_pretraining(architecture, str(run.names["member"])),
         "finetune_experts": lambda: study.for_finetuning(architecture),
         "train_fusion": lambda: study.for_fusion(architecture, fusion),
         "evaluate_fusion": study.for_evaluation,

@@ -5,6 +5,8 @@ sums run in float64) and whole-number `labels_N`, and raises ValueError on other
 and rows that are not normalised.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -79,6 +81,12 @@ def per_class_accuracy(log_probs_NK: Tensor, labels_N: Tensor) -> tuple[Tensor, 
     )
     correct_K = torch.zeros_like(count_K).index_add_(0, labels_N, correct_N)
     return correct_K.double() / count_K, count_K
+
+
+def superclass_accuracy(predicted_N: Tensor, labels_N: Tensor, superclass_of_class: Sequence[int]) -> float:
+    """Share of examples whose predicted class is in the superclass of the label, in [0, 1]."""
+    superclass_K = torch.tensor(superclass_of_class, device=labels_N.device)
+    return float((superclass_K[predicted_N.long()] == superclass_K[labels_N.long()]).double().mean())
 
 
 def score_table(log_probs_NK: Tensor, labels_N: Tensor, bins: int = 15) -> dict[str, float]:

@@ -7,7 +7,7 @@ Shapes: E experts, N images, K classes.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,12 @@ from torch.nn import functional
 from certifuse import layout
 from certifuse.data.image_set import ImageSet
 from certifuse.data.splits import Splits
+from certifuse.data.superclasses import superclass_of_class
 from certifuse.evaluation import calibration, combination, diversity, scores
+from certifuse.evaluation.costs import forward_costs
 from certifuse.evaluation.predictions import save_predictions
 from certifuse.manifests import StepRecord, label
+from certifuse.models.fused_network import FusedNetwork
 from certifuse.rows import write_rows
 from certifuse.settings.base import Settings
 from certifuse.settings.evaluation import EvaluationSettings
@@ -90,6 +93,15 @@ class ExpertLogits:
     fusion: Tensor | None = None
 
 
+def empty_sheet(
+    identity: Mapping[str, Any], settings: EvaluationSettings, parts: ImageParts, images: ImageSet
+) -> "ScoreSheet":
+    """A sheet for predictors of these images."""
+    name = settings.superclasses
+    grouping = None if name is None else superclass_of_class(name, images.num_classes)
+    return ScoreSheet(identity, settings, parts.labels(), grouping)
+
+
 @dataclass
 class ScoreSheet:
     """Everything that is written about the predictors of one cell or family."""
@@ -97,6 +109,7 @@ class ScoreSheet:
     identity: Mapping[str, Any]
     settings: EvaluationSettings
     labels: Labels
+    superclass_of_class: Sequence[int] | None = None
     metrics: list[dict[str, Any]] = field(default_factory=list)
     per_class: list[dict[str, Any]] = field(default_factory=list)
     calibration: list[dict[str, Any]] = field(default_factory=list)
@@ -111,6 +124,7 @@ class ScoreSheet:
         """A predictor that names a class and gives no probabilities."""
         correct_N = predicted_N == self.labels.test
         self.add(predictor, {"top1_percent": 100 * float(correct_N.double().mean())})
+        self._add_superclasses(predictor, predicted_N)
         self.predictions[f"{predictor}/predicted"] = predicted_N.to(torch.int16)
 
     def add_soft(self, predictor: str, test_NK: Tensor, validation_NK: Tensor) -> None:
@@ -123,6 +137,7 @@ class ScoreSheet:
             for log_probs_NK in (test_NK, cooled_NK)
         )
         self.add(predictor, before)
+        self._add_superclasses(predictor, test_NK.argmax(-1))
         self.add(predictor, {"temperature": temperature})
         self.add(predictor, {f"{name}_calibrated": after[name] for name in ("nll_nats", "brier", "ece")})
         for calibrated, log_probs_NK in enumerate((test_NK, cooled_NK)):
@@ -153,6 +168,13 @@ class ScoreSheet:
         self.add(f"oracle_{stage}", {"top1_percent": 100 * float(oracle_N.double().mean())})
         self.add(f"experts_{stage}", _in_percent(diversity.diversity_table(test_ENK, self.labels.test)))
 
+    def add_expert_costs(self, stage: str, network: FusedNetwork, image_shape: Sequence[int]) -> None:
+        """What each expert of a network costs, and their average: all of them."""
+        each = [forward_costs(expert, image_shape) for expert in network.experts]
+        for index, costs in enumerate(each):
+            self.add(f"expert_{index}_{stage}", costs)
+        self.add(f"probability_average_{stage}", {name: sum(costs[name] for costs in each) for name in each[0]})
+
     def write(self, directory: Path, runtime: Runtime, record: StepRecord | None = None) -> None:
         """Write metrics, per-class scores, calibration bins, per-example predictions, and the manifest of a step."""
         tables = {"metrics.csv": self.metrics, "per_class.csv": self.per_class, "calibration.csv": self.calibration}
@@ -178,6 +200,11 @@ class ScoreSheet:
         self.add(f"stacking_{stage}", {"l2": l2, "fit_converged": int(best.converged)})
         self.add_soft(f"stacking_{stage}", best.log_probs(test_ENK), best.log_probs(validation_ENK))
 
+    def _add_superclasses(self, predictor: str, predicted_N: Tensor) -> None:
+        if self.superclass_of_class is not None:
+            accuracy = scores.superclass_accuracy(predicted_N, self.labels.test, self.superclass_of_class)
+            self.add(predictor, {"superclass_top1_percent": 100 * accuracy})
+
     def _add_bins(self, predictor: str, calibrated: int, log_probs_NK: Tensor) -> None:
         bins = calibration.reliability_bins(log_probs_NK, self.labels.test, self.settings.calibration_bins)
         for number, count in enumerate(bins.count.tolist()):
@@ -190,7 +217,9 @@ class ScoreSheet:
         accuracy_K, count_K = scores.per_class_accuracy(log_probs_NK, self.labels.test)
         for number, count in enumerate(count_K.tolist()):
             if count:
-                row = {"class": number, "count": int(count), "accuracy": float(accuracy_K[number])}
+                superclass = "" if self.superclass_of_class is None else self.superclass_of_class[number]
+                accuracy = float(accuracy_K[number])
+                row = {"class": number, "superclass": superclass, "count": int(count), "accuracy": accuracy}
                 self.per_class.append({**self.identity, "predictor": predictor, **row})
 
 

@@ -1,4 +1,4 @@
-"""Score what fusion is measured against: the experts before and after fine-tuning, combined, and the single model."""
+"""Score what fusion is measured against: the experts before and after fine-tuning, combined, and single models."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,8 +11,10 @@ from certifuse.belonging import check_belonging
 from certifuse.components import load_network
 from certifuse.data.image_set import load_image_set
 from certifuse.data.splits import load_splits
+from certifuse.evaluation.costs import forward_costs
 from certifuse.manifests import StepRecord
-from certifuse.recipes.evaluate import EvaluationStep, ExpertLogits, ScoreSheet, image_parts
+from certifuse.models.fused_network import FusedNetwork
+from certifuse.recipes.evaluate import EvaluationStep, ExpertLogits, empty_sheet, image_parts
 from certifuse.training import runtime as runtimes
 from certifuse.training.epoch import DeviceImages
 from certifuse.training.inference import fused_logits_of
@@ -24,36 +26,41 @@ BASELINE = "baseline"
 def evaluate_baselines(
     settings: EvaluationStep,
     family: Mapping[str, Any],
-    components: Mapping[str, Sequence[Path]],
+    stages: Mapping[str, Sequence[Path]],
+    singles: Mapping[str, Sequence[Path]],
     images_file: Path,
     splits_file: Path,
     output: Path,
 ) -> None:
-    """Write the scores of the stages `before` and `finetuned` (expert files each) and of `single` (one file)."""
+    """Write the scores of the stages `before` and `finetuned` (all experts each) and of single models (a file each)."""
     runtime = runtimes.start(settings.execution, training=False)
-    files = [path for paths in components.values() for path in paths]
+    files = [path for paths in (*stages.values(), *singles.values()) for path in paths]
     record = StepRecord("evaluate_baselines", settings, [images_file, splits_file, *files])
     images, splits = load_image_set(images_file), load_splits(splits_file)
     data = {"images_sha256": record.digests[images_file], "splits_sha256": record.digests[splits_file]}
     check_belonging(files, {**family, **data}, images)
     parts = image_parts(images, splits, runtime)
     identity = {"architecture": family["architecture"], "fusion": BASELINE, "lambda": "", "seed": family["seed"]}
-    sheet = ScoreSheet(identity, settings.evaluation, parts.labels())
-    for stage in ("before", "finetuned"):
-        if components[stage]:
-            unseen = {"fusion": parts.fusion} if stage == "before" else {}
-            sheet.add_experts(stage, _expert_logits(settings, components[stage], parts.scored() | unseen, runtime))
-    if components["single"]:
-        single = _expert_logits(settings, components["single"], parts.scored(), runtime)
-        log_probs = [functional.log_softmax(part[0].double(), -1) for part in (single.test, single.validation)]
-        sheet.add_soft("single", *log_probs)
+    sheet = empty_sheet(identity, settings.evaluation, parts, images)
+    image_shape = images.train_images.shape[1:]
+    for stage, experts in stages.items():
+        if experts:
+            network, unseen = load_network(experts, None, None), {"fusion": parts.fusion} if stage == "before" else {}
+            sheet.add_expert_costs(stage, network, image_shape)
+            sheet.add_experts(stage, _expert_logits(settings, network, parts.scored() | unseen, runtime))
+    for predictor, single in singles.items():
+        if single:
+            network = load_network(single, None, None)
+            sheet.add(predictor, forward_costs(network, image_shape))
+            logits = _expert_logits(settings, network, parts.scored(), runtime)
+            log_probs = (functional.log_softmax(part[0].double(), -1) for part in (logits.test, logits.validation))
+            sheet.add_soft(predictor, *log_probs)
     sheet.write(output, runtime, record)
 
 
 def _expert_logits(
-    settings: EvaluationStep, files: Sequence[Path], parts: Mapping[str, tuple[DeviceImages, Tensor]], runtime: Runtime
+    settings: EvaluationStep, network: FusedNetwork, parts: Mapping[str, tuple[DeviceImages, Tensor]], runtime: Runtime
 ) -> ExpertLogits:
-    network = load_network(files, None, None)
     runtime.place(network)
     batch_size = settings.evaluation.batch_size
     return ExpertLogits(

@@ -12,8 +12,9 @@ from certifuse.components import find_components, load_network
 from certifuse.data.image_set import load_image_set
 from certifuse.data.splits import load_splits
 from certifuse.evaluation import combination
+from certifuse.evaluation.costs import forward_costs
 from certifuse.manifests import StepRecord
-from certifuse.recipes.evaluate import EvaluationStep, ExpertLogits, ScoreSheet, image_parts
+from certifuse.recipes.evaluate import EvaluationStep, ExpertLogits, empty_sheet, image_parts
 from certifuse.training import runtime as runtimes
 from certifuse.training.inference import fused_logits_of
 
@@ -37,11 +38,15 @@ def evaluate_fusion(
     check_belonging(files, run | data, images)
     parts = image_parts(images, splits, runtime)
     network = load_network(found.experts, found.fusion, found.global_head)
+    image_shape = images.train_images.shape[1:]
+    sheet = empty_sheet(identity, settings.evaluation, parts, images)
+    for predictor in ("fused", "fused_plus_experts"):
+        sheet.add(predictor, forward_costs(network, image_shape))
+    sheet.add_expert_costs("after", network, image_shape)
     runtime.place(network)
 
     batch_size = settings.evaluation.batch_size
     logits = {name: fused_logits_of(network, *part, runtime, batch_size) for name, part in parts.scored().items()}
-    sheet = ScoreSheet(identity, settings.evaluation, parts.labels())
     fused = {name: functional.log_softmax(pair[0].double(), -1) for name, pair in logits.items()}
     experts = {name: functional.log_softmax(pair[1].double(), -1) for name, pair in logits.items()}
     together = {

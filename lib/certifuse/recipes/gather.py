@@ -14,7 +14,7 @@ KEYS = ("architecture", "fusion", "lambda", "seed")
 COLUMNS = {
     layout.SUMMARY: (*KEYS, "predictor", "metric", "value"),
     layout.CALIBRATION: (*KEYS, "predictor", "calibrated", "bin", "count", "mean_confidence", "accuracy"),
-    layout.PER_CLASS: (*KEYS, "predictor", "class", "count", "accuracy"),
+    layout.PER_CLASS: (*KEYS, "predictor", "class", "superclass", "count", "accuracy"),
 }
 COST_COLUMNS = (
     *(*KEYS, "parameters", "epochs_run", "best_epoch", "training_wall_s", "images_per_second", "peak_memory_bytes"),

@@ -12,6 +12,7 @@ from certifuse.data.image_set import load_image_set
 from certifuse.data.splits import Splits, load_splits
 from certifuse.errors import UserError
 from certifuse.experts import build_expert, expert_spec
+from certifuse.layout import SINGLE, WIDER
 from certifuse.manifests import write_manifest
 from certifuse.provenance import digest_file
 from certifuse.randomness import derive_seed, initialising
@@ -36,12 +37,12 @@ class PretrainStep(Settings):
 
 
 def member_indices(splits: Splits, member: str) -> Tensor:
-    """The training images of `expert_{i}`, or of `single`: the pool and the fusion images."""
-    if member == "single":
+    """The training images of `expert_{i}`, or of a single model: the pool and the fusion images."""
+    if member in (SINGLE, WIDER):
         return splits.all_for_training()
     experts = {f"expert_{index}": indices for index, indices in enumerate(splits.experts)}
     if member not in experts:
-        raise UserError(f"--member: expected single or one of {', '.join(experts)}, found {member}")
+        raise UserError(f"--member: expected {SINGLE}, {WIDER} or one of {', '.join(experts)}, found {member}")
     return experts[member]
 
 

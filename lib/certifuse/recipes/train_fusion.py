@@ -101,7 +101,8 @@ def train_fusion(settings: FusionStep, cell: CellName, files: StepFiles) -> None
         seed=derive_seed(cell.seed, "fusion"),
     )
     labels = {"lambda": cell.lam, "fusion_type": cell.fusion or FINETUNED, "model_architecture": cell.architecture}
-    trainee = JointNetwork(network, trainer, splits.validation.to(runtime.device), labels)
+    validation = splits.validation.to(runtime.device)
+    trainee = JointNetwork(network, trainer, validation, labels, training.label_smoothing)
 
     def keep_epoch(epoch: int) -> None:
         if epoch == 1:  # no state was resumed, so these are from a run with other settings

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from certifuse.provenance import write_text
-from certifuse.reporting import paper_tables, tables
+from certifuse.reporting import cost_table, paper_tables, tables
 from certifuse.reporting.frames import count_test_images
 from certifuse.reporting.latex import document
 from certifuse.rows import write_rows
@@ -23,7 +23,7 @@ class TablesStep(Settings):
 def write_tables(
     settings: TablesStep, summary: pd.DataFrame, comparison: pd.DataFrame, missing: pd.DataFrame, directory: Path
 ) -> list[Path]:
-    """Write results, baselines and comparison (.csv and .tex) and `tables.tex`, which includes them.
+    """Write results, baselines, comparison and costs (.csv and .tex) and `tables.tex`, which includes them.
 
     Returns the paths.
     """
@@ -31,15 +31,18 @@ def write_tables(
     results = tables.results_rows(summary, missing, statistics.confidence, n_test)
     baselines = tables.baseline_rows(summary, missing, statistics.confidence, n_test)
     compared = tables.comparison_rows(comparison, summary, missing)
-    for name, rows in (("results", results), ("baselines", baselines), ("comparison", compared)):
-        write_rows(directory / f"{name}.csv", rows, tables.COLUMNS[name])
+    costs = cost_table.cost_rows(summary)
+    columns = {**tables.COLUMNS, cost_table.NAME: cost_table.COLUMNS}
+    for name, rows in zip(columns, (results, baselines, compared, costs), strict=True):
+        write_rows(directory / f"{name}.csv", rows, columns[name])
 
     about = paper_tables.caption_about([*results, *baselines], statistics, settings.study, n_test)
     write_text(directory / "results.tex", paper_tables.results_tex(results, about))
     write_text(directory / "baselines.tex", paper_tables.baselines_tex(baselines, about))
     write_text(directory / "comparison.tex", paper_tables.comparison_tex(compared, statistics))
-    write_text(directory / "tables.tex", document(list(tables.COLUMNS)))
+    write_text(directory / "costs.tex", cost_table.costs_tex(costs, settings.study))
+    write_text(directory / "tables.tex", document(list(columns)))
     return [
-        *(directory / f"{name}.{kind}" for name in tables.COLUMNS for kind in ("csv", "tex")),
+        *(directory / f"{name}.{kind}" for name in columns for kind in ("csv", "tex")),
         directory / "tables.tex",
     ]

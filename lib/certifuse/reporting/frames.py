@@ -30,6 +30,7 @@ LOGS = {
     "val_accuracy": "float64",
     "loss_global": "float64",
     "loss_individual": "float64",
+    "path_gradient_cosine": "float64",
 }
 CALIBRATION = _CELL | {
     "predictor": "str",

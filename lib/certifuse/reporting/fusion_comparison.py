@@ -30,8 +30,10 @@ BASELINE_ROWS = {
     "majority_vote": "majority vote",
     "expert": "single experts",
     "single": "one model, all images",
+    "single_wider": "one wider model, all images",
     "oracle": "oracle (any expert right)",
 }
+SINGLES = ("single", "single_wider")
 
 
 @dataclass(frozen=True)
@@ -61,13 +63,14 @@ def fusion_comparison(frames: Frames, step: FigureStep) -> Figure:
     """One panel per architecture; the rows are shared, so a rule or baseline stands at one height in all panels."""
     cells = grid(frames.summary, frames.missing)
     fusions, architectures = fusions_of(cells), architectures_of(cells)
-    labels = [*fusions, *BASELINE_ROWS.values()]
+    baselines = _baseline_rows(frames.summary)
+    labels = [*fusions, *baselines.values()]
     height = ROW_HEIGHT_IN * len(labels) / step.style.panel_height_in
     figure, panels = new_panels(step.style, [1.0] * len(architectures), [height], LABELS_IN, sharey=True)
     for axes, architecture in zip(panels[0], architectures, strict=True):
         lams = compared_cells(cells, architecture)
         values = _draw_fusions(axes, frames, architecture, lams, fusions, step)
-        values += _draw_baselines(axes, frames, architecture, len(fusions), step)
+        values += _draw_baselines(axes, frames, architecture, list(baselines), len(fusions), step)
         _draw_key_control(axes, frames, architecture, step)
         axes.axhline(len(fusions) - 0.5, color=step.style.baseline_colour, lw=0.6)
         axes.set_xlim(view_of(values, 0.06, highest=100.0))
@@ -99,17 +102,25 @@ def _draw_fusions(
     return drawn
 
 
-def _draw_baselines(axes: Axes, frames: Frames, architecture: str, first_row: int, step: FigureStep) -> list[float]:
+def _baseline_rows(summary: pd.DataFrame) -> dict[str, str]:
+    """Rows of baselines and their labels; a wider model has one only where some are trained."""
+    present = set(summary["predictor"])
+    return {name: label for name, label in BASELINE_ROWS.items() if name != "single_wider" or name in present}
+
+
+def _draw_baselines(
+    axes: Axes, frames: Frames, architecture: str, baselines: list[str], first_row: int, step: FigureStep
+) -> list[float]:
     summary = frames.summary
     chosen = (summary["fusion"] == BASELINE) & (summary["architecture"] == architecture)
     of_family = summary[chosen & (summary["metric"] == "top1_percent")]
     drawn: list[float] = []
-    for row, name in enumerate(BASELINE_ROWS, start=first_row):
+    for row, name in enumerate(baselines, start=first_row):
         if name == "oracle":
             _say(axes, row, _oracle_text(of_family))
             continue
-        for series in (OF_SINGLE,) if name == "single" else OF_BASELINES:
-            predictor = name if name == "single" else rf"{name}(_\d+)?_{series.predictor}"
+        for series in (OF_SINGLE,) if name in SINGLES else OF_BASELINES:
+            predictor = name if name in SINGLES else rf"{name}(_\d+)?_{series.predictor}"
             points = of_family[of_family["predictor"].str.fullmatch(predictor)]
             drawn += _draw_marks(axes, row, points, series, step.style.baseline_colour, step)
     return drawn
@@ -167,7 +178,7 @@ def _say(axes: Axes, row: int, text: str) -> None:
 
 def _handles(frames: Frames, step: FigureStep) -> list[Line2D]:
     grey = step.style.baseline_colour
-    single = [OF_SINGLE] if (frames.summary["predictor"] == "single").any() else []
+    single = [OF_SINGLE] if frames.summary["predictor"].isin(SINGLES).any() else []
     return [
         Line2D(
             [], [], ls="", color=grey, marker=series.marker, mfc=grey if series.filled else "white", label=series.label

@@ -34,6 +34,7 @@ BASELINES = {
     "probability_average_finetuned": ("average of experts fine-tuned on the fusion images", "-"),
     "probability_average_before": ("average of experts as pre-trained", (0, (6, 2))),
     "single": ("one model on all training images", (0, (1, 1.5))),
+    "single_wider": ("one wider model on all training images", (0, (3, 1.5, 1, 1.5))),
 }
 
 

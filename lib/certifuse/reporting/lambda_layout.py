@@ -57,6 +57,7 @@ def rows(statistics: StatisticsSettings) -> tuple[Row, ...]:
         Row(f"convergence epoch\n(within {points:g} points of best)", "convergence_epoch", whole_numbers=True),
         Row("training loss at best epoch\n(nats)", "loss_global", "loss_individual_per_expert"),
         Row("individual loss per expert /\nglobal loss", "loss_ratio"),
+        Row("cosine of the gradients of\nboth losses at best epoch", "path_gradient_cosine", highest=1.0),
     )
 
 

@@ -13,6 +13,7 @@ from certifuse.settings.evaluation import StatisticsSettings
 STAGES = {"before": "pre-trained", "finetuned": "fine-tuned"}
 NAMES = {
     "single": "one model, all images",
+    "single_wider": "one wider model, all images",
     "fused": "fused",
     "fused_plus_experts": "fused, averaged with experts",
     "probability_average_after": "average of its experts",
@@ -42,7 +43,7 @@ def results_tex(rows: Sequence[Row], about: str) -> str:
         for row in rows
         if row["seeds"] or row["predictor"] == "fused"
     ]
-    return longtable("results", f"Every cell of the grid, on the test images. {about}", columns, _spaced(cells))
+    return longtable("results", f"Every cell of the grid, on the test images. {about}", columns, spaced(cells))
 
 
 def baselines_tex(rows: Sequence[Row], about: str) -> str:
@@ -50,7 +51,7 @@ def baselines_tex(rows: Sequence[Row], about: str) -> str:
     columns = (("architecture", "l"), ("baseline", "l"), *SCORE_COLUMNS)
     cells = [_scored((row["architecture"], predictor_name(row.get("predictor", ""))), row) for row in rows]
     caption = f"Baselines without fusion, on the same test images. Fine-tuned: trained on the fusion images. {about}"
-    return longtable("baselines", caption, columns, _spaced(cells))
+    return longtable("baselines", caption, columns, spaced(cells))
 
 
 def comparison_tex(rows: Sequence[Row], statistics: StatisticsSettings) -> str:
@@ -68,7 +69,7 @@ def comparison_tex(rows: Sequence[Row], statistics: StatisticsSettings) -> str:
         "resamples, trained models fixed). Significant: seeds whose McNemar test, adjusted by Holm over all cells and "
         f"seeds of one predictor and average, has p < {1 - statistics.confidence:.2g}."
     )
-    return longtable("comparison", caption, columns, _spaced(cells))
+    return longtable("comparison", caption, columns, spaced(cells))
 
 
 def caption_about(rows: Iterable[Row], statistics: StatisticsSettings, study: str, n_test: int | None) -> str:
@@ -144,7 +145,7 @@ def _percent(confidence: float) -> str:
     return f"{100 * confidence:g}%"
 
 
-def _spaced(rows: Sequence[TableRow]) -> list[TableRow]:
+def spaced(rows: Sequence[TableRow]) -> list[TableRow]:
     """Some space where the architecture, the first cell, changes."""
     changes = [False, *(before.cells[0] != after.cells[0] for before, after in pairwise(rows))]
     return [replace(row, space_above=change) for row, change in zip(rows, changes, strict=False)]

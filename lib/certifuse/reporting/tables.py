@@ -24,6 +24,7 @@ PREDICTORS = ("fused", "fused_plus_experts", "probability_average_after")
 METRICS = (
     "top1_percent",
     "top5_percent",
+    "superclass_top1_percent",
     "nll_nats",
     "brier",
     "ece",

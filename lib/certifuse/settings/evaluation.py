@@ -1,8 +1,16 @@
 """How finished models are scored and compared."""
 
+from typing import TYPE_CHECKING, Literal
+
 from pydantic import Field
 
+from certifuse.data.superclasses import SUPERCLASSES
 from certifuse.settings.base import Count, Index, NonNegative, OpenFraction, Settings
+
+if TYPE_CHECKING:
+    SuperclassesName = str
+else:
+    SuperclassesName = Literal[tuple(SUPERCLASSES)]
 
 
 class EvaluationSettings(Settings):
@@ -10,6 +18,11 @@ class EvaluationSettings(Settings):
 
     batch_size: Count = Field(default=512, description="Images per forward pass.")
     calibration_bins: Count = Field(default=15, description="Equal-width confidence bins of ECE and diagrams.")
+    superclasses: SuperclassesName | None = Field(
+        default=None,
+        description="The published grouping of the classes to score by too (`cifar100`: its 20 superclasses); null: "
+        "none.",
+    )
     stacking_l2: tuple[NonNegative, ...] = Field(
         default=(1.0, 0.1, 0.01, 0.001),
         min_length=1,

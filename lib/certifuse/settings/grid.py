@@ -1,11 +1,11 @@
 """Which cells are run: a list of blocks, each a full product."""
 
 from collections.abc import Iterator
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, create_model
 
-from certifuse.settings.architectures import ArchitectureName
+from certifuse.settings.architectures import ARCHITECTURE_SETTINGS, ArchitectureName
 from certifuse.settings.base import Index, Settings
 from certifuse.settings.fusion import FusionName
 
@@ -55,11 +55,27 @@ class Block(Settings):
                         yield Cell(architecture, fusion, lam, seed)
 
 
+WiderSettings: Any = create_model(
+    "WiderSettings",
+    __base__=Settings,
+    __doc__="The size of a wider network of each architecture.",
+    **{  # type: ignore[call-overload]
+        name: (settings | None, Field(default=None, description=f"The wider {name}; null: none is trained."))
+        for name, settings in ARCHITECTURE_SETTINGS.items()
+    },
+)
+
+
 class BaselineSettings(Settings):
     """Controls beside the grid, trained per architecture."""
 
     single_model_seeds: Annotated[tuple[Index, ...], AfterValidator(distinct)] = Field(
         default=(0,), description="Seeds (of the grid) for which one model is trained on all training images."
+    )
+    wider_single: WiderSettings = Field(
+        default=WiderSettings(),
+        description="Sizes with about as many parameters as all experts together: for the same seeds one such model "
+        "is trained on all training images too. Twice the width has about four times the parameters.",
     )
     finetuned_average: bool = Field(
         default=True,

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from certifuse.models.fused_network import FusedNetwork, FusedOutput
 from certifuse.settings.fusion import FusionTraining
@@ -21,6 +22,7 @@ from certifuse.training.optimisation import (
     optimiser_tensors,
     restore_optimiser,
 )
+from certifuse.training.path_gradients import path_gradient_cosine
 from certifuse.training.schedules import adapted_to_dimension
 
 CLIPPED_AS = {"experts": "expert_clip_norm", "fusion": "fusion_clip_norm", "global_head": "fusion_clip_norm"}
@@ -90,8 +92,16 @@ def parameter_groups(network: FusedNetwork, training: FusionTraining) -> list[Pa
 class JointNetwork:
     """A fused network (or experts side by side) in training; `labels` are columns that name the run."""
 
-    def __init__(self, network: FusedNetwork, trainer: EpochTrainer, validation: Tensor, labels: dict[str, Any]):
+    def __init__(
+        self,
+        network: FusedNetwork,
+        trainer: EpochTrainer,
+        validation: Tensor,
+        labels: dict[str, Any],
+        label_smoothing: float = 0.0,
+    ):
         self.network, self.trainer, self.validation, self.labels = network, trainer, validation, labels
+        self.label_smoothing = label_smoothing
 
     def train(self, epoch: int) -> dict[str, Any]:
         """One epoch. Losses are means over the epoch, and `loss_individual` is the sum of the experts' losses."""
@@ -109,7 +119,17 @@ class JointNetwork:
         row |= {f"{group.name}_lr": group.lr(epoch) for group in self.trainer.groups}
         row |= {f"{group.name}_gradient_norm": means[f"{group.name}_gradient_norm"] for group in self.trainer.groups}
         row |= {f"expert_{index}_loss": means[f"expert_{index}"] for index in experts}
+        if self.network.fusion is not None:
+            row["path_gradient_cosine"] = self._path_gradient_cosine()
         return row | self.labels | {"seconds": seconds, "images_per_second": self.trainer.images_per_epoch / seconds}
+
+    def _path_gradient_cosine(self) -> float:
+        """On the same batch after every epoch: the first images that it trains on, as they are."""
+        data, first = self.trainer.data, self.trainer.indices[: self.trainer.batch_size]
+        targets_NK = functional.one_hot(data.labels[first], data.num_classes).float()
+        return path_gradient_cosine(
+            self.network, data.batch(first), targets_NK, self.label_smoothing, self.trainer.runtime
+        )
 
     def validate(self) -> dict[str, float]:
         """Loss (without lambda, so that it compares across lambdas) and accuracies on the validation images."""

@@ -1,0 +1,38 @@
+"""Whether the two paths of the loss pull the experts the same way."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from certifuse.models.fused_network import FusedNetwork, in_turn
+from certifuse.training.losses import cross_entropy, expert_cross_entropies
+from certifuse.training.runtime import Runtime
+
+
+def path_gradient_cosine(
+    network: FusedNetwork, images_NCHW: Tensor, targets_NK: Tensor, label_smoothing: float, runtime: Runtime
+) -> float:
+    """Cosine between the gradients of the global and of the individual loss, over the experts' shared parameters.
+
+    Those are the ones that both losses reach: everything but the experts' own heads. Below 0 the losses conflict. The
+    network is in evaluation mode and changes nothing but that; 0 where a gradient vanishes.
+    """
+    network.eval()
+    run_experts, network.run_experts = network.run_experts, in_turn  # two backward passes through one graph
+    try:
+        with runtime.autocast():
+            output = network.forward(runtime.arrange(images_NCHW))
+    finally:
+        network.run_experts = run_experts
+    losses = (
+        cross_entropy(output.global_logits_NK, targets_NK, label_smoothing),
+        expert_cross_entropies(output.expert_logits_ENK, targets_NK, label_smoothing).sum(),
+    )
+    of_global, of_individual = (_gradients(loss, network.experts) for loss in losses)
+    shared = [both for both in zip(of_global, of_individual, strict=True) if None not in both]
+    ours, theirs = (torch.cat([gradient.flatten() for gradient in side]) for side in zip(*shared, strict=True))
+    return float(functional.cosine_similarity(ours, theirs, dim=0))
+
+
+def _gradients(loss: Tensor, experts: nn.Module) -> tuple[Tensor | None, ...]:
+    return torch.autograd.grad(loss, list(experts.parameters()), retain_graph=True, allow_unused=True)
