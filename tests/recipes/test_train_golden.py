@@ -5,7 +5,8 @@ A change that is meant to leave the numbers alone must pass this. One that is me
     CERTIFUSE_WRITE_GOLDEN=1 python -m pytest tests/recipes/test_train_golden.py
 
 which writes the file again; the difference is then part of the commit. fp32, one thread; the tolerance is for other
-processors, whose sums are in another order.
+processors, whose sums are in another order. It fits short trainings alone, such as these: sooner or later rounding
+puts an activation on the other side of zero, and from there on it is amplified without limit.
 """
 
 import json
@@ -23,7 +24,7 @@ from certifuse.settings.data import SplitSettings
 from certifuse.settings.pretraining import ExpertTraining
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "digits.json"
-RELATIVE = 1e-4
+RELATIVE = 1e-5
 AUGMENTATION = {"crop_padding": 1, "flip": False, "mixup_alpha": 0.2, "cutmix_alpha": 1.0, "erasing_probability": 0.25}
 LOSSES = ("train_loss", "val_loss", "loss_global", "loss_individual", "loss_distillation")
 
@@ -35,7 +36,7 @@ def study(tiny, tmp_path_factory):
     images, splits = root / "images.safetensors", root / "splits.safetensors"
     prepare_images(PrepareStep.from_json('{"data": {"source": "digits"}}'), images)
     split = SplitSettings(
-        experts=2, shared_fraction=0.2, unique_fraction=0.2, fusion_fraction=0.3, validation_fraction=0.3
+        experts=2, shared_fraction=0.03, unique_fraction=0.03, fusion_fraction=0.1, validation_fraction=0.5
     )
     split_images(images, split, splits, root / "splits.json")
     step = tiny.fusion_step()
@@ -87,7 +88,7 @@ def test_losses_are_those_that_are_stored(losses):
 
 
 def test_the_tolerance_tells_a_change_from_noise(losses, study):
-    """Negative control: a learning rate that is one part in a thousand higher does not pass."""
+    """Negative control: a learning rate that is one part in a hundred higher does not pass."""
     expert, _ = study
-    changed = expert("expert_0", lr=0.1001)
+    changed = expert("expert_0", lr=0.101)
     assert changed["train_loss"] != pytest.approx(losses["expert_0"]["train_loss"], rel=RELATIVE)
