@@ -4,23 +4,23 @@
 
 Both train the same network (four thin experts, by default ResNet-8 of width 16; concatenation; 100 classes) on the
 same 32 x 32 uint8 images in batches of 64 with the same loss, optimiser, clipping and augmentation (crop and flip).
-Ours is `EpochTrainer` under the library's automatic choices. The plain loop is what one writes first: `Dataset`,
-`DataLoader` (0 or 2 workers, whichever is faster), torchvision transforms per image, fp32, `.item()` at every step.
+Ours is `EpochTrainer` under the library's automatic choices, and once more with `execution.compile: "on"`. The plain
+loop is what one writes first: `Dataset`, `DataLoader` (0 or 2 workers, whichever is faster), torchvision transforms per
+image, fp32, `.item()` at every step.
 
 Each side is measured on the same cores in two arrangements: one training with `--threads` threads, and as many
 trainings of one thread each at the same time, which is how the workflow uses a machine (`execution.threads: 1`,
 `snakemake -j 2`). `ratio` is like for like: one training each, with the same threads. `throughput_ratio` is the better
-arrangement of ours against the better one of the plain loop.
+arrangement of ours against the better one of the plain loop. `compiled_` stands for the compiled step.
 
 Every training lives in a process of its own, so that no setting of the library helps or hurts another. The arrangements
-take turns, all others waiting while one is timed; the first turn warms up, and medians over the others are compared.
-Quote the ratios: absolute rates depend on what else the machine does. About four minutes on two cores.
+take turns, all others waiting while one is timed; the first turn warms up and compiles, and medians over the others are
+compared. Quote the ratios: absolute rates depend on what else the machine does. About six minutes on two cores.
 
-Seen on two cores of an AMD EPYC (Zen 4, avx512_bf16) with other work beside it, PyTorch 2.13.0, `ratio` and
-`throughput_ratio`: 1.9 and 2.1 (resnet; 2.4 and 2.3 when busiest), 2.2 and 2.2 (improved_wide_resnet). With one thread
-and four ResNet-8 experts, a step of ours takes 180 ms of processor time, of the plain loop 377 ms. Of ours,
-convolutions take 130 ms: in bf16 they run at the rate of a large matrix product forward and for the gradients of most
-maps, and at two thirds of it for those of weights. Batch norm takes 36 ms, ReLU and sums 25 ms.
+With one thread and four ResNet-8 experts on an AMD EPYC (Zen 4), a step of ours takes 180 ms of processor time, of the
+plain loop 377 ms. Of ours, convolutions take 130 ms: in bf16 they run at the rate of a large matrix product forward and
+for the gradients of most maps, and at two thirds of it for those of weights. Batch norm takes 36 ms, ReLU and sums 25
+ms: compilation fuses these.
 """
 
 import argparse
@@ -32,7 +32,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import Any, Literal
 
 BATCH_SIZE, CLASSES, EXPERTS, IMAGES, SIZE = 64, 100, 4, 8192, 32
 LAMBDA, LABEL_SMOOTHING, WEIGHT_DECAY = 1.0, 0.1, 1e-4
@@ -44,6 +44,10 @@ ARCHITECTURES: dict[str, dict[str, Any]] = {
     "resnext": {"blocks": [1, 1, 1], "cardinality": 4, "base_width": 4, "width": 16, "expansion": 2, "dropout": 0.0},
 }
 """The sizes of `config/cifar100_small.yaml`."""
+
+COMPILE: dict[str, Literal["auto", "on"]] = {"ours": "auto", "compiled": "on"}
+"""`execution.compile` of the sides that are ours."""
+SIDES = (*COMPILE, "plain")
 
 Train = Callable[[int], None]
 """Train for a number of steps."""
@@ -75,7 +79,7 @@ def fresh_network(architecture: str) -> Any:
     return FusedNetwork(experts, fusion, CLASSES)
 
 
-def prepare_ours(architecture: str, threads: int) -> tuple[Train, dict[str, Any]]:
+def prepare_ours(architecture: str, threads: int, compile_: Literal["auto", "on"]) -> tuple[Train, dict[str, Any]]:
     """The library: images resident on the device, batched augmentation, automatic precision and layout."""
     import torch
 
@@ -89,7 +93,7 @@ def prepare_ours(architecture: str, threads: int) -> tuple[Train, dict[str, Any]
     from certifuse.training.epoch import EpochTrainer, on_device
     from certifuse.training.joint import dual_path_objective, parameter_groups
 
-    runtime = runtimes.start(ExecutionSettings(threads=threads))
+    runtime = runtimes.start(ExecutionSettings(threads=threads, compile=compile_))
     training = FusionTraining(
         epochs=1,
         batch_size=BATCH_SIZE,
@@ -261,8 +265,8 @@ class Arrangement:
 
 def serve(side: str, architecture: str, threads: int, workers: int, pipe: Connection) -> None:
     """One training in its own process: say what runs, then train whenever told to, until told zero steps."""
-    if side == "ours":
-        train, about = prepare_ours(architecture, threads)
+    if side in COMPILE:
+        train, about = prepare_ours(architecture, threads, COMPILE[side])
     else:
         train, about = prepare_plain(architecture, threads, workers)
     pipe.send(about)
@@ -273,13 +277,9 @@ def serve(side: str, architecture: str, threads: int, workers: int, pipe: Connec
 
 def arrangements(cores: int) -> dict[str, Arrangement]:
     """One training with all cores, and one training a core. Workers would only take the cores from the latter."""
-    return {
-        "ours": Arrangement("ours", processes=1, threads=cores),
-        "plain": Arrangement("plain", processes=1, threads=cores),
-        "plain_2_workers": Arrangement("plain", processes=1, threads=cores, workers=2),
-        "ours_one_training_a_core": Arrangement("ours", processes=cores, threads=1),
-        "plain_one_training_a_core": Arrangement("plain", processes=cores, threads=1),
-    }
+    measured = {side: Arrangement(side, processes=1, threads=cores) for side in SIDES}
+    measured["plain_2_workers"] = Arrangement("plain", processes=1, threads=cores, workers=2)
+    return measured | {f"{side}_one_training_a_core": Arrangement(side, processes=cores, threads=1) for side in SIDES}
 
 
 def take_turns(measured: dict[str, Arrangement], architecture: str, steps: int, repetitions: int) -> None:
@@ -296,15 +296,16 @@ def take_turns(measured: dict[str, Arrangement], architecture: str, steps: int, 
 
 
 def ratios(measured: dict[str, Arrangement]) -> dict[str, float]:
-    """`ratio`, like for like, and `throughput_ratio`, best against best."""
+    """`ratio`, like for like, and `throughput_ratio`, best against best, of the step as it is and compiled."""
 
     def best(side: str, most_processes: int) -> float:
         return max(own.median for own in measured.values() if own.side == side and own.processes <= most_processes)
 
     most = max(own.processes for own in measured.values())
     return {
-        "ratio": round(best("ours", 1) / best("plain", 1), 2),
-        "throughput_ratio": round(best("ours", most) / best("plain", most), 2),
+        f"{prefix}{name}": round(best(side, processes) / best("plain", processes), 2)
+        for side, prefix in (("ours", ""), ("compiled", "compiled_"))
+        for name, processes in (("ratio", 1), ("throughput_ratio", most))
     }
 
 

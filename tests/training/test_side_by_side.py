@@ -44,6 +44,28 @@ def test_the_numbers_are_those_of_the_experts_in_turn(make_joint, precision, cha
     assert not all(torch.equal(other[2][name], tensor) for name, tensor in alone[2].items())
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # PyTorch's own, as it loads its compiler
+@pytest.mark.skipif(not runtimes.has_compiler(), reason="no C compiler")
+def test_compiled_experts_train_likewise_side_by_side(make_joint):
+    """To rounding those of eager experts, and to the bit those of a second run."""
+
+    def run(compile_, **changes):
+        torch.compiler.reset()
+        joint = make_joint(execution=execution(2, compile_=compile_), **changes)
+        rows = [joint.train(epoch) | joint.validate() for epoch in range(2)]
+        assert isinstance(joint.network.run_experts, SideBySide)
+        kept = {name: [row[name] for row in rows] for name in ("train_loss", "val_loss", "path_gradient_cosine")}
+        return kept, {name: tensor.clone() for name, tensor in joint.weights().items()}
+
+    (compiled, weights), (again, other_weights), (eager, _) = run("on"), run("on"), run("off")
+    assert compiled == again
+    assert all(torch.equal(other_weights[name], tensor) for name, tensor in weights.items())
+    for name, values in eager.items():
+        assert compiled[name] == pytest.approx(values, rel=1e-3, abs=1e-4)
+    assert run("off", seed=1)[0]["train_loss"] != pytest.approx(eager["train_loss"], rel=1e-3, abs=1e-4)
+
+
 class Meeting(nn.Module):
     """Goes on, forward and backward, only when `barrier` was reached by as many threads as it waits for."""
 
@@ -92,12 +114,13 @@ def test_an_error_in_one_expert_reaches_the_caller():
 
 @pytest.mark.parametrize(
     ("threads", "compile_", "training", "expected"),
-    [(2, "off", True, True), (1, "off", True, False), (2, "on", True, False), (2, "off", False, False)],
+    [(2, "off", True, True), (1, "off", True, False), (2, "on", True, True), (2, "off", False, False)],
     ids=["side by side", "one thread", "compiled", "evaluation"],
 )
 def test_where_experts_run_side_by_side(threads, compile_, training, expected):
     network = network_of_meetings()
-    network.compile = lambda: None  # takes seconds, and is not what is tested
+    for expert in network.experts:
+        expert.compile = lambda: None  # takes seconds, and is not what is tested
     runtimes.start(execution(threads, compile_=compile_), training=training).place(network)
     assert isinstance(network.run_experts, SideBySide) == expected
     assert torch.get_num_threads() == (1 if expected else threads)

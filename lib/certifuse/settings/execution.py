@@ -15,7 +15,7 @@ class ExecutionSettings(Settings):
         default=1,
         description=(
             "CPU threads of a step. Sums depend on it, so it is never taken from the machine. "
-            "Experts without dropout train side by side on them, unless compiled."
+            "Experts without dropout train side by side on them."
         ),
     )
     precision: Literal["auto", "fp32", "bf16"] = Field(
@@ -23,6 +23,8 @@ class ExecutionSettings(Settings):
     )
     channels_last: Literal["auto", "on", "off"] = Field(default="auto", description="`auto`: on.")
     compile: Literal["auto", "on", "off"] = Field(
-        default="auto", description="torch.compile in training. `auto`: on for CUDA with a C compiler, off for the CPU."
+        default="auto",
+        description="torch.compile in training. `auto`: on for CUDA with a C compiler, off for the CPU, where it "
+        "takes up to a minute the first time and gains a fifth in each step of small networks.",
     )
     deterministic: bool = Field(default=True, description="Deterministic kernels only.")

@@ -1,10 +1,13 @@
 """Whether the two paths of the loss pull the experts the same way."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from certifuse.models.fused_network import FusedNetwork, in_turn
+from certifuse.models.blocks import Classified, ImageClassifier
+from certifuse.models.fused_network import FusedNetwork
 from certifuse.training.losses import cross_entropy, expert_cross_entropies
 from certifuse.training.runtime import Runtime
 
@@ -18,7 +21,7 @@ def path_gradient_cosine(
     network is in evaluation mode and changes nothing but that; 0 where a gradient vanishes.
     """
     network.eval()
-    run_experts, network.run_experts = network.run_experts, in_turn  # two backward passes through one graph
+    run_experts, network.run_experts = network.run_experts, _uncompiled  # two backward passes through one graph
     try:
         with runtime.autocast():
             output = network.forward(runtime.arrange(images_NCHW))
@@ -32,6 +35,10 @@ def path_gradient_cosine(
     shared = [both for both in zip(of_global, of_individual, strict=True) if None not in both]
     ours, theirs = (torch.cat([gradient.flatten() for gradient in side]) for side in zip(*shared, strict=True))
     return float(functional.cosine_similarity(ours, theirs, dim=0))
+
+
+def _uncompiled(experts: Sequence[ImageClassifier], images_NCHW: Tensor) -> list[Classified]:
+    return [expert.forward(images_NCHW) for expert in experts]
 
 
 def _gradients(loss: Tensor, experts: nn.Module) -> tuple[Tensor | None, ...]:

@@ -6,7 +6,7 @@ import os
 import shutil
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -40,13 +40,16 @@ class Runtime:
     def place(self, network: nn.Module) -> nn.Module:
         """Move a network to the device in the chosen layout, compiled in place where that is chosen.
 
-        Where experts train side by side, this sets the threads inside each operation (see `run_side_by_side`).
+        On a CPU the experts of a fused network are compiled one by one, since they are alike and then compile once.
+        Where they train side by side, this sets the threads inside each operation (see `run_side_by_side`).
         """
         network = network.to(self.device)
         if self.channels_last:
             network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if self.compile:
-            network.compile()
+            alike = isinstance(network, FusedNetwork) and self.device.type == "cpu"
+            for module in cast(FusedNetwork, network).experts if alike else [network]:
+                module.compile()
         if self.side_by_side and isinstance(network, FusedNetwork):
             run_side_by_side(network, self.threads)
         return network
@@ -123,5 +126,5 @@ def start(settings: ExecutionSettings, *, training: bool = True) -> Runtime:
         compile=compiles,
         deterministic=settings.deterministic,
         threads=settings.threads,
-        side_by_side=training and not use_cuda and not compiles,
+        side_by_side=training and not use_cuda,
     )
