@@ -31,7 +31,7 @@ test: $(VENV)/.dev  ## Lint, formatting, types and tests
 	mypy
 	snakefmt --check Snakefile rules workflow/Snakefile
 	snakemake --lint
-	pytest
+	pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 
 test-full: $(VENV)/.dev  ## The long forms of tests, such as the whole kill matrix
 	pytest -m full

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -32,12 +33,28 @@ from certifuse.training.record import StepFiles
 pytest_plugins = ["language_study"]
 torch.set_num_threads(1)
 
+TESTS = Path(__file__).parent
+SHARED_SET_UP = ("finished", "cluster")
+"""Fixtures that take minutes and are used by several files."""
+
 TIMING_COLUMNS = ("seconds", "images_per_second")
 ARCHITECTURE = {"name": "resnet", "width": 4, "blocks": [1, 1]}
 EXECUTION = ExecutionSettings(threads=1, device="cpu", precision="fp32", channels_last="on", compile="off")
 LIGHT_AUGMENTATION = {"crop_padding": 1, "flip": False}
 NEVER_S = 1e9
 MANIFEST = "cell/manifest.json"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """For `pytest -n 2 --dist loadgroup`: what is set up together stays in one process, and slow files come first."""
+    groups = {}
+    for item in items:
+        shared = [name for name in SHARED_SET_UP if name in getattr(item, "fixturenames", ())]
+        groups[item] = shared[0] if shared else str(item.path.relative_to(TESTS))
+        item.add_marker(pytest.mark.xdist_group(groups[item]))
+    slow = {groups[item] for item in items if any(map(item.get_closest_marker, ("slow", "slurm", "full")))}
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items.sort(key=lambda item: groups[item] not in slow)
 
 
 @pytest.fixture(autouse=True)
