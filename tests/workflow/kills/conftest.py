@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
+from kill_points import Strike
 from safetensors import safe_open
 
 from certifuse.manifests import SEAL
@@ -46,18 +47,6 @@ NOT_RESULTS = {"logs", "benchmarks"}
 SEALS = ("sha256", SEAL)
 """Keys by which a certificate and a manifest hold the digest of all of themselves, measured values too."""
 DIGEST = re.compile("[0-9a-f]{64}")
-
-
-@dataclass(frozen=True)
-class Strike:
-    """Where a step is killed, see `strike.py`; `resume` is the place of its resume state, if it is a training."""
-
-    script: str
-    argument: str
-    moment: str
-    number: float
-    everybody: bool = False
-    resume: str | None = None
 
 
 @dataclass(frozen=True)
@@ -224,9 +213,3 @@ def all_of_it() -> tuple[str, ...]:
 def digest_results() -> Callable[[Path], dict[str, str]]:
     """See `digests`."""
     return digests
-
-
-@pytest.fixture(scope="session")
-def new_strike() -> type[Strike]:
-    """See `Strike`."""
-    return Strike

@@ -1,105 +1,23 @@
 """A study killed at random points of every kind of step ends as if nothing had been: SHA-256 of all results.
 
 Real processes, started by Snakemake, end by SIGKILL, some together with Snakemake; then the same command is given
-again. The points are drawn by SEED. CI kills at a few of them, `make test-full` at all: its summary goes to the file
+again. The points: `kill_points`. CI kills at a few of them, `make test-full` at all: its summary goes to the file
 that CERTIFUSE_KILL_SUMMARY names.
 """
 
 import csv
 import os
-import random
 import shutil
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from kill_points import TIME, in_ci, of_everything
 
 from certifuse.data.corpus import load_corpus
 from certifuse.manifests import read_manifest
 
-SEED = 20261126
 SUMMARY = "CERTIFUSE_KILL_SUMMARY"
-OPENED, HALF, WHOLE, RENAMED, TIME = "opened", "half", "whole", "renamed", "time"
-STEP, CLOCK_S = "ParameterGroup.after_backward", 12.0
-
-
-@dataclass(frozen=True)
-class Victim:
-    """A step with the moments to kill it at, each with how often it comes at least; a `*` kills everybody."""
-
-    script: str
-    argument: str
-    moments: dict[str, float]
-    resume: str | None = None
-
-
-CELL = "resnet_concatenation_lambda_1.0_seed_0"
-VICTIMS = (
-    Victim("prepare_corpus", "results/data/corpus", {WHOLE: 5}),
-    Victim("split_images", "results/splits/splits.safetensors", {HALF: 2}),
-    Victim(
-        *("pretrain_expert", "expert_0", {STEP: 90, HALF: 14, RENAMED: 18, TIME: CLOCK_S}),
-        resume="pretrain_expert/resnet_seed_0_expert_0",
-    ),
-    Victim("pretrain_expert", "expert_1", {f"{STEP}*": 90, OPENED: 14}, "pretrain_expert/resnet_seed_0_expert_1"),
-    Victim(
-        *("train_fusion", "1.0", {STEP: 170, HALF: 33, WHOLE: 33, RENAMED: 37, TIME: CLOCK_S}),
-        resume=f"train_fusion/{CELL}",
-    ),
-    Victim(
-        *("certify_subspace", "1.0", {STEP: 65, OPENED: 20, HALF: 20, TIME: CLOCK_S, "write_certificate": 1}),
-        resume=f"certify_subspace/{CELL}_d_4",
-    ),
-    Victim(
-        *("train_sublora", "learned", {STEP: 140, HALF: 24, f"{RENAMED}*": 30, TIME: CLOCK_S}),
-        resume="train_sublora/d_32_learned_seed_0",
-    ),
-    Victim("evaluate_fusion", "1.0", {"outputs": 5, HALF: 4}),
-    Victim("certify_joint", "1.0", {"outputs": 10, WHOLE: 2}),
-    Victim("certify_sublora", "learned", {HALF: 4, TIME: CLOCK_S}),
-    Victim("gather", "results", {HALF: 5}),
-    Victim("gather_certificates", "results", {RENAMED: 3}),
-    Victim("draw_figure", "lambda_ablation", {"Figure.draw*": 2, HALF: 2}),
-    Victim("draw_certificate_figure", "certified_vs_dimension", {HALF: 1}),
-    Victim("draw_sublora_figure", "learned_gating_heatmap", {"Figure.draw": 2}),
-    Victim("write_tables", "results/tables", {WHOLE: 5}),
-)
-
-
-def drawn(new_strike: Any, victims: Sequence[Victim], draws: random.Random) -> list[Any]:
-    """A strike for every moment of every victim, at a random one of the times that it comes.
-
-    A training goes on where it was killed. So that there is always enough of it left for the strikes behind, each comes
-    within its share of the whole.
-    """
-    strikes = []
-    for victim in victims:
-        shares = len(victim.moments) if victim.resume else 1
-        for moment, times in victim.moments.items():
-            latest = max(1, int(times) // shares)
-            number = draws.uniform(0.0, times) if moment == TIME else draws.randint(1, latest)
-            name, everybody = moment.removesuffix("*"), moment.endswith("*")
-            strikes.append(new_strike(victim.script, victim.argument, name, number, everybody, victim.resume))
-    return strikes
-
-
-def of_everything(new_strike: Any) -> list[Any]:
-    return drawn(new_strike, VICTIMS, random.Random(SEED))
-
-
-IN_CI = {"prepare_corpus", "certify_sublora", "evaluate_fusion", "gather", "draw_figure"}
-
-
-def in_ci(new_strike: Any) -> list[Any]:
-    """One strike for each training and some other steps, in the order of the full list."""
-    draws, strikes = random.Random(SEED), of_everything(new_strike)
-    steps: dict[str, list[Any]] = {}
-    for strike in strikes:
-        if strike.resume or strike.script in IN_CI:
-            steps.setdefault(strike.resume or strike.script, []).append(strike)
-    return sorted(map(draws.choice, steps.values()), key=strikes.index)
 
 
 def assert_survived(study: Any, expected: dict[str, str], found: dict[str, str]) -> None:
@@ -114,9 +32,9 @@ def assert_survived(study: Any, expected: dict[str, str], found: dict[str, str])
 
 @pytest.mark.slow
 def test_a_study_that_is_killed_here_and_there_ends_as_one_that_is_not(
-    few: Any, undisturbed: Any, killed: Any, digest_results: Any, new_strike: Any
+    few: Any, undisturbed: Any, killed: Any, digest_results: Any
 ) -> None:
-    strikes = in_ci(new_strike)
+    strikes = in_ci()
     expected, study = digest_results(undisturbed(few)), killed(few, strikes)
     assert len(study.struck) == len(strikes) >= 8
     assert_survived(study, expected, digest_results(study.results))
@@ -124,9 +42,9 @@ def test_a_study_that_is_killed_here_and_there_ends_as_one_that_is_not(
 
 @pytest.mark.full
 def test_a_study_that_is_killed_everywhere_ends_as_one_that_is_not(
-    all_of_it: Any, undisturbed: Any, killed: Any, digest_results: Any, new_strike: Any
+    all_of_it: Any, undisturbed: Any, killed: Any, digest_results: Any
 ) -> None:
-    expected, study = digest_results(undisturbed(all_of_it)), killed(all_of_it, of_everything(new_strike))
+    expected, study = digest_results(undisturbed(all_of_it)), killed(all_of_it, of_everything())
     found = digest_results(study.results)
     if SUMMARY in os.environ:
         write_summary(Path(os.environ[SUMMARY]), study, found == expected)
