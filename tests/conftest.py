@@ -34,8 +34,8 @@ pytest_plugins = ["language_study"]
 torch.set_num_threads(1)
 
 TESTS = Path(__file__).parent
-SHARED_SET_UP = ("finished", "cluster")
-"""Fixtures that take minutes and are used by several files."""
+STUDIES = {"cluster", "local", "undisturbed", "finished"}
+"""Fixtures that run whole studies in several processes. One at a time is enough."""
 
 TIMING_COLUMNS = ("seconds", "images_per_second")
 ARCHITECTURE = {"name": "resnet", "width": 4, "blocks": [1, 1]}
@@ -45,16 +45,15 @@ NEVER_S = 1e9
 MANIFEST = "cell/manifest.json"
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """For `pytest -n 2 --dist loadgroup`: what is set up together stays in one process, and slow files come first."""
-    groups = {}
+    """For `pytest -n 2 --dist loadgroup`: all studies in one process, before all else; files whole in the other."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return
     for item in items:
-        shared = [name for name in SHARED_SET_UP if name in getattr(item, "fixturenames", ())]
-        groups[item] = shared[0] if shared else str(item.path.relative_to(TESTS))
-        item.add_marker(pytest.mark.xdist_group(groups[item]))
-    slow = {groups[item] for item in items if any(map(item.get_closest_marker, ("slow", "slurm", "full")))}
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        items.sort(key=lambda item: groups[item] not in slow)
+        studies = not STUDIES.isdisjoint(getattr(item, "fixturenames", ()))
+        item.add_marker(pytest.mark.xdist_group("studies" if studies else str(item.path.relative_to(TESTS))))
+    items.sort(key=lambda item: STUDIES.isdisjoint(getattr(item, "fixturenames", ())))
 
 
 @pytest.fixture(autouse=True)

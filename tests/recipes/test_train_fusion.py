@@ -33,6 +33,7 @@ COLUMNS = (
     "experts_gradient_norm",
     "fusion_gradient_norm",
     "global_head_gradient_norm",
+    "path_gradient_cosine",
     "expert_0_accuracy",
     "expert_0_loss",
     "expert_1_accuracy",
