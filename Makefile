@@ -31,7 +31,8 @@ test: $(VENV)/.dev  ## Lint, formatting, types and tests
 	mypy
 	snakefmt --check Snakefile rules workflow/Snakefile
 	snakemake --lint
-	pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+	pytest -m slurm
+	pytest -m 'not slurm and not full' --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 
 test-full: $(VENV)/.dev  ## The long forms of tests, such as the whole kill matrix
 	pytest -m full

@@ -34,7 +34,7 @@ pytest_plugins = ["language_study"]
 torch.set_num_threads(1)
 
 TESTS = Path(__file__).parent
-STUDIES = {"cluster", "local", "undisturbed", "finished"}
+STUDIES = {"undisturbed", "finished"}
 """Fixtures that run whole studies in several processes. One at a time is enough."""
 
 TIMING_COLUMNS = ("seconds", "images_per_second")
