@@ -3,20 +3,24 @@ EVALUATION_OPTIONS = (
     "--settings {params.settings:q} --architecture {wildcards.architecture} --seed {wildcards.seed} "
     "--images {input.images} --splits {input.splits} --output {params.directory} 2> {log}"
 )
-MEMBER = rules.pretrain_expert.output.component
 # The same for what is put together from the components of a cell.
 COMPONENT_OPTIONS = f"--components {{params.components}} {EVALUATION_OPTIONS}"
 BASELINE_OPTIONS = (
     "--experts {input.experts} --finetuned {input.finetuned} --single {input.single} --wider {input.wider}"
 )
+MEMBER = rules.pretrain_expert.output.component
+# The models on all training images that an (architecture, seed) has.
+SINGLE_MODELS = {
+    "single": lambda wildcards: selection.single_model(study, MEMBER, wildcards),
+    "wider": lambda wildcards: selection.single_model(study, MEMBER, wildcards, layout.WIDER),
+}
 
 
 rule evaluate_baselines:
     input:
         **EXPERT_DATA,
+        **SINGLE_MODELS,
         finetuned=rules.finetune_experts.output.experts if study.baselines.finetuned_average else [],
-        single=lambda wildcards: selection.single_model(study, MEMBER, wildcards),
-        wider=lambda wildcards: selection.single_model(study, MEMBER, wildcards, layout.WIDER),
     output:
         **declared.score_files(f"{R}/{layout.BASELINE_METRICS}"),
     log:

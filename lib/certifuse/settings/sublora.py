@@ -1,6 +1,5 @@
 """The study of language models in subspaces: corpus, network, cells, training, bounds."""
 
-import json
 import re
 from collections.abc import Iterator
 from typing import Annotated, Any, Final, Literal, NamedTuple, Self
@@ -13,6 +12,7 @@ from certifuse.settings.certificates import Levels
 from certifuse.settings.corpora import CorpusSettings
 from certifuse.settings.grid import Seeds, distinct
 from certifuse.settings.language_models import AllocationMode, AllocationSettings, LanguageModelSettings
+from certifuse.settings.plain_values import shown
 
 LEARNED: Final = "learned"
 PLAIN_MODES: tuple[AllocationMode, ...] = ("uniform", "proportional", LEARNED, "lora_only", "subspace_only")
@@ -37,7 +37,7 @@ def _known_mode(mode: str) -> str:
     if not is_mode(mode):
         names = [*PLAIN_MODES, *NULLS, "fixed_0.2"]
         allowed = f"{', '.join(names)} (or another share of B)"
-        raise ValueError(f"expected one of {allowed}, found {json.dumps(mode)}{nearest(mode, names)}")
+        raise ValueError(f"expected one of {allowed}, found {shown(mode)}{nearest(mode, names)}")
     return mode
 
 
