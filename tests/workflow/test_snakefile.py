@@ -190,7 +190,7 @@ def test_an_override_from_the_command_line_reaches_the_step(sources: Any, parse:
 def test_an_override_of_the_grid_replaces_it(sources: Any, count_jobs: Any) -> None:
     block = '{"architectures": ["resnet"], "fusions": ["concatenation"], "lambdas": ["4.0", "6.0"], "seeds": [0]}'
     counts = count_jobs(sources.snakemake("-n", "--config", f"grid=[{block}]"))
-    assert (counts["train_fusion"], counts["pretrain_expert"]) == (2, 5)
+    assert (counts["train_fusion"], counts["pretrain_expert"]) == (2, 4 + 2)
 
 
 # ---- refusals: before any job, one line for each mistake, no traceback -----------------------------
