@@ -25,6 +25,7 @@ KEPT = {
     "tables/**/*": "tables",
     layout.SPLITS_SUMMARY: "",
     layout.SUMMARY: "",
+    layout.LOGS: "",
     layout.COSTS: "",
     layout.COMPARISON: "",
     layout.CERTIFICATES: "",

@@ -62,7 +62,7 @@ def stored(directory: Path) -> int:
     epochs = [0]
     for path in directory.glob("*.safetensors"):
         try:
-            with safe_open(path, "pt") as stream:
+            with safe_open(path, "np") as stream:
                 epochs.append(len(json.loads(stream.metadata()["progress"])["rows"]))
         except (OSError, SafetensorError):  # it was replaced in between
             continue
