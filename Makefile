@@ -32,7 +32,8 @@ test: $(VENV)/.dev  ## Lint, formatting, types and tests
 	snakefmt --check Snakefile rules workflow/Snakefile
 	snakemake --lint
 	pytest -m slurm
-	pytest -m 'not slurm and not full' --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+	pytest tests/workflow
+	pytest -m 'not slurm and not full' --ignore tests/workflow --numprocesses 2 --dist loadfile
 
 test-full: $(VENV)/.dev  ## The long forms of tests, such as the whole kill matrix
 	pytest -m full

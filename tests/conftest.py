@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -33,27 +32,12 @@ from certifuse.training.record import StepFiles
 pytest_plugins = ["language_study"]
 torch.set_num_threads(1)
 
-TESTS = Path(__file__).parent
-STUDIES = {"undisturbed", "finished"}
-"""Fixtures that run whole studies in several processes. One at a time is enough."""
-
 TIMING_COLUMNS = ("seconds", "images_per_second")
 ARCHITECTURE = {"name": "resnet", "width": 4, "blocks": [1, 1]}
 EXECUTION = ExecutionSettings(threads=1, device="cpu", precision="fp32", channels_last="on", compile="off")
 LIGHT_AUGMENTATION = {"crop_padding": 1, "flip": False}
 NEVER_S = 1e9
 MANIFEST = "cell/manifest.json"
-
-
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """For `pytest -n 2 --dist loadgroup`: all studies in one process, before all else; files whole in the other."""
-    if "PYTEST_XDIST_WORKER" not in os.environ:
-        return
-    for item in items:
-        studies = not STUDIES.isdisjoint(getattr(item, "fixturenames", ()))
-        item.add_marker(pytest.mark.xdist_group("studies" if studies else str(item.path.relative_to(TESTS))))
-    items.sort(key=lambda item: STUDIES.isdisjoint(getattr(item, "fixturenames", ())))
 
 
 @pytest.fixture(autouse=True)
