@@ -50,6 +50,6 @@ def make_joint(tiny, tiny_images) -> MakeJoint:
             runtime=runtime,
             seed=seed,
         )
-        return JointNetwork(network, trainer, torch.arange(200, 240), {"lambda": str(lam)})
+        return JointNetwork(network, trainer, torch.arange(200, 240), {"lambda": str(lam)}, training.label_smoothing)
 
     return make

@@ -464,7 +464,7 @@ def on_the_command_line(mutant: Mutant) -> tuple[str, list[str]]:
     section = mutant.places[0][0]
     override = f"{section}={json.dumps(mutant.config[section])}"
     # BaseLoader, as Snakemake has it: it makes nothing but texts, lists and mappings.
-    texts = {section: yaml.load(json.dumps(mutant.config[section]), Loader=yaml.BaseLoader)}
+    texts = {section: yaml.BaseLoader(json.dumps(mutant.config[section])).get_single_data()}
     merged = copy.deepcopy(BASES[mutant.base])
     update_config(merged, texts)
     return override, refusal(merged, texts)

@@ -40,8 +40,9 @@ def evaluate_fusion(
     network = load_network(found.experts, found.fusion, found.global_head)
     image_shape = images.train_images.shape[1:]
     sheet = empty_sheet(identity, settings.evaluation, parts, images)
+    costs = forward_costs(network, image_shape)
     for predictor in ("fused", "fused_plus_experts"):
-        sheet.add(predictor, forward_costs(network, image_shape))
+        sheet.add(predictor, costs)
     sheet.add_expert_costs("after", network, image_shape)
     runtime.place(network)
 

@@ -25,6 +25,6 @@ class ExecutionSettings(Settings):
     compile: Literal["auto", "on", "off"] = Field(
         default="auto",
         description="torch.compile in training. `auto`: on for CUDA with a C compiler, off for the CPU, where it "
-        "takes up to a minute the first time and gains a fifth in each step of small networks.",
+        "needs a C++ compiler and time to compile, and makes a step of small networks a fifth faster.",
     )
     deterministic: bool = Field(default=True, description="Deterministic kernels only.")

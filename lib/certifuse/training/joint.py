@@ -98,7 +98,7 @@ class JointNetwork:
         trainer: EpochTrainer,
         validation: Tensor,
         labels: dict[str, Any],
-        label_smoothing: float = 0.0,
+        label_smoothing: float,
     ):
         self.network, self.trainer, self.validation, self.labels = network, trainer, validation, labels
         self.label_smoothing = label_smoothing

@@ -32,8 +32,9 @@ def path_gradient_cosine(
         expert_cross_entropies(output.expert_logits_ENK, targets_NK, label_smoothing).sum(),
     )
     of_global, of_individual = (_gradients(loss, network.experts) for loss in losses)
-    shared = [both for both in zip(of_global, of_individual, strict=True) if None not in both]
-    ours, theirs = (torch.cat([gradient.flatten() for gradient in side]) for side in zip(*shared, strict=True))
+    both = zip(of_global, of_individual, strict=True)
+    shared = [(one.flatten(), other.flatten()) for one, other in both if one is not None and other is not None]
+    ours, theirs = map(torch.cat, zip(*shared, strict=True))
     return float(functional.cosine_similarity(ours, theirs, dim=0))
 
 
