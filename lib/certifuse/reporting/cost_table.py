@@ -1,15 +1,13 @@
 """What a prediction costs, beside what it is worth: one expert, single models, averages and every fusion rule."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import pandas as pd
 
 from certifuse.reporting.frames import BASELINE, architectures_of, compared_cells, finished_cells, fusions_of
 from certifuse.reporting.latex import TableRow, longtable
 from certifuse.reporting.paper_tables import predictor_name, spaced
-
-Row = dict[str, Any]
+from certifuse.reporting.tables import Row
 
 NAME = "costs"
 COLUMNS = (
