@@ -1,5 +1,5 @@
 FIGURE = {"caption": "../workflow/report/figures.rst", "category": "Figures"}
-TABLES = ["results", "baselines", "comparison", "costs"]
+TABLES = ["results", "baselines", "comparison", "costs", "training_costs"]
 # What every figure and table shows; some figures need more.
 RESULTS = {
     "summary": rules.gather.output.summary,
@@ -32,6 +32,7 @@ rule draw_figure:
 rule write_tables:
     input:
         **RESULTS,
+        costs=rules.gather.output.costs,
     output:
         csv=report(
             expand(f"{R}/tables/{{table}}.csv", table=TABLES), **TABLE, labels={"table": "per cell", "format": "CSV"}
@@ -47,4 +48,5 @@ rule write_tables:
         directory=subpath(output[0], parent=True),
     shell:
         'python "$SCRIPTS/write_tables.py" --settings {params.settings:q} --summary {input.summary} '
-        "--missing {input.missing} --comparison {input.comparison} --output-dir {params.directory} 2> {log}"
+        "--missing {input.missing} --comparison {input.comparison} --costs {input.costs} "
+        "--output-dir {params.directory} 2> {log}"

@@ -20,7 +20,7 @@ from certifuse.settings.evaluation import EvaluationSettings, StatisticsSettings
 from certifuse.settings.execution import ExecutionSettings
 from certifuse.settings.figures import CertificateFiguresSettings, FiguresSettings, SubloraFiguresSettings
 from certifuse.settings.fusion import FusionSettings, FusionTraining
-from certifuse.settings.grid import BaselineSettings, Block, Cell
+from certifuse.settings.grid import FINETUNED, BaselineSettings, Block, Cell
 from certifuse.settings.pretraining import PretrainingSettings
 from certifuse.settings.problems import read_settings, refuse_unplain
 from certifuse.settings.sublora import LEARNED, NULLS, UNDIVIDED, SubloraCell, SubloraSettings
@@ -122,6 +122,17 @@ class Study(Settings):
     def families(self) -> tuple[tuple[str, int], ...]:
         """Every (architecture, seed) of the grid: the cells of one family share their experts and baselines."""
         return tuple(dict.fromkeys((cell.architecture, cell.seed) for cell in self.cells))
+
+    @cached_property
+    def family_trainings(self) -> tuple[tuple[str, int, str], ...]:
+        """What is trained for each family beside its cells: (architecture, seed, member or `finetuned`)."""
+        experts = [f"expert_{index}" for index in range(self.splits.experts)]
+        finetuned = [FINETUNED] if self.baselines.finetuned_average else []
+        return tuple(
+            (architecture, seed, training)
+            for architecture, seed in self.families
+            for training in (*experts, *self.single_models(architecture, seed), *finetuned)
+        )
 
     @cached_property
     def subspace_cells(self) -> tuple[SubspaceCell, ...]:
@@ -236,8 +247,9 @@ class Study(Settings):
         return canonical_json({"study": self.name, "style": style, "statistics": self.statistics.plain()})
 
     def for_gathering(self) -> str:
-        """Settings of `gather`: the cells that are expected, so that a missing one is seen."""
-        return canonical_json({"grid": [block.plain() for block in self.grid]})
+        """Settings of `gather`: the cells that are expected, so that a missing one is seen, and the other trainings."""
+        trainings = [list(training) for training in self.family_trainings]
+        return canonical_json({"grid": [block.plain() for block in self.grid], "trainings": trainings})
 
     def for_comparison(self) -> str:
         """Settings of `compare_cells`."""

@@ -31,7 +31,8 @@ from certifuse.sublora_model import load_vector
 from certifuse.training.resume import ResumeStore, Snapshot
 
 CELL = {"architecture": "resnet", "fusion": "concatenation", "lam": "1.0", "seed": 0}
-GRID = GatherStep(grid=(Block(architectures=("resnet",), fusions=("concatenation",), lambdas=("1.0",), seeds=(0,)),))
+BLOCK = Block(architectures=("resnet",), fusions=("concatenation",), lambdas=("1.0",), seeds=(0,))
+GRID = GatherStep(grid=(BLOCK,), trainings=())
 SCORES, TRAINED = layout.CELL_METRICS.format(**CELL), layout.CELL_DIR.format(**CELL)
 
 

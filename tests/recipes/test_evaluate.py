@@ -84,7 +84,7 @@ def score(results: Path, predictor: str, metric: str) -> float:
 
 def test_gathered_scores_equal_direct_computation(sheets: dict[str, Any]) -> None:
     results, labels = sheets["results"], sheets["labels"]
-    gather(GatherStep(grid=grid()), results)
+    gather(GatherStep(grid=grid(), trainings=()), results)
     probs_ENK = sheets["before"].test.double().softmax(-1)
     mean_NK = probs_ENK.mean(0)
     assert score(results, "probability_average_before", "top1_percent") == pytest.approx(
@@ -209,7 +209,7 @@ def test_predictions_are_compact_and_complete(sheets: dict[str, Any]) -> None:
 
 
 def test_a_hole_in_the_results_is_an_empty_table_not_a_crash(tmp_path: Path) -> None:
-    gather(GatherStep(grid=grid()), tmp_path)
+    gather(GatherStep(grid=grid(), trainings=()), tmp_path)
     compare_cells(CompareStep(grid=grid(), statistics=StatisticsSettings()), tmp_path)
     assert rows(tmp_path / layout.SUMMARY) == []
     assert rows(tmp_path / layout.COMPARISON) == []

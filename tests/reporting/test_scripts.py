@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from certifuse.reporting.frames import Frames
+from certifuse.reporting.frames import COSTS, Frames
 from certifuse.study import read_study
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,7 +47,8 @@ def test_draw_figure_with_the_settings_of_the_rule(inputs, study, tmp_path):
 
 
 def test_write_tables_with_the_settings_of_the_rule(inputs, study, tmp_path):
-    needed = {name: inputs[name] for name in ("summary", "comparison", "missing")}
+    needed = {name: inputs[name] for name in ("summary", "comparison", "missing")} | {"costs": tmp_path / "costs.csv"}
+    needed["costs"].write_text(",".join(COSTS) + "\n", encoding="utf-8")
     arguments = ["--settings", study.for_tables(), *options(needed), "--output-dir", tmp_path / "tables"]
     done = run("write_tables", *arguments)
     assert (done.returncode, done.stderr) == (0, "")

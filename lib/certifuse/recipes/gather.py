@@ -1,6 +1,6 @@
 """Gather the files of all cells and families into one table each, and list the cells that have none."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +8,7 @@ from certifuse import layout
 from certifuse.manifests import SHARED_NAME, StepRecord, check_as_written, check_recorded, read_manifest
 from certifuse.rows import read_rows, write_rows
 from certifuse.settings.base import Settings
-from certifuse.settings.grid import Block, Cell
+from certifuse.settings.grid import BASELINE, FINETUNED, JOINT, Block, Cell
 
 KEYS = ("architecture", "fusion", "lambda", "seed")
 COLUMNS = {
@@ -17,9 +17,19 @@ COLUMNS = {
     layout.PER_CLASS: (*KEYS, "predictor", "class", "superclass", "count", "accuracy"),
 }
 COST_COLUMNS = (
-    *(*KEYS, "parameters", "epochs_run", "best_epoch", "training_wall_s", "images_per_second", "peak_memory_bytes"),
+    *(
+        *KEYS,
+        "training",
+        "parameters",
+        "epochs_run",
+        "best_epoch",
+        "training_wall_s",
+        "images_per_second",
+        "peak_memory_bytes",
+    ),
     *("device", "precision", "channels_last", "compile", "threads"),
 )
+FINETUNED_MANIFEST = f"{layout.FINETUNED_DIR}/{layout.MANIFEST_FILE}"
 SOURCES = {
     layout.SUMMARY: "metrics.csv",
     layout.CALIBRATION: "calibration.csv",
@@ -28,9 +38,10 @@ SOURCES = {
 
 
 class GatherStep(Settings):
-    """The grid, so that a missing cell is seen."""
+    """The grid, so that a missing cell is seen, and what is trained beside it: (architecture, seed, training)."""
 
     grid: tuple[Block, ...]
+    trainings: tuple[tuple[str, int, str], ...]
 
     def cells(self) -> list[Cell]:
         """Every cell once."""
@@ -44,12 +55,13 @@ def gather(settings: GatherStep, results: Path) -> None:
     families = dict.fromkeys((cell.architecture, cell.seed) for cell in cells)
     directories = [results / layout.BASELINE_METRICS.format(architecture=a, seed=s) for a, s in families]
     directories += list(cell_directories.values())
-    record = StepRecord("gather", settings, _sources(results, cells, directories))
+    trained = dict(_trained(results, settings))
+    record = StepRecord("gather", settings, [*_sources(results, cells, directories), *trained])
     for target, source in SOURCES.items():
         write_rows(results / target, _rows(directory / source for directory in directories), COLUMNS[target])
     logs = [row for cell in cells for row in _log_rows(results, cell)]
     write_rows(results / layout.LOGS, logs, list(dict.fromkeys(key for row in logs for key in row)) or ["epoch"])
-    costs = [_cost(results, cell) for cell in cells if _manifest(results, cell).is_file()]
+    costs = [{**names, **_cost(manifest)} for manifest, names in trained.items()]
     write_rows(results / layout.COSTS, costs, COST_COLUMNS)
     missing = [cell for cell, directory in cell_directories.items() if not (directory / "metrics.csv").is_file()]
     write_rows(results / layout.MISSING, [_missing(results, cell) for cell in missing], (*KEYS, "reason"))
@@ -61,7 +73,6 @@ def _sources(results: Path, cells: Iterable[Cell], directories: Iterable[Path]) 
     """Every file that is gathered: those that there are."""
     files = [directory / source for directory in directories for source in SOURCES.values()]
     files += [results / layout.CELL_LOG.format(**cell._asdict()) for cell in cells]
-    files += [_manifest(results, cell) for cell in cells]
     return [file for file in files if file.is_file()]
 
 
@@ -87,13 +98,26 @@ def _names(cell: Cell) -> dict[str, Any]:
     return {"architecture": cell.architecture, "fusion": cell.fusion, "lambda": cell.lam, "seed": cell.seed}
 
 
-def _cost(results: Path, cell: Cell) -> dict[str, Any]:
-    """What the training of a cell took, and how it ran."""
-    manifest = read_manifest(_manifest(results, cell))
+def _trained(results: Path, settings: GatherStep) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """The manifest and the names of every training that there is: those of the families, then the cells."""
+    for architecture, seed, training in settings.trainings:
+        template = FINETUNED_MANIFEST if training == FINETUNED else layout.MEMBER_MANIFEST
+        manifest = results / template.format(architecture=architecture, seed=seed, member=training)
+        if manifest.is_file():
+            family = {"architecture": architecture, "fusion": BASELINE, "lambda": "", "seed": seed}
+            yield manifest, {**family, "training": training}
+    for cell in settings.cells():
+        if _manifest(results, cell).is_file():
+            yield _manifest(results, cell), {**_names(cell), "training": JOINT}
+
+
+def _cost(path: Path) -> dict[str, Any]:
+    """What a training took, and how it ran."""
+    manifest = read_manifest(path)
     ran = {key: manifest["runtime"][key] for key in ("device", "precision", "channels_last", "compile", "threads")}
     kept = {key: manifest[key] for key in ("parameters", "epochs_run", "training_wall_s", "peak_memory_bytes")}
     best = {"best_epoch": manifest["epoch"], "images_per_second": manifest["best_row"]["images_per_second"]}
-    return {**_names(cell), **kept, **best, **ran}
+    return {**kept, **best, **ran}
 
 
 def _missing(results: Path, cell: Cell) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from certifuse.provenance import write_text
-from certifuse.reporting import cost_table, paper_tables, tables
+from certifuse.reporting import cost_table, paper_tables, tables, training_cost_table
 from certifuse.reporting.frames import count_test_images
 from certifuse.reporting.latex import document
 from certifuse.rows import write_rows
@@ -21,9 +21,14 @@ class TablesStep(Settings):
 
 
 def write_tables(
-    settings: TablesStep, summary: pd.DataFrame, comparison: pd.DataFrame, missing: pd.DataFrame, directory: Path
+    settings: TablesStep,
+    summary: pd.DataFrame,
+    comparison: pd.DataFrame,
+    missing: pd.DataFrame,
+    training: pd.DataFrame,
+    directory: Path,
 ) -> list[Path]:
-    """Write results, baselines, comparison and costs (.csv and .tex) and `tables.tex`, which includes them.
+    """Write results, baselines, comparison and both tables of costs (.csv and .tex), and `tables.tex` of them all.
 
     Returns the paths.
     """
@@ -31,9 +36,9 @@ def write_tables(
     results = tables.results_rows(summary, missing, statistics.confidence, n_test)
     baselines = tables.baseline_rows(summary, missing, statistics.confidence, n_test)
     compared = tables.comparison_rows(comparison, summary, missing)
-    costs = cost_table.cost_rows(summary)
-    columns = {**tables.COLUMNS, cost_table.NAME: cost_table.COLUMNS}
-    for name, rows in zip(columns, (results, baselines, compared, costs), strict=True):
+    costs, training_costs = cost_table.cost_rows(summary), training_cost_table.training_cost_rows(summary, training)
+    columns = tables.COLUMNS | {module.NAME: module.COLUMNS for module in (cost_table, training_cost_table)}
+    for name, rows in zip(columns, (results, baselines, compared, costs, training_costs), strict=True):
         write_rows(directory / f"{name}.csv", rows, columns[name])
 
     about = paper_tables.caption_about([*results, *baselines], statistics, settings.study, n_test)
@@ -41,6 +46,8 @@ def write_tables(
     write_text(directory / "baselines.tex", paper_tables.baselines_tex(baselines, about))
     write_text(directory / "comparison.tex", paper_tables.comparison_tex(compared, statistics))
     write_text(directory / "costs.tex", cost_table.costs_tex(costs, settings.study))
+    training_tex = training_cost_table.training_costs_tex(training_costs, settings.study)
+    write_text(directory / "training_costs.tex", training_tex)
     write_text(directory / "tables.tex", document(list(columns)))
     return [
         *(directory / f"{name}.{kind}" for name in columns for kind in ("csv", "tex")),

@@ -14,6 +14,7 @@ COLUMNS = (
     *("architecture", "fusion", "lambda", "predictor", "seeds", "parameters", "forward_flops"),
     *("parameters_of_one_expert", "flops_of_one_expert", "top1_percent_mean"),
 )
+NAMES = (("architecture", "l"), ("predictor", "l"), ("λ", "r"), ("n", "r"))
 EXPERT = "expert_0_before"
 PREDICTORS = (EXPERT, "single", "single_wider", "probability_average_finetuned")
 CAPTION = (
@@ -40,19 +41,15 @@ def cost_rows(summary: pd.DataFrame) -> list[Row]:
 
 def costs_tex(rows: Sequence[Row], study: str) -> str:
     """The table in LaTeX."""
-    columns = [("architecture", "l"), ("predictor", "l"), ("λ", "r"), ("n", "r"), ("parameters", "r"), ("x", "r")]
-    columns += [("MFLOP per image", "r"), ("x", "r"), ("top-1 (%)", "r")]
+    columns = [*NAMES, ("parameters", "r"), ("x", "r"), ("MFLOP per image", "r"), ("x", "r"), ("top-1 (%)", "r")]
     cells = [
         TableRow(
             (
-                row["architecture"],
-                f"fused, {row['fusion']}" if row["predictor"] == "fused" else predictor_name(row["predictor"]),
-                row["lambda"],
-                str(row["seeds"]),
+                *row_names(row),
                 f"{row['parameters']:,}",
-                _multiple(row.get("parameters_of_one_expert")),
+                multiple(row.get("parameters_of_one_expert")),
                 f"{row['forward_flops'] / 1e6:,.2f}",
-                _multiple(row.get("flops_of_one_expert")),
+                multiple(row.get("flops_of_one_expert")),
                 f"{row['top1_percent_mean']:.2f}",
             )
         )
@@ -89,5 +86,13 @@ def _multiples(row: Row, one: Row | None) -> Row:
     }
 
 
-def _multiple(value: float | None) -> str:
+def row_names(row: Row) -> tuple[str, ...]:
+    """The cells below `NAMES`."""
+    fused = row["predictor"] == "fused"
+    predictor = f"fused, {row['fusion']}" if fused else predictor_name(row["predictor"])
+    return row["architecture"], predictor, row["lambda"], str(row["seeds"])
+
+
+def multiple(value: float | None) -> str:
+    """A factor in a cell, empty where it is not known."""
     return "" if value is None else f"{value:.2f}"

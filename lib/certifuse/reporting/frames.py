@@ -60,6 +60,7 @@ COMPARISON = _CELL | {
     "t_high_points": "float64",
 }
 MISSING = _CELL | {"reason": "str"}
+COSTS = _CELL | {"training": "str", "training_wall_s": "float64", "device": "str"}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,13 @@ from certifuse.settings.architectures import ARCHITECTURE_SETTINGS, Architecture
 from certifuse.settings.base import Index, Settings
 from certifuse.settings.fusion import FusionName
 
+BASELINE = "baseline"
+"""In the place of the fusion rule, of what is trained and scored without one."""
+FINETUNED = "finetuned"
+"""Likewise the training of the experts of a family on the fusion images."""
+JOINT = "joint"
+"""The training of a cell."""
+
 LAMBDA_PATTERN = r"(0|[1-9][0-9]*)(\.[0-9]+)?"
 
 

@@ -41,9 +41,12 @@ ROUND_LIMIT_S = 1200.0
 MEASURED = {
     *("seconds", "images_per_second", "tokens_per_s", "training_wall_s", "wall_s", "scoring_wall_s", "epoch_s"),
     *("peak_memory_bytes", "started", "finished", "resumed_after_epochs"),
+    *("training_min", "training_of_one_expert", "top1_percent_per_min"),
 }
 """Columns and keys that measure time or memory, or say how often a training was resumed."""
 NOT_RESULTS = {"logs", "benchmarks"}
+TIMES = "tables/training_costs.tex"
+"""A table of measured times, whose columns are compared in its CSV file."""
 SEALS = ("sha256", SEAL)
 """Keys by which a certificate and a manifest hold the digest of all of themselves, measured values too."""
 DIGEST = re.compile("[0-9a-f]{64}")
@@ -130,7 +133,9 @@ def digests(results: Path) -> dict[str, str]:
     says: it is replaced by the digest that is computed here.
     """
     files = [path for path in results.rglob("*") if path.is_file()]
-    files = [path for path in files if path.relative_to(results).parts[0] not in NOT_RESULTS]
+    files = [
+        path for path in files if path.relative_to(results).parts[0] not in NOT_RESULTS and path != results / TIMES
+    ]
     by_digest = {hashlib.sha256(path.read_bytes()).hexdigest(): path for path in files}
     known: dict[Path, str] = {}
 
