@@ -96,7 +96,7 @@ def decode_sublora(
     """
     ranges = split_ranges(start)
     vector, splits = part_messages(bitstream, "w and its splits") if ranges else (bitstream, b"")
-    coded = decode(vector)
+    coded = decode(vector, longest=cell.d)
     allocation = allocation_of(cell.mode, SubloraTraining())
     structure = Structure(
         mode=allocation.mode, ratio=allocation.ratio, splits=decode_splits(splits, ranges) if ranges else ()

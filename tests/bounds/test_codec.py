@@ -2,6 +2,7 @@ import math
 
 import numpy as np
 import pytest
+from bitstreams import claiming
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -148,6 +149,22 @@ def test_bytes_are_the_same_every_time_and_on_every_machine():
     data = encode(symbols, fit_codebook(np.linspace(-1, 1, 9), 5, "uniform"))
     assert data[:-32].hex() == GOLDEN
     assert decode(data).symbols.tolist() == symbols
+
+
+def test_more_numbers_than_can_be_right_are_refused_before_they_are_decoded():
+    with pytest.raises(UserError, match="expected at most 1000 numbers, got 1000000000000"):
+        decode(claiming(10**12), longest=1000)
+    with pytest.raises(UserError, match="cut off"):
+        decode(claiming(1000), longest=1000)
+    data = encode(np.arange(30) % 5, fit_codebook(np.linspace(-1, 1, 9), 5))
+    assert len(decode(data, longest=30).symbols) == 30
+    with pytest.raises(UserError, match="expected at most 29 numbers, got 30"):
+        decode(data, longest=29)
+
+
+def test_a_number_of_absurd_length_is_refused_before_it_is_built():
+    with pytest.raises(UserError, match="bitstream: ends after 121 bits"):
+        BitReader("0" * 60 + "1" * 61).elias_delta()
 
 
 @given(st.lists(st.integers(1, 2**40), max_size=20))

@@ -5,8 +5,10 @@ import math
 import numpy as np
 import pytest
 import torch
+from bitstreams import claiming
 from torch import nn
 
+from certifuse.bounds.messages import join_messages
 from certifuse.bounds.ngram_code import (
     block_corrections,
     commonest,
@@ -142,5 +144,7 @@ def test_foreign_bitstreams_are_refused(flat):
         decode_bigram(b"\x00\x00\xff\xff" + data, VOCABULARY, START)
     with pytest.raises(UserError, match="SHA-256"):
         decode_unigram(data[:-1] + bytes([data[-1] ^ 1]), VOCABULARY)
+    with pytest.raises(UserError, match="expected at most 400 numbers, got 1000000000000"):
+        decode_bigram(join_messages(data, claiming(10**12)), VOCABULARY, START)
     with pytest.raises(ValueError, match="odd number of levels"):
         encode_bigram([flat], VOCABULARY, block_levels=8)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from bitstreams import claiming
 
 from certifuse.bounds.certificate import BITSTREAM_FILE, CERTIFICATE_FILE, read_certificate
 from certifuse.bounds.codebook import Codebook
@@ -287,6 +288,11 @@ def test_a_bitstream_that_leaves_d_and_levels_unpaid_is_refused(damaged):
     ledger = {charge.name: float(charge.bits) for charge in decode(cheaper).charges}
     forge(damaged.subspace, cheaper, ledger=ledger, code_bits=sum(ledger.values()))
     assert "expected d and L among the coded bits" in refusal(damaged.subspace)
+
+
+def test_a_bitstream_that_claims_more_numbers_than_the_model_has_is_refused_at_once(damaged):
+    forge(damaged.subspace, claiming(10**12))
+    assert refusal(damaged.subspace).startswith("bitstream: expected at most ")
 
 
 def test_another_model_in_the_bitstream_has_other_counts_or_another_ledger(damaged):

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from bitstreams import claiming
 
 from certifuse.bounds.certificate import BITSTREAM_FILE, CERTIFICATE_FILE
 from certifuse.bounds.codec import decode, encode
@@ -224,6 +225,13 @@ def test_a_bitstream_that_leaves_d_and_levels_unpaid_is_refused(damaged):
     cheaper = encode(coded.symbols, coded.codebook, sizes_agreed=True)
     forge(directory, cheaper)
     assert "expected sizes among the coded bits" in refusal(directory)
+
+
+@pytest.mark.parametrize(("name", "longest"), [(FIXED, 30), ("unigram", 256)])
+def test_a_bitstream_that_claims_more_numbers_than_the_model_has_is_refused_at_once(damaged, name, longest):
+    directory = damaged.certificate_directory(name)
+    forge(directory, claiming(10**12))
+    assert f"bitstream: expected at most {longest} numbers" in refusal(directory)
 
 
 def test_other_splits_or_another_vector_have_other_losses(damaged):

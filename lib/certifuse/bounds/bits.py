@@ -54,7 +54,8 @@ class BitReader:
         while self.number(1) == 0:
             prefix += 1
         exponent = ((1 << prefix) | self.number(prefix)) - 1
-        return (1 << exponent) | self.number(exponent)
+        rest = self.number(exponent)
+        return (1 << exponent) | rest
 
     def rest(self) -> str:
         """All bits that are left."""

@@ -72,11 +72,17 @@ def encode(symbols: ArrayLike, codebook: Codebook, *, sizes_agreed: bool = False
     return body + hashlib.sha256(body).digest()
 
 
-def decode(data: bytes) -> CodedVector:
-    """The vector of a bitstream, with its charges; UserError for any byte that is not as it was written."""
+def decode(data: bytes, longest: int | None = None) -> CodedVector:
+    """The vector of a bitstream, with its charges; UserError for any byte that is not as it was written.
+
+    A hundred bytes can say that they hold billions of numbers, and do. Of a bitstream that somebody else wrote,
+    `longest` is the greatest d that can be right; a greater one is refused before it takes time and memory.
+    """
     message, agreed = _open(data)
     reader = BitReader(message)
     length, levels = agreed if agreed else (reader.elias_delta() - 1, reader.elias_delta())
+    if longest is not None and length > longest:
+        raise UserError(f"bitstream: expected at most {longest} numbers, got {length}")
     charges = [Charge("sizes", reader.position)]
     codebook = _read_codebook(reader, levels)
     charges.append(Charge("codebook", reader.position - charges[0].bits))

@@ -25,6 +25,8 @@ Ints = NDArray[np.int64]
 SMOOTHING_SHARE = 0.01
 """Share of the probability that is spread over all tokens (unigram) or as the unigram has it (bigram). It narrows the
 range of the logits, and with it the code, for a hundredth of a bit of loss."""
+LARGEST_BLOCK = 1024
+"""Of a bigram, in tokens: what a decoder may be asked to hold."""
 FEW = 50.0
 """A context of the bigram is smoothed as if it had been seen this many times more, too."""
 
@@ -56,9 +58,10 @@ def encode_bigram(
     The documents are gone through twice. `block_levels` is odd, so that no correction is one of the levels. ValueError
     for other sizes.
     """
-    if block_levels % 2 == 0 or not 1 <= block <= vocabulary:
+    largest = min(vocabulary, LARGEST_BLOCK)
+    if block_levels % 2 == 0 or not 1 <= block <= largest:
         raise ValueError(
-            f"bigram: expected an odd number of levels and 1 <= block <= {vocabulary}, got {block_levels} and {block}"
+            f"bigram: expected an odd number of levels and 1 <= block <= {largest}, got {block_levels} and {block}"
         )
     first = encode_unigram(parts, vocabulary, levels)
     logits_V = decode(first).values.astype(np.float64)
@@ -70,18 +73,20 @@ def encode_bigram(
 
 def decode_unigram(data: bytes, vocabulary: int) -> CodedNgram:
     """The inverse of `encode_unigram`; UserError where the message is not of `vocabulary` logits."""
-    coded = decode(data)
+    coded = decode(data, longest=vocabulary)
     logits_V = _sized(coded.values, vocabulary)
     return CodedNgram(NgramModel(logits_V[None, :]), Ledger(coded.charges))
 
 
 def decode_bigram(data: bytes, vocabulary: int, start: int) -> CodedNgram:
     """The inverse of `encode_bigram`: a row for all contexts outside of the block, `start` among them, and its own."""
-    first, second = map(decode, part_messages(data, "a bigram"))
+    unigram, corrections = part_messages(data, "a bigram")
+    largest = min(vocabulary, LARGEST_BLOCK)
+    first, second = decode(unigram, longest=vocabulary), decode(corrections, longest=largest**2)
     logits_V = _sized(first.values, vocabulary)
     block = round(float(np.sqrt(len(second.values))))
-    if not 1 <= block <= vocabulary:
-        raise UserError(f"bitstream: expected a block of 1 to {vocabulary} tokens, got {block}")
+    if not 1 <= block <= largest:
+        raise UserError(f"bitstream: expected a block of 1 to {largest} tokens, got {block}")
     corrections_BB = _sized(second.values, block * block).reshape(block, block)
     common_B = commonest(logits_V, block)
     logits_RV = np.tile(logits_V, (1 + block, 1))

@@ -1,0 +1,20 @@
+"""Bitstreams that nobody could have written."""
+
+import hashlib
+
+from certifuse.bounds.bits import BitWriter
+
+
+def claiming(numbers: int) -> bytes:
+    """A sound container of less than a hundred bytes whose message says that it holds so many numbers.
+
+    They are on three levels, and the symbols behind are one bit under a flat model: a decoder that begins with them
+    finds as many as it asks for, and that the message is cut off when it has all.
+    """
+    writer = BitWriter()
+    writer.elias_delta(numbers + 1)
+    writer.elias_delta(3)
+    for value, width in ((2, 2), (0x30, 7), (2, 2), (15, 4), (0, 1)):
+        writer.number(value, width)
+    body = b"CFQV" + bytes([1, 0]) + writer.length.to_bytes(4, "big") + writer.to_bytes()
+    return body + hashlib.sha256(body).digest()
