@@ -18,7 +18,7 @@ from certifuse.disk import require_writable
 from certifuse.errors import UserError
 from certifuse.provenance import source_fingerprint
 from certifuse.settings.architectures import ARCHITECTURE_SETTINGS
-from certifuse.settings.figures import CERTIFICATE_FIGURES, FIGURES, SUBLORA_FIGURES, SUBLORA_GATE_FIGURES
+from certifuse.settings.figures import CERTIFICATE_FIGURES, FIGURES
 from certifuse.settings.fusion import FUSIONS
 from certifuse.settings.sublora import MODE_PATTERN
 from certifuse.study import read_study
@@ -67,7 +67,6 @@ wildcard_constraints:
     mode=MODE_PATTERN,
     levels="[0-9]+",
     ngram="uniform|unigram|bigram",
-    sublora_figure="|".join(name for name in SUBLORA_FIGURES if name not in SUBLORA_GATE_FIGURES),
 
 
 onstart:

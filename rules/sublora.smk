@@ -171,6 +171,8 @@ rule draw_sublora_figure:
         pdf=f"{R}/{layout.SUBLORA_FIGURES_DIR}/{{sublora_figure}}.pdf",
     log:
         f"{R}/logs/draw_sublora_figure/{{sublora_figure}}.log",
+    wildcard_constraints:
+        sublora_figure=selection.exactly(selection.CERTIFIED_FIGURES),
     conda:
         "../envs/reporting.yaml"
     params:
@@ -192,6 +194,9 @@ use rule draw_sublora_figure as draw_sublora_budget_figure with:
         pdf=f"{R}/{layout.SUBLORA_FIGURES_DIR}/{{sublora_figure}}_d{{d}}.pdf",
     log:
         f"{R}/logs/draw_sublora_figure/{{sublora_figure}}_d{{d}}.log",
+    wildcard_constraints:
+        sublora_figure=selection.exactly(selection.CERTIFIED_BUDGET_FIGURES),
+        d=selection.exactly(study.sublora_budgets),
 
 
 # Figures of splits alone: no certificate is made for them.
@@ -208,6 +213,7 @@ use rule draw_sublora_budget_figure as draw_gates_budget_figure with:
         **rules.draw_gates_figure.input,
     wildcard_constraints:
         sublora_figure="learned_gating_heatmap",
+        d=selection.exactly(study.learned_budgets),
 
 
 SUBLORA_TABLES = ["summary_table", "ledger", "terms", "contrasts", "hypotheses"]

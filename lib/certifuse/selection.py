@@ -1,6 +1,6 @@
 """Which files of a study the gathering rules wait for, as Snakemake asks for them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,17 @@ from certifuse.layout import SINGLE
 from certifuse.settings.figures import SUBLORA_BUDGET_FIGURES, SUBLORA_FIGURES, SUBLORA_GATE_FIGURES
 from certifuse.settings.sublora import LEARNED, NULLS
 from certifuse.study import Study
+
+_CERTIFIED = [name for name in SUBLORA_FIGURES if name not in SUBLORA_GATE_FIGURES]
+CERTIFIED_FIGURES = tuple(name for name in _CERTIFIED if name not in SUBLORA_BUDGET_FIGURES)
+"""Figures of the language models that rest on certificates, of the whole study."""
+CERTIFIED_BUDGET_FIGURES = tuple(name for name in _CERTIFIED if name in SUBLORA_BUDGET_FIGURES)
+"""Likewise, of one budget."""
+
+
+def exactly(values: Iterable[object]) -> str:
+    """The pattern of a wildcard that is one of these values; without any nothing fits."""
+    return "|".join(map(str, values)) or "(?!)"
 
 
 def awaited(study: Study, files: Sequence[str]) -> list[str]:

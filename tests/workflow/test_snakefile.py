@@ -146,6 +146,13 @@ def test_a_figure_of_splits_needs_the_models_that_learn_them(
     assert (count_jobs(planned), trained) == (GATES | {drawn: 1}, {"learned"})
 
 
+@pytest.mark.parametrize("figure", ["pareto_frontier", "pareto_frontier_d63", "learned_gating_heatmap_d63"])
+def test_a_figure_of_no_budget_of_the_study_is_refused_before_any_training(sources: Any, figure: str) -> None:
+    planned = sources.snakemake("-n", f"results/figures/sublora/{figure}.png")
+    assert planned.returncode == 1
+    assert f"No rule to produce results/figures/sublora/{figure}.png" in planned.stdout
+
+
 def test_the_catalogue_finds_the_same_workflow(sources: Any, count_jobs: Any) -> None:
     counts = count_jobs(sources.snakemake("-n", "-s", "workflow/Snakefile"))
     trained = STUDIES["config.yaml"]
