@@ -7,11 +7,14 @@ rule prepare_images:
         f"{R}/logs/prepare_images.log",
     conda:
         "../envs/training.yaml"
+    resources:
+        download=int(study.images_may_be_fetched),
     params:
         settings=study.for_images(),
         source=source_fingerprint(SCRIPTS / "prepare_images.py"),
     shell:
-        'python "$SCRIPTS/prepare_images.py" --settings {params.settings:q} --output {output.images} 2> {log}'
+        'python "$SCRIPTS/prepare_images.py" --settings {params.settings:q} --download {resources.download} '
+        "--output {output.images} 2> {log}"
 
 
 rule split_images:

@@ -24,12 +24,15 @@ rule prepare_corpus:
         f"{R}/logs/prepare_corpus.log",
     conda:
         "../envs/training.yaml"
+    resources:
+        download=int(study.sublora.corpus.may_download),
     params:
         settings=study.for_corpus(),
         source=source_fingerprint(SCRIPTS / "prepare_corpus.py"),
         directory=subpath(output.manifest, parent=True),
     shell:
-        'python "$SCRIPTS/prepare_corpus.py" --settings {params.settings:q} --directory {params.directory} 2> {log}'
+        'python "$SCRIPTS/prepare_corpus.py" --settings {params.settings:q} --download {resources.download} '
+        "--directory {params.directory} 2> {log}"
 
 
 # Inputs of everything that reads the corpus; its directory is what the commands name.

@@ -440,6 +440,8 @@ TOUCHES = [
     # what concerns the fusion module alone does not train the unfused control again
     ("fusion.fusion_lr", 0.003, JOINT - of_rule("TransformerBase")),
     ("fusion.hidden_dim", 16, JOINT | SUBSPACE),
+    ("fusion.attention_heads", 2, of_rule("TransformerBase") | {"subspace TransformerBase"}),
+    ("fusion.cross_expert_attention", False, of_rule("TransformerBase") | {"subspace TransformerBase"}),
     ("fusion.label_smoothing", 0.2, JOINT | FINETUNING | SUBSPACE),
     ("fusion.fusion_schedule", "constant", JOINT),
     ("fusion.fusion_clip_norm", None, JOINT),

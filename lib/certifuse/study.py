@@ -15,7 +15,8 @@ from certifuse.settings.architectures import ARCHITECTURE_SETTINGS
 from certifuse.settings.base import Count, MisfitError, Settings
 from certifuse.settings.certificates import CertificateSettings, SubspaceCell
 from certifuse.settings.command_line import with_command_line_types
-from certifuse.settings.data import DataSettings, NpzData, SplitSettings
+from certifuse.settings.data import CifarData, DataSettings, NpzData, SplitSettings
+from certifuse.settings.downloads import without_permission
 from certifuse.settings.evaluation import EvaluationSettings, StatisticsSettings
 from certifuse.settings.execution import ExecutionSettings
 from certifuse.settings.figures import CertificateFiguresSettings, FiguresSettings, SubloraFiguresSettings
@@ -179,11 +180,16 @@ class Study(Settings):
         """The user's own image file, which the workflow watches; none for other sources."""
         return self.data.path if isinstance(self.data, NpzData) else None
 
+    @property
+    def images_may_be_fetched(self) -> bool:
+        """Whether `prepare_images` may use the network."""
+        return isinstance(self.data, CifarData) and self.data.download
+
     # ---- one canonical settings string per rule ----
 
     def for_images(self) -> str:
         """Settings of `prepare_images`."""
-        return canonical_json({"data": None if self.data is None else self.data.plain()})
+        return canonical_json({"data": None if self.data is None else without_permission(self.data)})
 
     def for_splits(self) -> str:
         """Settings of `split_images`."""
@@ -267,7 +273,7 @@ class Study(Settings):
 
     def for_corpus(self) -> str:
         """Settings of `prepare_corpus`."""
-        return canonical_json({"corpus": self._sublora.corpus.plain()})
+        return canonical_json({"corpus": without_permission(self._sublora.corpus)})
 
     def for_sublora_training(self, mode: str) -> str:
         """Settings of `train_sublora`: what the gates are set to concerns the modes that have some."""

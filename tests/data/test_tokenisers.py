@@ -10,7 +10,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from pydantic import ValidationError
 
 from certifuse.data import tokenisers
 from certifuse.data.byte_pairs import byte_symbols, merge_ranks
@@ -202,8 +201,10 @@ def test_files_are_fetched_only_where_the_user_allows_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "tiktoken", SimpleNamespace(get_encoding=get_encoding))
     for refused in ({"source": "python_docs"}, {"source": "openwebtext"}):
         model = {"python_docs": PythonDocsCorpus, "openwebtext": OpenWebTextCorpus}[refused["source"]]
-        with pytest.raises(ValidationError, match=r"the directory that holds vocab.bpe .* for tokenizer gpt2"):
-            model(tokenizer="gpt2", **refused)
+        with pytest.raises(
+            UserError, match=r"corpus\.gpt2_bpe: expected the directory .* without download: true, found"
+        ):
+            load_tokeniser(model(tokenizer="gpt2", **refused))
     assert asked == []
     with pytest.raises(UserError, match=r"could not fetch its files \(no route to host\); put vocab\.bpe and"):
         load_tokeniser(OpenWebTextCorpus(source="openwebtext", tokenizer="gpt2", download=True))

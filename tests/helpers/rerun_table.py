@@ -102,7 +102,8 @@ EXPERT_TRAINING = {
     "clip_norm": 1.0,
     "early_stopping_patience": 3,
 }
-MODULE = {"input_dim": 16, "hidden_dim": 16, "dropout": 0.1, "attention_heads": 2, "cross_expert_attention": False}
+MODULE = {"input_dim": 16, "hidden_dim": 16, "dropout": 0.1}
+ATTENTION = {"attention_heads": 2, "cross_expert_attention": False}
 FUSED_LOSS = {"distillation_weight": 0.2, "distillation_temperature": 3.0, "label_smoothing": 0.05}
 FUSED_ALONE = {
     "fusion_lr": 0.03,
@@ -162,7 +163,8 @@ DRAWS = {"delta": 0.01, "alphas": [0.1], "subsample": 50, "token_subsample": 40,
 
 def _images() -> Iterator[Change]:
     yield from _section("data", {"source": "cifar100", "test_fraction": 0.2, "seed": 1}, IMAGES)
-    yield from _section("data", {"root": "elsewhere", "download": True}, IMAGES, "archives")
+    yield Change("data.root", "elsewhere", IMAGES, "archives")
+    yield Change("data.download", True, jobs(), "archives")
     yield Change("data.path", "b.npz", IMAGES, "files")
     fractions = {"shared_fraction": 0.3, "unique_fraction": 0.1, "fusion_fraction": 0.3, "validation_fraction": 0.2}
     others = {"seed": 1, "scheme": "disjoint", "certificate_fraction": 0.1, "duplicate_correlation": 0.98}
@@ -183,6 +185,8 @@ def _experts() -> Iterator[Change]:
 
 def _fusion() -> Iterator[Change]:
     yield from _section("fusion", MODULE, CELLS_AFTER | SUBSPACE)
+    for where in ("fusion", "fusion.per_fusion.[]"):
+        yield from _section(where, ATTENTION, jobs())
     yield from _section("fusion", FUSED_LOSS, FUSED | SUBSPACE)
     yield from _section("fusion", FUSED_ALONE, CELLS_AFTER)
     yield from _section("fusion", FUSED_TRAINING, FUSED)
@@ -239,8 +243,8 @@ def _language() -> Iterator[Change]:
     yield from _section("sublora.corpus", drawn | embedded, LANGUAGE)
     files = {"train": ["a.jsonl", "b.jsonl"], "validation": [], "text_key": "body"}
     yield from _section("sublora.corpus", files, LANGUAGE, "files")
-    archive = {"dataset": "other", "revision": "main", "download": False}
-    yield from _section("sublora.corpus", archive, LANGUAGE, "archives")
+    yield from _section("sublora.corpus", {"dataset": "other", "revision": "main"}, LANGUAGE, "archives")
+    yield Change("sublora.corpus.download", False, jobs(), "archives")
     yield from _section("sublora.model", NETWORK, MODELS)
     yield from _section("sublora.model.lora", LORA, MODELS)
     yield from _section("sublora.training", LANGUAGE_TRAINING | {"projector": "dense", "codebook": "free"}, MODELS)

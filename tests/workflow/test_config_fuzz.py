@@ -26,7 +26,7 @@ from certifuse.settings.architectures import ARCHITECTURE_SETTINGS
 from certifuse.settings.augmentation import AUGMENTATIONS
 from certifuse.settings.evaluation import EvaluationSettings
 from certifuse.settings.figures import CERTIFICATE_FIGURES, FIGURES, SUBLORA_FIGURES
-from certifuse.settings.fusion import FUSION_ONLY, FUSIONS, GUIDE_DEFAULTS, FusionSettings
+from certifuse.settings.fusion import ATTENTION, ATTENTION_RULE, FUSION_ONLY, FUSIONS, GUIDE_DEFAULTS, FusionSettings
 from certifuse.settings.plain_values import dotted
 from certifuse.settings.problems import read_settings
 from certifuse.settings.sublora import NULLS, PLAIN_MODES
@@ -224,6 +224,7 @@ def seen_by_the_workflow(study: Study) -> dict[str, Any]:
         "certificate figures": [study.for_certificate_figure(name) for name in CERTIFICATE_FIGURES],
         "language figures": [study.for_sublora_figure(name) for name in SUBLORA_FIGURES],
         "subspace": [study.for_subspace(rule) for rule in FUSIONS],
+        "fetched": study.images_may_be_fetched,
         "initial": [study.fusion.resolved(rule).initial_components for rule in FUSIONS],
     }
     for name in ARCHITECTURE_SETTINGS:
@@ -237,7 +238,7 @@ def seen_by_the_workflow(study: Study) -> dict[str, Any]:
         seen["language gathering"] = (
             study.for_sublora_gathering(),
             study.for_gate_gathering(),
-            study.sublora.corpus.files,
+            *(study.sublora.corpus.files, study.sublora.corpus.may_download),
         )
     return seen
 
@@ -255,14 +256,16 @@ def layered(study: Study, section: str, per: str, names: Any, guides: Any) -> di
 
 
 def meaning(study: Study) -> dict[str, Any]:
-    """All values of a study, but for the four places where other words can say the same.
+    """All values of a study, but for the five places where other words can say the same.
 
-    Overrides that say what holds anyway; the rule whose training the control shares; the blocks of certificates and
-    of language models, which are unions.
+    Overrides that say what holds anyway; keys of another fusion rule; the rule whose training the control shares; the
+    blocks of certificates and of language models, which are unions.
     """
     values = study.plain()
     values["pretraining"] = layered(study, "pretraining", "per_architecture", ARCHITECTURE_SETTINGS, {})
     values["fusion"] = layered(study, "fusion", "per_fusion", FUSIONS, GUIDE_DEFAULTS)
+    for rule in set(FUSIONS) - {ATTENTION_RULE}:
+        values["fusion"][rule] = {key: value for key, value in values["fusion"][rule].items() if key not in ATTENTION}
     control = values["fusion"][study.baselines.finetuned_as]
     values["baselines"]["finetuned_as"] = {key: value for key, value in control.items() if key not in FUSION_ONLY}
     values["certificates"]["blocks"] = study.subspace_cells

@@ -1,6 +1,6 @@
 """Read the images of a source and write them as one file of uint8 tensors."""
 
-from certifuse.cli.step import add_file_options, run_step, step_parser
+from certifuse.cli.step import add_download_option, add_file_options, run_step, step_parser
 
 EXAMPLE = """python workflow/scripts/prepare_images.py --settings '{"data": {"source": "digits"}}' --output images.st"""
 
@@ -8,12 +8,13 @@ EXAMPLE = """python workflow/scripts/prepare_images.py --settings '{"data": {"so
 def main() -> None:
     parser = step_parser(__doc__, EXAMPLE)
     add_file_options(parser, "output")
+    add_download_option(parser)
     arguments = parser.parse_args()
 
     def step() -> None:
         from certifuse.recipes.prepare_images import PrepareStep, prepare_images
 
-        prepare_images(PrepareStep.from_json(arguments.settings), arguments.output)
+        prepare_images(PrepareStep.from_json(arguments.settings), arguments.output, download=bool(arguments.download))
 
     run_step(step)
 

@@ -58,6 +58,11 @@ def add_file_options(parser: argparse.ArgumentParser, *names: str) -> None:
         parser.add_argument(f"--{name}", type=Path, required=True, metavar="FILE")
 
 
+def add_download_option(parser: argparse.ArgumentParser) -> None:
+    """The permission to fetch what is absent, which is no part of the settings: no result depends on it."""
+    parser.add_argument("--download", type=int, choices=(0, 1), default=0, help="1: fetch what is absent (0)")
+
+
 def run_step(step: Callable[[], None]) -> None:
     """Run a step: its log goes to standard error; a user's mistake is one line and exit status 2.
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from certifuse.data.byte_pairs import END_OF_TEXT, PATTERN, merge_ranks
 from certifuse.errors import UserError
 from certifuse.provenance import digest_bytes
-from certifuse.settings.corpora import CorpusBase
+from certifuse.settings.corpora import NO_BYTE_PAIRS, CorpusBase
 
 Tokens = NDArray[np.uint8] | NDArray[np.uint16]
 
@@ -104,6 +104,8 @@ def load_tokeniser(settings: CorpusBase) -> Tokeniser:
     """The tokeniser of a corpus. UserError where its package or its files are absent or are others."""
     if settings.tokenizer == "bytes":
         return ByteTokeniser()
+    if settings.lacks_byte_pairs:
+        raise UserError(f"corpus.gpt2_bpe: {NO_BYTE_PAIRS}")
     if settings.gpt2_bpe is None:
         return BytePairTokeniser(_fetched_encoding(), "gpt2")
     directory = Path(settings.gpt2_bpe)

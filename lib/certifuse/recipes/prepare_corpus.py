@@ -11,6 +11,7 @@ from certifuse.manifests import SHARED_NAME, StepRecord
 from certifuse.provenance import digest_file
 from certifuse.settings.base import Settings
 from certifuse.settings.corpora import CorpusSettings
+from certifuse.settings.downloads import with_permission
 
 LOGGER = logging.getLogger(__name__)
 
@@ -21,14 +22,16 @@ class PrepareCorpusStep(Settings):
     corpus: CorpusSettings
 
 
-def prepare_corpus(settings: PrepareCorpusStep, directory: Path) -> None:
+def prepare_corpus(settings: PrepareCorpusStep, directory: Path, *, download: bool = False) -> None:
     """Write the prepared corpus that `settings` describes to `directory`, and say what it holds.
 
     The manifest of the run has a name of its own, since `manifest.json` is that of the corpus and equal for equal ones.
+    `download` permits a source to be fetched, whatever its settings say.
     """
     corpus = settings.corpus
+    source = with_permission(corpus, download)
     record = StepRecord("prepare_corpus", settings, [path for path in map(Path, corpus.files) if path.is_file()])
-    write_corpus(read_documents(corpus), load_tokeniser(corpus), corpus.min_tokens, corpus.plain(), directory)
+    write_corpus(read_documents(source), load_tokeniser(corpus), corpus.min_tokens, corpus.plain(), directory)
     for part, facts in load_corpus(directory).manifest["parts"].items():
         LOGGER.info(
             "%s: %s documents, %s tokens; dropped %s too short, %s duplicates, %s duplicates of the other part",

@@ -1,10 +1,15 @@
 """Where the documents of the language models come from, and how they become tokens."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from certifuse.settings.base import Count, FilePath, Index, MisfitError, OpenFraction, Settings
+from certifuse.settings.base import Count, FilePath, Index, OpenFraction, Settings
+
+NO_BYTE_PAIRS = (
+    "expected the directory that holds vocab.bpe and encoder.json, for tokenizer gpt2 without download: true, "
+    "found null"
+)
 
 
 class CorpusBase(Settings):
@@ -34,15 +39,15 @@ class CorpusBase(Settings):
         """The user's own files, which the workflow watches."""
         return ()
 
-    def _may_download(self) -> bool:
+    @property
+    def may_download(self) -> bool:
+        """Whether what is absent may be fetched."""
         return False
 
-    @model_validator(mode="after")
-    def _byte_pairs_can_be_found(self) -> Self:
-        if self.tokenizer == "gpt2" and self.gpt2_bpe is None and not self._may_download():
-            expected = "expected the directory that holds vocab.bpe and encoder.json, for tokenizer gpt2"
-            raise MisfitError("gpt2_bpe", f"{expected} without download: true, found null")
-        return self
+    @property
+    def lacks_byte_pairs(self) -> bool:
+        """Whether GPT-2's byte pairs are needed, and neither named nor to be fetched: `NO_BYTE_PAIRS`."""
+        return self.tokenizer == "gpt2" and self.gpt2_bpe is None and not self.may_download
 
 
 class PythonDocsCorpus(CorpusBase):
@@ -87,7 +92,9 @@ class OpenWebTextCorpus(CorpusBase):
         default=0.0005, description="Chance of each document to be drawn for validation."
     )
 
-    def _may_download(self) -> bool:
+    @property
+    def may_download(self) -> bool:
+        """Whether what is absent may be fetched."""
         return self.download
 
 

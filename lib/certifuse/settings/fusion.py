@@ -105,6 +105,10 @@ class FusionTraining(FusionModuleSettings):
     )
 
 
+ATTENTION_RULE = "TransformerBase"
+ATTENTION = ("attention_heads", "cross_expert_attention")
+"""Keys with a meaning for that rule alone."""
+
 FUSION_ONLY = (
     *FusionModuleSettings.model_fields,
     "fusion_lr",
@@ -131,11 +135,16 @@ class FusionSettings(FusionTraining):
     )
 
     def resolved(self, fusion: str) -> FusionTraining:
-        """The training of one rule: `per_fusion` wins over the section's keys, which win over the guides' values."""
+        """The training of one rule: `per_fusion` wins over the section's keys, which win over the guides' values.
+
+        Keys of another rule are at their defaults, so that a change of them is none of this one.
+        """
         base = FusionTraining.model_validate_json(self.model_dump_json(exclude={"per_fusion"}))
         chosen = overridden(base, self.per_fusion.get(fusion))
-        missing = {key: value for key, value in GUIDE_DEFAULTS[fusion].items() if getattr(chosen, key) is None}
-        return overridden(chosen, None, **missing)
+        fixed = {key: value for key, value in GUIDE_DEFAULTS[fusion].items() if getattr(chosen, key) is None}
+        if fusion != ATTENTION_RULE:
+            fixed |= {key: getattr(FusionModuleSettings(), key) for key in ATTENTION}
+        return overridden(chosen, None, **fixed)
 
     def resolved_without_fusion(self, fusion: str) -> FusionTraining:
         """The training of one rule for experts that are not fused: `FUSION_ONLY` keys are at the rule's own values."""

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 from certifuse.errors import nearest
 from certifuse.settings.base import Count, Index, MisfitError, NonNegative, OpenFraction, Positive, Settings
 from certifuse.settings.certificates import Levels
-from certifuse.settings.corpora import CorpusSettings
+from certifuse.settings.corpora import NO_BYTE_PAIRS, CorpusSettings
 from certifuse.settings.grid import Seeds, distinct
 from certifuse.settings.language_models import AllocationMode, AllocationSettings, LanguageModelSettings
 from certifuse.settings.plain_values import shown
@@ -180,6 +180,12 @@ class SubloraSettings(Settings):
         if self.bounds.stride is not None and self.bounds.stride > self.model.context:
             context, stride = self.model.context, self.bounds.stride
             raise MisfitError("bounds.stride", f"expected at most model.context = {context}, found {stride}")
+        return self
+
+    @model_validator(mode="after")
+    def _byte_pairs_can_be_found(self) -> Self:
+        if self.corpus.lacks_byte_pairs:
+            raise MisfitError("corpus.gpt2_bpe", NO_BYTE_PAIRS)
         return self
 
     def _check_budget(self, where: str, mode: str, d: int) -> None:
