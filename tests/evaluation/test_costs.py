@@ -1,11 +1,16 @@
 """Parameters and operations against closed forms."""
 
+import pytest
 import torch
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from certifuse.evaluation.costs import forward_costs
 from certifuse.models.architectures import build_architecture
+from certifuse.models.fused_network import FusedNetwork
+from certifuse.models.fusion import build_fusion
 from certifuse.settings.architectures import ResNetSettings
+from certifuse.settings.fusion import FUSIONS, FusionModuleSettings
 
 
 def test_a_convolution_and_a_matrix_product_cost_what_the_formulas_say() -> None:
@@ -26,6 +31,16 @@ def test_resnet_18_costs_what_is_published_for_it() -> None:
     found = forward_costs(network, (3, 32, 32))
     assert found["parameters"] == 11_173_962
     assert round(found["forward_flops"] / 2 / 1e9, 2) == 0.56
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+def test_a_fused_network_costs_what_is_counted_while_it_computes(fusion: str) -> None:
+    experts = [build_architecture("resnet", ResNetSettings(width=8, blocks=(1,)), 4, 1) for _ in range(2)]
+    module = build_fusion(fusion, 2, experts[0].feature_dim, FusionModuleSettings(hidden_dim=12))
+    network = FusedNetwork(experts, module, 4).eval()
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        network(torch.zeros(1, 1, 8, 8))
+    assert forward_costs(network, (1, 8, 8))["forward_flops"] == counter.get_total_flops() > 0
 
 
 def test_counting_changes_no_weight_and_no_statistic() -> None:
