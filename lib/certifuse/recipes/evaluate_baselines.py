@@ -15,12 +15,11 @@ from certifuse.evaluation.costs import forward_costs
 from certifuse.manifests import StepRecord
 from certifuse.models.fused_network import FusedNetwork
 from certifuse.recipes.evaluate import EvaluationStep, ExpertLogits, empty_sheet, image_parts
+from certifuse.settings.grid import BASELINE
 from certifuse.training import runtime as runtimes
 from certifuse.training.epoch import DeviceImages
 from certifuse.training.inference import fused_logits_of
 from certifuse.training.runtime import Runtime
-
-BASELINE = "baseline"
 
 
 def evaluate_baselines(

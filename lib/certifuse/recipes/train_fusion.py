@@ -36,6 +36,7 @@ from certifuse.randomness import derive_seed, initialising
 from certifuse.settings.base import Settings
 from certifuse.settings.execution import ExecutionSettings
 from certifuse.settings.fusion import FusionTraining
+from certifuse.settings.grid import FINETUNED
 from certifuse.training import runtime as runtimes
 from certifuse.training.epoch import EpochTrainer, on_device
 from certifuse.training.joint import JointNetwork, dual_path_objective, individual_objective, parameter_groups
@@ -43,9 +44,6 @@ from certifuse.training.loop import train
 from certifuse.training.record import StepFiles, run_record
 from certifuse.training.room import require_training_room
 from certifuse.training.telemetry import Telemetry
-
-FINETUNED = "finetuned"
-"""What stands for the fusion rule in the names of experts that are only fine-tuned."""
 
 
 class FusionStep(Settings):

@@ -4,10 +4,11 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from certifuse.reporting.frames import BASELINE, architectures_of, compared_cells, finished_cells, fusions_of
+from certifuse.reporting.frames import architectures_of, compared_cells, finished_cells, fusions_of
 from certifuse.reporting.latex import TableRow, longtable
 from certifuse.reporting.paper_tables import predictor_name, spaced
 from certifuse.reporting.tables import Row
+from certifuse.settings.grid import BASELINE
 
 NAME = "costs"
 COLUMNS = (

@@ -6,10 +6,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from certifuse.reporting.frames import BASELINE, Frames, architectures_of, compared_cells, fusions_of, grid
+from certifuse.reporting.frames import Frames, architectures_of, compared_cells, fusions_of, grid
 from certifuse.reporting.notes import compared_note, interval_note, missing_note
 from certifuse.reporting.runs import estimate, scores
 from certifuse.reporting.style import FigureStep, fusion_look, new_panels, note_below
+from certifuse.settings.grid import BASELINE
 
 MEASURES = {
     "disagreement": "disagreement",

@@ -14,8 +14,8 @@ from certifuse.errors import UserError
 from certifuse.manifests import check_as_written
 from certifuse.settings.architectures import ARCHITECTURE_SETTINGS
 from certifuse.settings.fusion import FUSIONS
+from certifuse.settings.grid import BASELINE
 
-BASELINE = "baseline"
 CELL = ["architecture", "fusion", "lambda", "seed"]
 
 _CELL = {"architecture": "str", "fusion": "str", "lambda": "str", "seed": "int64"}

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from certifuse.evaluation.statistics import accuracy_standard_error
-from certifuse.reporting.frames import BASELINE, Frames, architectures_of, compared_cells, fusions_of, grid
+from certifuse.reporting.frames import Frames, architectures_of, compared_cells, fusions_of, grid
 from certifuse.reporting.notes import compared_note, interval_note, missing_note
 from certifuse.reporting.runs import estimate, scores
 from certifuse.reporting.style import (
@@ -19,6 +19,7 @@ from certifuse.reporting.style import (
     note_below,
     view_of,
 )
+from certifuse.settings.grid import BASELINE
 
 KEY_CONTROL = "probability_average_finetuned"
 ROW_HEIGHT_IN = 0.38

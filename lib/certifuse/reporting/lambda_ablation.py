@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from certifuse.reporting.frames import BASELINE, Frames, fusions_of, grid, missing_cells
+from certifuse.reporting.frames import Frames, fusions_of, grid, missing_cells
 from certifuse.reporting.lambda_layout import Places, Row, places_of, rows, shown_architectures
 from certifuse.reporting.notes import interval_note, missing_note, standard_error_note
 from certifuse.reporting.runs import cell_results, estimate, scores
@@ -26,6 +26,7 @@ from certifuse.reporting.style import (
     view_of,
 )
 from certifuse.settings.figures import FigureSettings
+from certifuse.settings.grid import BASELINE
 
 NARROWEST = 0.6
 """Least width of a column, in panels; an architecture with fewer lambdas than another gets a narrower one."""

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from certifuse.reporting.frames import BASELINE, Frames, architectures_of, compared_cells, fusions_of, grid
+from certifuse.reporting.frames import Frames, architectures_of, compared_cells, fusions_of, grid
 from certifuse.reporting.notes import compared_note, missing_note
 from certifuse.reporting.runs import estimate, pooled_bins, scores
 from certifuse.reporting.style import (
@@ -21,6 +21,7 @@ from certifuse.reporting.style import (
     note_below,
     say_in,
 )
+from certifuse.settings.grid import BASELINE
 
 CONTROL = "probability_average_finetuned"
 STAGES = {0: ("as trained", "ece"), 1: ("after temperature scaling", "ece_calibrated")}

@@ -7,13 +7,13 @@ import pandas as pd
 
 from certifuse.evaluation.statistics import accuracy_standard_error, t_interval
 from certifuse.reporting.frames import (
-    BASELINE,
     architectures_of,
     fusions_of,
     grid,
     lambdas_of,
     missing_cells,
 )
+from certifuse.settings.grid import BASELINE
 
 Row = dict[str, Any]
 Cell = tuple[str, str, str]

@@ -9,11 +9,11 @@ import pandas as pd
 
 from certifuse.layout import SINGLE, WIDER
 from certifuse.reporting.cost_table import EXPERT, NAMES, multiple, row_names
-from certifuse.reporting.frames import BASELINE, architectures_of, compared_cells, finished_cells, fusions_of
+from certifuse.reporting.frames import architectures_of, compared_cells, finished_cells, fusions_of
 from certifuse.reporting.latex import TableRow, longtable
 from certifuse.reporting.paper_tables import spaced
 from certifuse.reporting.tables import Row
-from certifuse.settings.grid import FINETUNED, JOINT
+from certifuse.settings.grid import BASELINE, FINETUNED, JOINT
 
 NAME = "training_costs"
 COLUMNS = (

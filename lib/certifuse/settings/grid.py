@@ -12,7 +12,7 @@ from certifuse.settings.fusion import FusionName
 BASELINE = "baseline"
 """In the place of the fusion rule, of what is trained and scored without one."""
 FINETUNED = "finetuned"
-"""Likewise the training of the experts of a family on the fusion images."""
+"""Likewise, of the experts that are trained on the fusion images and not fused."""
 JOINT = "joint"
 """The training of a cell."""
 
