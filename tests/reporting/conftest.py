@@ -7,11 +7,13 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
+from certifuse.layout import SINGLE
 from certifuse.reporting.figures import draw
-from certifuse.reporting.frames import Frames
+from certifuse.reporting.frames import CELL, Frames
 from certifuse.reporting.style import FigureStep
 from certifuse.settings.evaluation import StatisticsSettings
 from certifuse.settings.figures import FigureSettings
+from certifuse.settings.grid import BASELINE, FINETUNED, JOINT
 
 FUSIONS = ("multiplicative", "multiplicativeAddition", "TransformerBase", "concatenation", "simpleAddition")
 ARCHITECTURES = {"resnet": 74.0, "densenet": 79.0, "improved_wide_resnet": 80.5, "resnext": 77.5}
@@ -188,6 +190,17 @@ def frames() -> Frames:
     gaps = {("densenet", "concatenation", "1.0", seed): "training failed: out of memory" for seed in (0, 1)}
     gaps |= {("resnet", "concatenation", "0.5", 1): "not finished"}
     return study_frames(("resnet", "densenet"), ("multiplicative", "concatenation"), ("0.5", "1.0"), (0, 1), gaps)
+
+
+@pytest.fixture(scope="session")
+def spent(frames: Frames) -> pd.DataFrame:
+    """What the trainings of `frames` took: a minute each."""
+    cells = frames.summary[CELL].drop_duplicates()
+    families = cells[cells["fusion"] == BASELINE]
+    members = [f"expert_{index}" for index in range(EXPERTS)] + [SINGLE, FINETUNED]
+    trainings = [cells[cells["fusion"] != BASELINE].assign(training=JOINT)]
+    trainings += [families.assign(training=member) for member in members]
+    return pd.concat(trainings, ignore_index=True).assign(training_wall_s=60.0, device="cpu")
 
 
 @pytest.fixture(scope="session")

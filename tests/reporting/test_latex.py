@@ -41,12 +41,12 @@ def test_a_row_of_the_wrong_length_is_refused():
 @pytest.mark.tools
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed (texlive-latex-recommended)")
 @pytest.mark.parametrize("finished", [True, False])
-def test_the_tables_compile(frames, tmp_path, finished):
+def test_the_tables_compile(frames, spent, tmp_path, finished):
     reasons = "".join(SPECIAL) + r"\end{document}" + "".join(map(chr, range(32, 127)))
     missing = frames.missing.assign(reason=reasons)
     rows = slice(None) if finished else slice(0)
     step = TablesStep(study="cifar100_small", statistics=StatisticsSettings())
-    write_tables(step, frames.summary[rows], frames.comparison[rows], missing, tmp_path)
+    write_tables(step, frames.summary[rows], frames.comparison[rows], missing, spent, tmp_path)
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "tables.tex"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stdout[-2000:]

@@ -1,18 +1,16 @@
 import csv
 import math
 
-import pandas as pd
 import pytest
 from scipy import stats
 
 from certifuse.recipes.write_tables import TablesStep, write_tables
-from certifuse.reporting.frames import COSTS, Frames
+from certifuse.reporting.frames import Frames
 from certifuse.reporting.paper_tables import baselines_tex, caption_about, comparison_tex, predictor_name, results_tex
 from certifuse.reporting.tables import COLUMNS, NO_BASELINE, NO_COMPARISON, baseline_rows, comparison_rows, results_rows
 from certifuse.settings.evaluation import StatisticsSettings
 
 STATISTICS = StatisticsSettings()
-NOTHING_SPENT = pd.DataFrame(columns=list(COSTS))
 
 
 def results_of(frames: Frames) -> list[dict]:
@@ -144,10 +142,10 @@ def test_predictors_in_words(predictor, name):
 
 
 @pytest.mark.parametrize("finished", [True, False])
-def test_the_files_of_the_step(frames, tmp_path, finished):
+def test_the_files_of_the_step(frames, spent, tmp_path, finished):
     step = TablesStep(study="digits", statistics=STATISTICS)
     rows = slice(None) if finished else slice(0)
-    write_tables(step, frames.summary[rows], frames.comparison[rows], frames.missing, NOTHING_SPENT, tmp_path)
+    write_tables(step, frames.summary[rows], frames.comparison[rows], frames.missing, spent, tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {
         *("results.csv", "baselines.csv", "comparison.csv", "costs.csv", "training_costs.csv"),
         *("results.tex", "baselines.tex", "comparison.tex", "costs.tex", "training_costs.tex"),

@@ -20,7 +20,7 @@ from certifuse import layout
 from certifuse.evaluation.predictions import load_predictions
 from certifuse.evaluation.statistics import holm, mcnemar_exact, paired_bootstrap, t_interval
 from certifuse.manifests import SHARED_NAME, StepRecord
-from certifuse.recipes.gather import GatherStep
+from certifuse.recipes.gather import GridStep
 from certifuse.rows import write_rows
 from certifuse.settings.evaluation import StatisticsSettings
 from certifuse.settings.grid import Cell
@@ -42,7 +42,7 @@ COLUMNS = (
 )
 
 
-class CompareStep(GatherStep):
+class CompareStep(GridStep):
     """The grid and the statistics."""
 
     statistics: StatisticsSettings

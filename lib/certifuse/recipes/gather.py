@@ -37,15 +37,20 @@ SOURCES = {
 }
 
 
-class GatherStep(Settings):
-    """The grid, so that a missing cell is seen, and what is trained beside it: (architecture, seed, training)."""
+class GridStep(Settings):
+    """The grid, so that a missing cell is seen."""
 
     grid: tuple[Block, ...]
-    trainings: tuple[tuple[str, int, str], ...]
 
     def cells(self) -> list[Cell]:
         """Every cell once."""
         return list(dict.fromkeys(cell for block in self.grid for cell in block.cells()))
+
+
+class GatherStep(GridStep):
+    """The grid, and what is trained beside it: (architecture, seed, training)."""
+
+    trainings: tuple[tuple[str, int, str], ...]
 
 
 def gather(settings: GatherStep, results: Path) -> None:
