@@ -22,7 +22,9 @@ from certifuse.provenance import canonical_json, write_json
 
 KEPT = {
     "figures/**/*.png": "",
-    "tables/**/*": "tables",
+    "tables/**/*.csv": "tables",
+    "tables/**/*.tex": "tables",
+    "tables/**/*.md": "tables",
     layout.SPLITS_SUMMARY: "",
     layout.SUMMARY: "",
     layout.LOGS: "",

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from certifuse.reporting.frames import Frames, architectures_of, compared_cells, fusions_of, grid
 from certifuse.reporting.notes import compared_note, interval_note, missing_note
 from certifuse.reporting.runs import estimate, scores
-from certifuse.reporting.style import FigureStep, fusion_look, new_panels, note_below
+from certifuse.reporting.style import NICE_STEPS, FigureStep, fusion_look, new_panels, note_below
 from certifuse.settings.grid import BASELINE
 
 MEASURES = {
@@ -54,6 +55,7 @@ def diversity(frames: Frames, step: FigureStep) -> Figure:
                 points = drop_losses(summary, stage) if measure is None else stage.scores(summary, "experts", measure)
                 _draw_row(axes, points, place, stage, step)
             axes.set_xlabel(label)
+            axes.xaxis.set_major_locator(MaxNLocator(4, steps=NICE_STEPS))
         labels = [stage.label for stage in stages[architecture]]
         panels[row, 0].set_yticks(range(len(labels)), labels)
         panels[row, 0].set_ylim(len(labels) - 0.5, -0.5)
