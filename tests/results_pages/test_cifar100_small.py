@@ -93,7 +93,7 @@ def setting_claims(page: Any) -> list[str]:
     n_test = int(page.table("tables/comparison.csv")["n_test"].iloc[0])
     training = page.json("splits.json")["image_set"]["training_images"]
     converged = best(page)["convergence_epoch"]
-    cpu_s = sum(jobs["cpu_s"] for jobs in manifest["training_jobs"].values())
+    wall_s = sum(jobs["wall_s"] for jobs in manifest["training_jobs"].values())
     hours, minutes, seconds = map(float, manifest["workflow_elapsed"].split(":"))
     elapsed = timedelta(hours=hours, minutes=minutes, seconds=seconds)
     tables = [page.table(f"tables/{name}.csv") for name in ("results", "baselines")]
@@ -103,7 +103,7 @@ def setting_claims(page: Any) -> list[str]:
         f"on all {training + n_test:,} images of CIFAR-100",
         f"{images('dropped')} training images with the bytes of an earlier one were left out",
         f"in {elapsed / timedelta(minutes=1):.0f} minutes on two CPU cores",
-        f"({cpu_s / 60:.0f} CPU minutes of training)",
+        f"({wall_s / 60:.0f} minutes of trainings, each on one core)",
         f"{n_test:,} test images, so one model's standard error is {low:.2f} to {high:.2f} points",
         f"| one model on {images('pool') + images('fusion'):,} images |",
         f"fitted on the same {images('fusion'):,} fusion images",
