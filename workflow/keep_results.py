@@ -111,7 +111,10 @@ def distinct(values: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def job_times(folder: Path) -> dict[str, float | None]:
-    """What all jobs of one rule took, after Snakemake's benchmarks; it gives no CPU time for the shortest."""
+    """What all jobs of one rule took, after Snakemake's benchmarks.
+
+    It samples CPU time, ever more rarely: `cpu_s` lacks the end of each job, and the shortest have none.
+    """
     rows = [row for path in folder.rglob("*.tsv") for row in csv.DictReader(path.open(), delimiter="\t")]
     measured = [float(row["cpu_time"]) for row in rows if row["cpu_time"] != "NA"]
     return {

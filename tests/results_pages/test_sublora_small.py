@@ -59,10 +59,10 @@ def setting(page: Any, networks: Any) -> list[str]:
     """Of what the study consists."""
     first, config = networks.iloc[0], page.config["sublora"]
     training, jobs = config["training"], page.json("manifest.json")["training_jobs"]
-    minutes = sum(rule["cpu_s"] for rule in jobs.values()) / 60
+    minutes = sum(rule["wall_s"] for rule in jobs.values()) / 60
     return [
         f"the {first['documents']:,} training reviews",
-        f"({minutes:.0f} minutes of one core)",
+        f"({minutes:.0f} minutes of jobs, each on one core)",
         f"of {config['model']['layers']} layers, {config['model']['width']} wide",
         f"for {training['steps']} steps of {training['batch_size']} x {config['model']['context']} bytes",
         f"{len(networks)} models and {len(page.rows(METRICS, model='ngram'))} coded n-gram tables",
