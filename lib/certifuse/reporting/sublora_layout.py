@@ -63,7 +63,7 @@ def highest_shown(allocated: pd.DataFrame) -> float:
 
 def view_up_to(axes: Axes, values: Sequence[float], highest: float) -> None:
     """Limits of y around the values up to `highest`."""
-    axes.set_ylim(view_of([*(value for value in values if value <= highest), highest], 0.06))
+    axes.set_ylim(view_of([*(value for value in values if value <= highest), highest], 0.1))
 
 
 def vacuous_handle(metrics: pd.DataFrame, style: FigureSettings) -> Line2D:

@@ -1,12 +1,12 @@
 """The section of the language models: what is refused, what each rule depends on, which cells there are."""
 
-import copy
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
+import study_config
 import yaml
+from study_config import CONFIG
 
 from certifuse.data.tokenisers import ByteTokeniser
 from certifuse.errors import UserError
@@ -15,7 +15,6 @@ from certifuse.models.lora import add_lora
 from certifuse.settings.sublora import INPUT_TOKENS, MODE_PATTERN, SubloraTraining, allocation_of
 from certifuse.study import Study, read_study
 
-CONFIG = Path(__file__).resolve().parents[1] / "config"
 MINI: dict[str, Any] = {
     "name": "mini",
     "sublora": {
@@ -35,13 +34,7 @@ LORA_WEIGHTS = 4 * (2 * 2 * 2 * 16 + 16 + 257)
 
 def changed(path: str, value: Any, config: Any = MINI) -> Any:
     """A copy of the configuration with the value at a dotted path below `sublora` replaced or added."""
-    copied = copy.deepcopy(config)
-    here = copied["sublora"]
-    *way, last = [int(part) if part.isdigit() else part for part in path.split(".")]
-    for part in way:
-        here = here[part] if isinstance(here, list) else here.setdefault(part, {})
-    here[last] = value
-    return copied
+    return study_config.changed(f"sublora.{path}", value, config)
 
 
 # ---- refusals --------------------------------------------------------------------------------------
