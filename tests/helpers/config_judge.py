@@ -1,0 +1,158 @@
+"""What becomes of a mutant of a configuration: it is used, it means the same, or it is refused by its path."""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from config_mutants import BASES, Mutant, Place, at, places_in
+
+from certifuse.errors import UserError
+from certifuse.layout import WIDER
+from certifuse.settings.architectures import ARCHITECTURE_SETTINGS
+from certifuse.settings.augmentation import AUGMENTATIONS
+from certifuse.settings.figures import CERTIFICATE_FIGURES, FIGURES, SUBLORA_FIGURES
+from certifuse.settings.fusion import ATTENTION, ATTENTION_RULE, FUSION_ONLY, FUSIONS, GUIDE_DEFAULTS
+from certifuse.settings.plain_values import dotted
+from certifuse.settings.sublora import NULLS, PLAIN_MODES
+from certifuse.study import Study, read_study
+
+Reader = Callable[[Any], Study]
+
+
+def seen_by_the_workflow(study: Study) -> dict[str, Any]:
+    """All that rules and tools read of a study: every settings string, the jobs, and what the Snakefile asks for.
+
+    The strings are those of every architecture, rule and mode, whether or not the grid has it.
+    """
+    seeds = {seed for _, seed in study.families} | set(study.baselines.single_model_seeds)
+    seen: dict[str, Any] = {
+        "jobs": (study.cells, study.families, study.subspace_cells, study.certified_cells, study.sublora_cells),
+        "shell": (study.results_dir, study.jobs_per_gpu, study.execution.threads, study.splits.experts),
+        "choices": (study.only_finished, study.baselines.finetuned_average, study.name, study.image_file),
+        "single": [study.single_models(name, seed) for name in ARCHITECTURE_SETTINGS for seed in sorted(seeds)],
+        "steps": (study.for_images(), study.for_splits(), study.for_evaluation(), study.for_joint_certificate()),
+        "gathering": (study.for_gathering(), study.for_comparison(), study.for_certificate_gathering()),
+        "tables": study.for_tables(),
+        "figures": [study.for_figure(name) for name in FIGURES],
+        "certificate figures": [study.for_certificate_figure(name) for name in CERTIFICATE_FIGURES],
+        "language figures": [study.for_sublora_figure(name) for name in SUBLORA_FIGURES],
+        "subspace": [study.for_subspace(rule) for rule in FUSIONS],
+        "fetched": study.images_may_be_fetched,
+        "initial": [study.fusion.resolved(rule).initial_components for rule in FUSIONS],
+    }
+    for name in ARCHITECTURE_SETTINGS:
+        wider = getattr(study.baselines.wider_single, name) and study.for_pretraining(name, WIDER)
+        seen[name] = study.for_pretraining(name, "expert_0"), wider, study.for_finetuning(name)
+        seen[f"joint {name}"] = [study.for_fusion(name, rule) for rule in FUSIONS]
+    if study.sublora is not None:
+        modes = (*PLAIN_MODES, *NULLS, "fixed_0.2")
+        seen["language"] = [study.for_sublora_training(mode) for mode in modes], study.sublora.training.processes
+        seen["bounds"] = study.for_corpus(), study.for_sublora_certificate(), study.for_ngram()
+        seen["language gathering"] = (
+            study.for_sublora_gathering(),
+            study.for_gate_gathering(),
+            *(study.sublora.corpus.files, study.sublora.corpus.may_download),
+        )
+    return seen
+
+
+def layered(study: Study, section: str, per: str, names: Any, guides: Any) -> dict[str, dict[str, Any]]:
+    """What holds for each name: its overrides over the section over the guides, by plain dictionaries."""
+    found = getattr(study, section)
+    own = found.model_dump(mode="json", exclude={per})
+    layers = found.model_dump(mode="json", exclude_unset=True).get(per, {})
+    merged = {name: {**own, **layers.get(name, {})} for name in names}
+    return {
+        name: {key: guides.get(name, {}).get(key) if value is None else value for key, value in values.items()}
+        for name, values in merged.items()
+    }
+
+
+def meaning(study: Study) -> dict[str, Any]:
+    """All values of a study, but for the five places where other words can say the same.
+
+    Overrides that say what holds anyway; keys of another fusion rule; the rule whose training the control shares; the
+    blocks of certificates and of language models, which are unions.
+    """
+    values = study.plain()
+    values["pretraining"] = layered(study, "pretraining", "per_architecture", ARCHITECTURE_SETTINGS, {})
+    values["fusion"] = layered(study, "fusion", "per_fusion", FUSIONS, GUIDE_DEFAULTS)
+    for rule in set(FUSIONS) - {ATTENTION_RULE}:
+        values["fusion"][rule] = {key: value for key, value in values["fusion"][rule].items() if key not in ATTENTION}
+    control = values["fusion"][study.baselines.finetuned_as]
+    values["baselines"]["finetuned_as"] = {key: value for key, value in control.items() if key not in FUSION_ONLY}
+    values["certificates"]["blocks"] = study.subspace_cells
+    if study.sublora is not None:
+        values["sublora"]["grid"] = study.sublora_cells
+    return values
+
+
+def lost(written: Any, read: Any, place: Place = ()) -> Iterator[str]:
+    """What a configuration says and the study does not: every key and value must be there, in a normal form at most."""
+    if isinstance(written, dict) and isinstance(read, dict):
+        for key, value in written.items():
+            if key in read:
+                yield from lost(value, read[key], (*place, key))
+            else:
+                yield f"{dotted((*place, key))} is ignored"
+    elif isinstance(written, list) and isinstance(read, list) and len(written) == len(read):
+        for index, (value, other) in enumerate(zip(written, read, strict=True)):
+            yield from lost(value, other, (*place, index))
+    elif not says_the_same(written, read, place):
+        yield f"{dotted(place)} is read as {read!r}, not as {written!r}"
+
+
+def says_the_same(written: Any, read: Any, place: Place) -> bool:
+    """Equal, or one of the normal forms: whole numbers and `1e-4` as reals, recipes by name, one spelling of a path."""
+    if type(written) is type(read):
+        return bool(written == read) or (place == ("results_dir",) and Path(written) == Path(read))
+    if isinstance(read, float):
+        return isinstance(written, int | str) and float(written) == read
+    return isinstance(written, str) and written in AUGMENTATIONS and AUGMENTATIONS[written].plain() == read
+
+
+SAYS = re.compile(r"expected .*, found |allowed: .*|; found |this key is required")
+
+
+def unrelated(mutant: Mutant, lines: list[str]) -> list[str]:
+    """The lines of a refusal that do not begin with the path of a mutated key, or do not say what is wrong.
+
+    For an item the path of its list is as good; `source` decides which keys stand beside it. Where keys must agree, the
+    line begins with one of them and names the others.
+    """
+    return [line for line in lines if not (SAYS.search(line) and any(names(mutant, p, line) for p in mutant.places))]
+
+
+def names(mutant: Mutant, place: Place, line: str) -> bool:
+    of_parent = len(place) > 1 and (place[-1] == "source" or isinstance(place[-1], int))
+    paths = [place, place[:-1]] if of_parent else [place]
+    if any(re.match(rf"config: {re.escape(dotted(path))}[.:]", line) for path in paths):
+        return True
+    try:
+        before = at(BASES[mutant.base], place)
+    except (KeyError, IndexError, TypeError):
+        before = None
+    keys = {part for path in [place, *places_in(before)] for part in path if isinstance(part, str)}
+    top = {place[0]} if len(place) > 1 else set()
+    agreeing = any(re.search(rf"\b{re.escape(key)}\b", line.partition(": expected ")[2]) for key in keys - top)
+    return line.startswith("config: ") and agreeing
+
+
+def judge(mutant: Mutant, read: Reader = read_study) -> str:
+    """`refused`, `used`, or `same` for another spelling of the same study; AssertionError for anything else."""
+    try:
+        study = read(mutant.config)
+    except UserError as error:
+        lines = str(error).splitlines()
+        assert lines, f"{mutant}: refused without a word"
+        assert not unrelated(mutant, lines), f"{mutant}: {unrelated(mutant, lines)}"
+        assert max(map(len, lines)) < 1500
+        return "refused"
+    missing = list(lost(mutant.config, study.plain()))
+    assert not missing, f"{mutant}: {missing}"
+    before = read_study(BASES[mutant.base])
+    if seen_by_the_workflow(study) != seen_by_the_workflow(before):
+        return "used"
+    assert meaning(study) == meaning(before), f"{mutant}: accepted, and nothing sees it"
+    return "same"
