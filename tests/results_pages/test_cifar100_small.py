@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -251,6 +252,16 @@ def test_the_smallest_penalty_of_stacking_was_chosen_on_resnext_alone(page: Any)
 def test_the_product_is_the_slowest_or_second_slowest_to_learn(fused: Any) -> None:
     for name in ARCHITECTURES:
         assert "multiplicative" in fused[name].nsmallest(2).index
+
+
+def test_what_the_readme_of_the_project_quotes(baseline: Any, fused: Any) -> None:
+    readme = " ".join((Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8").split())
+    assert (
+        f"rule reach {fused['resnet'].max():.1f} %, the same experts fine-tuned and averaged "
+        f"{baseline('resnet', FINETUNED):.1f} %, a linear stacking of their logits "
+        f"{baseline('resnet', 'stacking_before'):.1f} %, and one ResNet with about the parameters of all four "
+        f"{baseline('resnet', 'single_wider'):.1f} %"
+    ) in readme
 
 
 def test_the_commit_that_the_page_names_is_that_of_the_manifest(page: Any) -> None:
