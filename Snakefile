@@ -67,6 +67,7 @@ wildcard_constraints:
     mode=MODE_PATTERN,
     levels="[0-9]+",
     ngram="uniform|unigram|bigram",
+    sublora_figure=selection.exactly(selection.CERTIFIED_FIGURES),
 
 
 onstart:

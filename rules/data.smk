@@ -8,7 +8,7 @@ rule prepare_images:
     conda:
         "../envs/training.yaml"
     resources:
-        download=int(study.images_may_be_fetched),
+        download=int(study.may_download_images),
     params:
         settings=study.for_images(),
         source=source_fingerprint(SCRIPTS / "prepare_images.py"),

@@ -174,8 +174,6 @@ rule draw_sublora_figure:
         pdf=f"{R}/{layout.SUBLORA_FIGURES_DIR}/{{sublora_figure}}.pdf",
     log:
         f"{R}/logs/draw_sublora_figure/{{sublora_figure}}.log",
-    wildcard_constraints:
-        sublora_figure=selection.exactly(selection.CERTIFIED_FIGURES),
     conda:
         "../envs/reporting.yaml"
     params:
@@ -199,7 +197,7 @@ use rule draw_sublora_figure as draw_sublora_budget_figure with:
         f"{R}/logs/draw_sublora_figure/{{sublora_figure}}_d{{d}}.log",
     wildcard_constraints:
         sublora_figure=selection.exactly(selection.CERTIFIED_BUDGET_FIGURES),
-        d=selection.exactly(study.sublora_budgets),
+        d=selection.exactly(dict.fromkeys(cell.d for cell in study.sublora_cells)),
 
 
 # Figures of splits alone: no certificate is made for them.

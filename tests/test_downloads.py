@@ -1,18 +1,23 @@
 """Permission to fetch what is absent reaches the step that reads the source, and is no reason to run anything again."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from certifuse.data import tokenisers
 from certifuse.errors import UserError
 from certifuse.recipes import prepare_corpus as corpus_recipe
 from certifuse.recipes import prepare_images as images_recipe
 from certifuse.recipes.prepare_corpus import PrepareCorpusStep
 from certifuse.recipes.prepare_images import PrepareStep
 from certifuse.settings.data import CifarData, DigitsData
-from certifuse.settings.downloads import with_permission
+from certifuse.settings.downloads import permitting
 from certifuse.study import Study, read_study
 
+CONFIG = Path(__file__).resolve().parents[1] / "config"
+FULL = yaml.safe_load((CONFIG / "sublora.yaml").read_text(encoding="utf-8"))
 BLOCK = {"architectures": ["resnet"], "fusions": ["concatenation"], "lambdas": ["1.0"], "seeds": [0]}
 
 
@@ -34,7 +39,7 @@ def study(**download: bool) -> Study:
 def permissions(study: Study) -> tuple[bool, bool]:
     """What the rules hand to the steps of images and of documents."""
     assert study.sublora is not None
-    return study.images_may_be_fetched, study.sublora.corpus.may_download
+    return study.may_download_images, study.sublora.corpus.may_download
 
 
 def test_the_settings_of_the_steps_leave_it_out() -> None:
@@ -71,5 +76,25 @@ def test_the_steps_read_their_sources_with_what_they_are_given(
 
 def test_a_source_that_cannot_be_fetched_stays_as_it_is() -> None:
     digits = DigitsData(source="digits")
-    assert with_permission(digits, True) is digits
-    assert with_permission(CifarData(source="cifar10", download=True), False).download is False
+    assert permitting(digits, True) is digits
+    asked = CifarData(source="cifar10", download=True)
+    assert permitting(asked, False) is asked
+
+
+def test_byte_pairs_are_fetched_where_it_is_permitted_and_before_any_document(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def fetch() -> Any:
+        asked.append("byte pairs")
+        raise UserError("seen")
+
+    monkeypatch.setattr(tokenisers, "_fetched_encoding", fetch)
+    monkeypatch.setattr(corpus_recipe, "read_documents", lambda _: asked.append("documents"))
+    step = PrepareCorpusStep.from_json(read_study(FULL).for_corpus())
+    with pytest.raises(UserError, match="seen"):
+        corpus_recipe.prepare_corpus(step, tmp_path / "corpus", download=True)
+    with pytest.raises(UserError, match="without download: true"):
+        corpus_recipe.prepare_corpus(step, tmp_path / "corpus")
+    assert asked == ["byte pairs"]

@@ -18,7 +18,7 @@ def finetuned_files(results: str, experts: int) -> dict[str, str | list[str]]:
     return {
         "experts": [f"{directory}/{layout.finetuned_expert(index)}" for index in range(experts)],
         "complete": f"{directory}/{layout.COMPLETE_FILE}",
-        "manifest": f"{directory}/{layout.MANIFEST_FILE}",
+        "manifest": f"{results}/{layout.FINETUNED_MANIFEST}",
         "csv": f"{results}/{layout.FINETUNED_LOG}",
     }
 

@@ -27,6 +27,7 @@ FUSION_FILE = "fusion/{architecture}_{fusion}_lambda_{lam}_fusion_best.safetenso
 HEAD_FILE = "global/{architecture}_{fusion}_lambda_{lam}_global_head_best.safetensors"
 COMPLETE_FILE = "complete_fusion_best.safetensors"
 MANIFEST_FILE = "manifest.json"
+FINETUNED_MANIFEST = f"{FINETUNED_DIR}/{MANIFEST_FILE}"
 
 CELL_METRICS = "metrics/cells/{architecture}/{fusion}/lambda_{lam}/seed_{seed}"
 BASELINE_METRICS = "metrics/baselines/{architecture}/seed_{seed}"

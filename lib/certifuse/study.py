@@ -127,12 +127,11 @@ class Study(Settings):
     @cached_property
     def family_trainings(self) -> tuple[tuple[str, int, str], ...]:
         """What is trained for each family beside its cells: (architecture, seed, member or `finetuned`)."""
-        experts = [f"expert_{index}" for index in range(self.splits.experts)]
         finetuned = [FINETUNED] if self.baselines.finetuned_average else []
         return tuple(
             (architecture, seed, training)
             for architecture, seed in self.families
-            for training in (*experts, *self.single_models(architecture, seed), *finetuned)
+            for training in (*self.members(architecture, seed), *finetuned)
         )
 
     @cached_property
@@ -175,13 +174,18 @@ class Study(Settings):
             return ()
         return (SINGLE,) if getattr(self.baselines.wider_single, architecture) is None else (SINGLE, WIDER)
 
+    def members(self, architecture: str, seed: int) -> tuple[str, ...]:
+        """What is pre-trained for a family: the experts, and the models on all training images."""
+        experts = (f"expert_{index}" for index in range(self.splits.experts))
+        return (*experts, *self.single_models(architecture, seed))
+
     @property
     def image_file(self) -> str | None:
         """The user's own image file, which the workflow watches; none for other sources."""
         return self.data.path if isinstance(self.data, NpzData) else None
 
     @property
-    def images_may_be_fetched(self) -> bool:
+    def may_download_images(self) -> bool:
         """Whether `prepare_images` may use the network."""
         return isinstance(self.data, CifarData) and self.data.download
 

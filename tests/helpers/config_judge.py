@@ -38,7 +38,7 @@ def seen_by_the_workflow(study: Study) -> dict[str, Any]:
         "certificate figures": [study.for_certificate_figure(name) for name in CERTIFICATE_FIGURES],
         "language figures": [study.for_sublora_figure(name) for name in SUBLORA_FIGURES],
         "subspace": [study.for_subspace(rule) for rule in FUSIONS],
-        "fetched": study.images_may_be_fetched,
+        "fetched": study.may_download_images,
         "initial": [study.fusion.resolved(rule).initial_components for rule in FUSIONS],
     }
     for name in ARCHITECTURE_SETTINGS:

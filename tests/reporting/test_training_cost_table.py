@@ -54,7 +54,7 @@ def test_minutes_are_those_of_everything_that_a_predictor_needs():
     }
     assert rows["fused"] == {
         **{"architecture": "resnet", **FUSED, "predictor": "fused", "seeds": 1, "devices": "cpu"},
-        **{"training_min": 4.5, "training_of_one_expert": 4.5},
+        **{"training_min": 4.5, "training_of_one_expert": 3.0},
         **{"top1_percent_mean": 25.0, "top1_percent_per_min": pytest.approx(25 / 4.5)},
     }
     assert set(COLUMNS) == set(rows["fused"])
@@ -72,6 +72,13 @@ def test_means_are_over_seeds_whose_score_and_trainings_are_all_known():
     assert (fused["seeds"], fused["top1_percent_mean"], fused["training_min"]) == (2, 30.0, 4.0)
 
 
+def test_a_multiple_is_that_of_the_experts_of_the_same_seed():
+    scores = SCORES | {("expert_0_before", 1): 30.0, ("expert_1_before", 1): 30.0}
+    rows = rows_of(scores, SPENT | {("expert_0", 1): 600.0, ("expert_1", 1): 1200.0})
+    assert rows["single"]["training_of_one_expert"] == pytest.approx(150 / 90)
+    assert rows["expert_0_before"]["training_of_one_expert"] == pytest.approx((60 / 90 + 600 / 900) / 2)
+
+
 @pytest.mark.parametrize("training", ["expert_1", "joint"])
 def test_a_training_that_is_not_known_leaves_no_sum(training):
     spent = {key: seconds for key, seconds in SPENT.items() if key[0] != training}
@@ -81,7 +88,9 @@ def test_a_training_that_is_not_known_leaves_no_sum(training):
 
 
 def test_without_scores_of_experts_nothing_that_needs_them_has_a_row():
-    assert list(rows_of({("fused", 0): 25.0, ("single", 0): 40.0}, SPENT)) == ["single"]
+    rows = rows_of({("fused", 0): 25.0, ("single", 0): 40.0}, SPENT)
+    assert list(rows) == ["single"]
+    assert "training_of_one_expert" not in rows["single"]
 
 
 def test_an_empty_study_has_no_rows():
@@ -93,4 +102,4 @@ def test_an_empty_study_has_no_rows():
 def test_the_latex_table_says_on_what_it_ran():
     rows = training_cost_rows(scores_of(SCORES), spent_on(SPENT, "cuda"))
     lines = [line for line in training_costs_tex(rows, "tiny").splitlines() if line.startswith("resnet")]
-    assert lines[-1] == r"resnet & fused, concatenation & 1.0 & 1 & 4.50 & 4.50 & 25.00 & 5.56 & cuda \\"
+    assert lines[-1] == r"resnet & fused, concatenation & 1.0 & 1 & 4.50 & 3.00 & 25.00 & 5.56 & cuda \\"

@@ -7,6 +7,7 @@ from typing import Any
 
 from certifuse import layout
 from certifuse.bounds.certificate import CERTIFICATE_FILE
+from certifuse.settings.grid import FINETUNED
 from certifuse.settings.sublora import SubloraSettings
 from certifuse.study import Study
 
@@ -76,18 +77,16 @@ def study_tasks(study: Study) -> Iterator[Task]:
 
 
 def _family_tasks(study: Study, root: Path, family: dict[str, Any]) -> Iterator[Task]:
-    members = [f"expert_{index}" for index in range(study.splits.experts)]
-    members += study.single_models(family["architecture"], family["seed"])
     epochs = study.pretraining.resolved(family["architecture"]).epochs
-    for member in members:
+    for member in study.members(family["architecture"], family["seed"]):
         names = family | {"member": member}
         training = _training(root, PRETRAIN_EXPERT, layout.MEMBER_MANIFEST, layout.MEMBER_LOG, names, epochs)
         yield Task("experts", member, family, training, None)
     if study.baselines.finetuned_average:
-        manifest = f"{layout.FINETUNED_DIR}/{layout.MANIFEST_FILE}"
+        files = (layout.FINETUNED_MANIFEST, layout.FINETUNED_LOG)
         finetuning_epochs = study.fusion.resolved(study.baselines.finetuned_as).epochs
-        training = _training(root, FINETUNE_EXPERTS, manifest, layout.FINETUNED_LOG, family, finetuning_epochs)
-        yield Task("finetuned", "finetuned", family, training, None)
+        training = _training(root, FINETUNE_EXPERTS, *files, family, finetuning_epochs)
+        yield Task("finetuned", FINETUNED, family, training, None)
     evaluation = _evaluation(root, EVALUATE_BASELINES, layout.BASELINE_METRICS, family)
     yield Task("baselines", "baselines", family, None, evaluation)
 

@@ -29,7 +29,6 @@ COST_COLUMNS = (
     ),
     *("device", "precision", "channels_last", "compile", "threads"),
 )
-FINETUNED_MANIFEST = f"{layout.FINETUNED_DIR}/{layout.MANIFEST_FILE}"
 SOURCES = {
     layout.SUMMARY: "metrics.csv",
     layout.CALIBRATION: "calibration.csv",
@@ -106,7 +105,7 @@ def _names(cell: Cell) -> dict[str, Any]:
 def _trained(results: Path, settings: GatherStep) -> Iterator[tuple[Path, dict[str, Any]]]:
     """The manifest and the names of every training that there is: those of the families, then the cells."""
     for architecture, seed, training in settings.trainings:
-        template = FINETUNED_MANIFEST if training == FINETUNED else layout.MEMBER_MANIFEST
+        template = layout.FINETUNED_MANIFEST if training == FINETUNED else layout.MEMBER_MANIFEST
         manifest = results / template.format(architecture=architecture, seed=seed, member=training)
         if manifest.is_file():
             family = {"architecture": architecture, "fusion": BASELINE, "lambda": "", "seed": seed}

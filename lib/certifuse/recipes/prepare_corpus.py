@@ -11,7 +11,7 @@ from certifuse.manifests import SHARED_NAME, StepRecord
 from certifuse.provenance import digest_file
 from certifuse.settings.base import Settings
 from certifuse.settings.corpora import CorpusSettings
-from certifuse.settings.downloads import with_permission
+from certifuse.settings.downloads import permitting
 
 LOGGER = logging.getLogger(__name__)
 
@@ -26,12 +26,13 @@ def prepare_corpus(settings: PrepareCorpusStep, directory: Path, *, download: bo
     """Write the prepared corpus that `settings` describes to `directory`, and say what it holds.
 
     The manifest of the run has a name of its own, since `manifest.json` is that of the corpus and equal for equal ones.
-    `download` permits a source to be fetched, whatever its settings say.
+    `download` permits that what is absent is fetched.
     """
     corpus = settings.corpus
-    source = with_permission(corpus, download)
+    source = permitting(corpus, download)
+    tokeniser = load_tokeniser(source)
     record = StepRecord("prepare_corpus", settings, [path for path in map(Path, corpus.files) if path.is_file()])
-    write_corpus(read_documents(source), load_tokeniser(corpus), corpus.min_tokens, corpus.plain(), directory)
+    write_corpus(read_documents(source), tokeniser, corpus.min_tokens, corpus.plain(), directory)
     for part, facts in load_corpus(directory).manifest["parts"].items():
         LOGGER.info(
             "%s: %s documents, %s tokens; dropped %s too short, %s duplicates, %s duplicates of the other part",

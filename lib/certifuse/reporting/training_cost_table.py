@@ -22,9 +22,10 @@ COLUMNS = (
 )
 CAPTION = (
     "Cost of training: minutes that the epochs of everything that a predictor needs took, one training after the other "
-    "(experts, then their fine-tuning or joint training), also as a multiple of one expert's. Each training had one "
-    "device to itself or shared it, as the study was run. Not counted: evaluation, and the fit of the stacking. "
-    "Means over n seeds; points per minute: top-1 by minutes."
+    "(experts, then their fine-tuning or joint training), also as a multiple of the mean of the experts of the same "
+    "seed. Each training had one device to itself or shared it, as the study was run. Not counted: evaluation, the fit "
+    "of the stacking, and earlier trainings that a cell continues from. Means over n seeds; points per minute: top-1 "
+    "by minutes."
 )
 
 
@@ -36,13 +37,12 @@ def training_cost_rows(summary: pd.DataFrame, costs: pd.DataFrame) -> list[Row]:
         scores, spent = (frame[frame["architecture"] == architecture] for frame in (top1, costs))
         lams = compared_cells(cells, architecture)
         compared = [(fusion, lams[fusion]) for fusion in fusions_of(cells) if fusion in lams]
-        named = _minutes(scores, spent, compared)
-        found = [row | values for row, minutes in named if (values := _means(scores, row, minutes))]
-        one = next((row["training_min"] for row in found if row["predictor"] == EXPERT), None)
-        devices = "+".join(sorted(set(spent["device"])))
-        for row in found:
-            multiples = {} if one is None else {"training_of_one_expert": row["training_min"] / one}
-            rows.append({"architecture": architecture, **row, **multiples, "devices": devices})
+        members, experts = _members(scores, spent)
+        one = members[experts].mean(axis=1, skipna=False)
+        devices = {"devices": "+".join(sorted(set(spent["device"])))}
+        for names, minutes in _minutes(members, experts, spent, compared):
+            values = _means(scores, names, minutes, one)
+            rows += [{"architecture": architecture, **names, **values, **devices}] if values else []
     return rows
 
 
@@ -65,12 +65,17 @@ def training_costs_tex(rows: Sequence[Row], study: str) -> str:
     return longtable(NAME, f"Study {study}. {CAPTION}", columns, spaced(cells))
 
 
+def _members(scores: pd.DataFrame, spent: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Minutes of everything but the cells, a row a seed and a column a training, and which of them are the experts'."""
+    members = spent[spent["fusion"] == BASELINE].pivot(index="seed", columns="training", values="training_wall_s") / 60
+    experts = sorted(set(scores["predictor"].str.extract(r"^(expert_[0-9]+)_before$")[0].dropna()))
+    return members.reindex(columns=sorted({*members, *experts, SINGLE, WIDER, FINETUNED})), experts
+
+
 def _minutes(
-    scores: pd.DataFrame, spent: pd.DataFrame, compared: Sequence[tuple[str, str]]
+    members: pd.DataFrame, experts: list[str], spent: pd.DataFrame, compared: Sequence[tuple[str, str]]
 ) -> Iterator[tuple[Row, "pd.Series[float]"]]:
     """The names of each predictor, and what it cost by seed: NaN where one of its trainings is not known."""
-    members = spent[spent["fusion"] == BASELINE].pivot(index="seed", columns="training", values="training_wall_s")
-    experts = sorted(set(scores["predictor"].str.extract(r"^(expert_[0-9]+)_before$")[0].dropna()))
     needs = {
         EXPERT: experts[:1],
         SINGLE: [SINGLE],
@@ -79,22 +84,23 @@ def _minutes(
         "stacking_before": experts,
         "probability_average_finetuned": [*experts, FINETUNED],
     }
-    wall_s = {
-        name: members.reindex(columns=needed).sum(axis=1, min_count=len(needed) or 1) for name, needed in needs.items()
-    }
-    for predictor, of_predictor in wall_s.items():
-        yield {"fusion": BASELINE, "lambda": "", "predictor": predictor}, of_predictor / 60
+    for predictor, needed in needs.items():
+        minutes = members[needed].sum(axis=1, min_count=len(needed) or 1)
+        yield {"fusion": BASELINE, "lambda": "", "predictor": predictor}, minutes
+    of_experts = members[experts].sum(axis=1, min_count=len(experts) or 1)
     for fusion, lam in compared:
         cells = spent[(spent["training"] == JOINT) & (spent["fusion"] == fusion) & (spent["lambda"] == lam)]
-        of_cell = wall_s["probability_average_before"] + cells.set_index("seed")["training_wall_s"]
-        yield {"fusion": fusion, "lambda": lam, "predictor": "fused"}, of_cell / 60
+        minutes = of_experts + cells.set_index("seed")["training_wall_s"] / 60
+        yield {"fusion": fusion, "lambda": lam, "predictor": "fused"}, minutes
 
 
-def _means(scores: pd.DataFrame, row: Row, minutes: "pd.Series[float]") -> Row:
-    of_predictor = scores[(scores[list(row)] == pd.Series(row)).all(axis=1)].set_index("seed")
+def _means(scores: pd.DataFrame, names: Row, minutes: "pd.Series[float]", one: "pd.Series[float]") -> Row:
+    """Means over the seeds with a score and a cost; the multiple of an expert's is taken seed by seed."""
+    of_predictor = scores[(scores[list(names)] == pd.Series(names)).all(axis=1)].set_index("seed")
     both = pd.DataFrame({"top1": of_predictor["value"], "min": minutes}).dropna()
     if both.empty:
         return {}
     top1, spent_min = float(both["top1"].mean()), float(both["min"].mean())
     costs = {"training_min": spent_min, "top1_percent_mean": top1, "top1_percent_per_min": top1 / spent_min}
-    return {"seeds": len(both), **costs}
+    times = (both["min"] / one.reindex(both.index)).mean(skipna=False)
+    return {"seeds": len(both), **costs} | ({} if pd.isna(times) else {"training_of_one_expert": float(times)})

@@ -15,6 +15,6 @@ def without_permission(source: Settings) -> dict[str, Any]:
     return {key: value for key, value in source.plain().items() if key != KEY}
 
 
-def with_permission(source: SettingsType, permitted: bool) -> SettingsType:
-    """The source as it is read: `permitted` or not, whatever its settings say, where it is one that can be fetched."""
-    return source.model_copy(update={KEY: permitted}) if KEY in type(source).model_fields else source
+def permitting(source: SettingsType, permitted: bool) -> SettingsType:
+    """The source as it is read: with the permission where that is given and it is one that can be fetched."""
+    return source.model_copy(update={KEY: True}) if permitted and KEY in type(source).model_fields else source
