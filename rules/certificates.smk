@@ -90,7 +90,6 @@ CERTIFICATE_FIGURE = {
 CERTIFICATE_TABLE = {
     "caption": "../workflow/report/certificate_tables.rst",
     "category": "Certificates",
-    "labels": {"table": "certificates", "format": "CSV"},
 }
 CERTIFICATE_TABLES = ["certificates", "certificate_ledger"]
 
@@ -118,7 +117,7 @@ rule write_certificate_tables:
     input:
         **CERTIFIED_RESULTS,
     output:
-        csv=report(expand(f"{R}/tables/{{table}}.csv", table=[*CERTIFICATE_TABLES, "crossings"]), **CERTIFICATE_TABLE),
+        csv=table_reports(f"{R}/tables", [*CERTIFICATE_TABLES, "crossings"], **CERTIFICATE_TABLE),
         tex=expand(f"{R}/tables/{{table}}.tex", table=[*CERTIFICATE_TABLES, "certificate_tables"]),
     log:
         f"{R}/logs/write_certificate_tables.log",

@@ -1,4 +1,12 @@
 FIGURE = {"caption": "../workflow/report/figures.rst", "category": "Figures"}
+
+
+# Each table under its own name, because the report shows one row for all files with equal labels.
+def table_reports(directory, names, **place):
+    labels = {name: {"table": name.replace("_", " "), "format": "CSV"} for name in names}
+    return [report(f"{directory}/{name}.csv", labels=labels[name], **place) for name in names]
+
+
 TABLES = ["results", "baselines", "comparison", "costs", "training_costs"]
 # What every figure and table shows; some figures need more.
 RESULTS = {
@@ -34,9 +42,7 @@ rule write_tables:
         **RESULTS,
         costs=rules.gather.output.costs,
     output:
-        csv=report(
-            expand(f"{R}/tables/{{table}}.csv", table=TABLES), **TABLE, labels={"table": "per cell", "format": "CSV"}
-        ),
+        csv=table_reports(f"{R}/tables", TABLES, **TABLE),
         tex=expand(f"{R}/tables/{{table}}.tex", table=[*TABLES, "tables"]),
     log:
         f"{R}/logs/write_tables.log",

@@ -221,7 +221,6 @@ SUBLORA_TABLES = ["summary_table", "ledger", "terms", "contrasts", "hypotheses"]
 SUBLORA_TABLE = {
     "caption": "../workflow/report/sublora_tables.rst",
     "category": "Language models",
-    "labels": {"table": "language models", "format": "CSV"},
 }
 SUBLORA_PAGE = {
     "caption": "../workflow/report/sublora_hypotheses.rst",
@@ -236,7 +235,7 @@ rule write_sublora_tables:
         terms=rules.gather_sublora.output.terms,
         ledgers=rules.gather_sublora.output.ledgers,
     output:
-        csv=report(expand(f"{R}/{layout.SUBLORA_TABLES_DIR}/{{table}}.csv", table=SUBLORA_TABLES), **SUBLORA_TABLE),
+        csv=table_reports(f"{R}/{layout.SUBLORA_TABLES_DIR}", SUBLORA_TABLES, **SUBLORA_TABLE),
         tex=expand(f"{R}/{layout.SUBLORA_TABLES_DIR}/{{table}}.tex", table=[*SUBLORA_TABLES, "sublora_tables"]),
         page=report(f"{R}/{layout.SUBLORA_TABLES_DIR}/hypotheses.md", **SUBLORA_PAGE),
     log:

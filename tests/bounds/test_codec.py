@@ -156,6 +156,8 @@ def test_more_numbers_than_can_be_right_are_refused_before_they_are_decoded():
         decode(claiming(10**12), longest=1000)
     with pytest.raises(UserError, match="cut off"):
         decode(claiming(1000), longest=1000)
+    with pytest.raises(UserError, match="expected at most 268435456 numbers, got 1000000000000"):
+        decode(claiming(10**12))
     data = encode(np.arange(30) % 5, fit_codebook(np.linspace(-1, 1, 9), 5))
     assert len(decode(data, longest=30).symbols) == 30
     with pytest.raises(UserError, match="expected at most 29 numbers, got 30"):

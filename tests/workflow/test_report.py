@@ -5,6 +5,8 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,13 @@ FLAGS = (
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 )
 PATIENCE_S = 20.0
+TABLES = {
+    "Tables": ("results", "baselines", "comparison", "costs", "training costs", "every score"),
+    "Certificates": ("certificates", "certificate ledger", "crossings"),
+    "Language models": ("summary table", "ledger", "terms", "contrasts", "hypotheses"),
+}
+WRITTEN = ("results.csv", "certificates.csv", "sublora/hypotheses.md")
+"""One of each rule that writes tables."""
 
 pytestmark = [pytest.mark.slow, pytest.mark.tools]
 
@@ -88,14 +97,16 @@ def row_icon(browser: Any, figure: str, icon: str) -> Any:
     return row and row.find_element("css selector", f"a[iconname={icon}]")
 
 
-def open_figures(browser: Any, report: Path) -> None:
+def open_category(browser: Any, report: Path, category: str) -> list[str]:
+    """The texts of the rows of a category, once they are shown."""
     browser.get(report.as_uri())
-    choose(browser, lambda: link(browser, "Figures"), lambda: browser.find_elements("css selector", "tbody tr"))
+    find_rows = partial(browser.find_elements, "css selector", "tbody tr")
+    return [row.text for row in choose(browser, lambda: link(browser, category), find_rows)]
 
 
 @pytest.mark.parametrize("figure", FIGURES)
 def test_every_figure_is_visible(browser: Any, report_file: Path, figure: str) -> None:
-    open_figures(browser, report_file)
+    open_category(browser, report_file, "Figures")
     images = "img[src^='data:image/png']"
     image = choose(
         browser,
@@ -108,7 +119,7 @@ def test_every_figure_is_visible(browser: Any, report_file: Path, figure: str) -
 
 @pytest.mark.parametrize("figure", FIGURES)
 def test_every_figure_has_its_caption(browser: Any, report_file: Path, figure: str) -> None:
-    open_figures(browser, report_file)
+    open_category(browser, report_file, "Figures")
     shown = choose(
         browser,
         lambda: row_icon(browser, figure, "information-circle"),
@@ -116,6 +127,25 @@ def test_every_figure_has_its_caption(browser: Any, report_file: Path, figure: s
     )
     assert len(shown.partition("SIZE")[0]) > 100
     assert console_errors(browser) == []
+
+
+@pytest.fixture(scope="module")
+def report_of_tables(whole: Any) -> Path:
+    """The report of every table that there is."""
+    done = whole.snakemake("--report", "tables.html", *(f"results/tables/{table}" for table in WRITTEN))
+    assert done.returncode == 0, done.stdout + done.stderr
+    return Path(whole.root / "tables.html")
+
+
+@pytest.mark.parametrize("category", TABLES)
+def test_every_table_has_a_row_of_its_own(browser: Any, report_of_tables: Path, category: str) -> None:
+    shown = open_category(browser, report_of_tables, category)
+    assert sorted(row.removesuffix(" CSV") for row in shown if row.endswith("CSV")) == sorted(TABLES[category])
+
+
+def test_no_table_is_missing_above(whole: Any) -> None:
+    written = {path.stem.replace("_", " ") for path in (whole.root / "results" / "tables").rglob("*.csv")}
+    assert {*chain(*TABLES.values())} == written | {"every score"}
 
 
 def test_a_broken_page_is_noticed(browser: Any, tmp_path: Path) -> None:

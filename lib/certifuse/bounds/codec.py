@@ -27,6 +27,8 @@ from certifuse.errors import UserError
 MAGIC = b"CFQV"
 VERSION = 1
 DIGEST_BYTES = 32
+LONGEST = 1 << 28
+"""Numbers that anybody who verifies a certificate can be asked to hold: a gigabyte."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,8 @@ def encode(symbols: ArrayLike, codebook: Codebook, *, sizes_agreed: bool = False
     whole = array.size == 0 or np.issubdtype(array.dtype, np.integer)
     if array.ndim != 1 or not whole or (array.size and not (array.min() >= 0 and array.max() < codebook.levels)):
         raise ValueError(f"symbols: expected one dimension of whole numbers below {codebook.levels}")
+    if len(array) > LONGEST:
+        raise ValueError(f"symbols: expected at most {LONGEST} of them, got {len(array)}")
     array = array.astype(np.int32)
     writer = BitWriter()
     if not sizes_agreed:
@@ -72,16 +76,16 @@ def encode(symbols: ArrayLike, codebook: Codebook, *, sizes_agreed: bool = False
     return body + hashlib.sha256(body).digest()
 
 
-def decode(data: bytes, longest: int | None = None) -> CodedVector:
+def decode(data: bytes, longest: int = LONGEST) -> CodedVector:
     """The vector of a bitstream, with its charges; UserError for any byte that is not as it was written.
 
-    A hundred bytes can say that they hold billions of numbers, and do. Of a bitstream that somebody else wrote,
-    `longest` is the greatest d that can be right; a greater one is refused before it takes time and memory.
+    A hundred bytes can say that they hold billions of numbers, and do: more than `longest`, the greatest d that can be
+    right, are refused before they take time and memory.
     """
     message, agreed = _open(data)
     reader = BitReader(message)
     length, levels = agreed if agreed else (reader.elias_delta() - 1, reader.elias_delta())
-    if longest is not None and length > longest:
+    if length > longest:
         raise UserError(f"bitstream: expected at most {longest} numbers, got {length}")
     charges = [Charge("sizes", reader.position)]
     codebook = _read_codebook(reader, levels)

@@ -1,7 +1,7 @@
 """Verify a certificate: rebuild the model on a CPU, count its mistakes again, derive every number again.
 
-What is cheap comes first: the digests of all files, then all that follows from the certificate and the manifests, then
-the prior, whose size says how long the bitstream can be, then the bitstream, and the counts last.
+What is cheap comes first: the digests of all files, then all that follows from the certificate, the bitstream and the
+manifests, and the networks last.
 """
 
 from pathlib import Path
@@ -14,7 +14,6 @@ from certifuse.recipes.certificate_files import as_it_was, read_bitstream
 from certifuse.recipes.certify import Evidence, JointModel
 from certifuse.recipes.expectations import differs, expect
 from certifuse.recipes.judge import Measured, untouched
-from certifuse.subspace.reparametrisation import trainable_size
 
 
 def verify_certificate(directory: Path, threads: int = 1) -> Certificate:
@@ -31,14 +30,14 @@ def verify_certificate(directory: Path, threads: int = 1) -> Certificate:
     certificate = read_certificate(directory)
     bitstream = read_bitstream(directory, certificate.bitstream_sha256)
     evidence, trained = _files(directory, certificate, threads)
+    coded = decode(bitstream)
+    check_code(certificate, coded)
     check_claims(certificate)
     evidence.check_independence()
     manifest = trained.check_independence(evidence) if trained else None
     check_model(certificate, [component for component, _ in evidence.experts], trained, manifest)
     judge = evidence.judge(certificate.model)
     expect("sets_sha256", certificate.sets_sha256, judge.samples.splits.digests)
-    coded = decode(bitstream, longest=trainable_size(judge.prior))
-    check_code(certificate, coded)
     _check_counts(certificate, judge.measure(coded, trained.network() if trained else None))
     return certificate
 
