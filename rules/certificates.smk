@@ -92,6 +92,7 @@ CERTIFICATE_TABLE = {
     "category": "Certificates",
 }
 CERTIFICATE_TABLES = ["certificates", "certificate_ledger"]
+CERTIFICATE_CSV = [*CERTIFICATE_TABLES, "crossings"]
 
 
 rule draw_certificate_figure:
@@ -117,7 +118,10 @@ rule write_certificate_tables:
     input:
         **CERTIFIED_RESULTS,
     output:
-        csv=table_reports(f"{R}/tables", [*CERTIFICATE_TABLES, "crossings"], **CERTIFICATE_TABLE),
+        csv=[
+            report(f"{R}/tables/{t}.csv", labels=declared.table_labels(t), **CERTIFICATE_TABLE)
+            for t in CERTIFICATE_CSV
+        ],
         tex=expand(f"{R}/tables/{{table}}.tex", table=[*CERTIFICATE_TABLES, "certificate_tables"]),
     log:
         f"{R}/logs/write_certificate_tables.log",

@@ -1,12 +1,4 @@
 FIGURE = {"caption": "../workflow/report/figures.rst", "category": "Figures"}
-
-
-# Each table under its own name, because the report shows one row for all files with equal labels.
-def table_reports(directory, names, **place):
-    labels = {name: {"table": name.replace("_", " "), "format": "CSV"} for name in names}
-    return [report(f"{directory}/{name}.csv", labels=labels[name], **place) for name in names]
-
-
 TABLES = ["results", "baselines", "comparison", "costs", "training_costs"]
 # What every figure and table shows; some figures need more.
 RESULTS = {
@@ -42,7 +34,7 @@ rule write_tables:
         **RESULTS,
         costs=rules.gather.output.costs,
     output:
-        csv=table_reports(f"{R}/tables", TABLES, **TABLE),
+        csv=[report(f"{R}/tables/{name}.csv", labels=declared.table_labels(name), **TABLE) for name in TABLES],
         tex=expand(f"{R}/tables/{{table}}.tex", table=[*TABLES, "tables"]),
     log:
         f"{R}/logs/write_tables.log",

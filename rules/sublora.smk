@@ -217,6 +217,7 @@ use rule draw_sublora_budget_figure as draw_gates_budget_figure with:
         d=selection.exactly(study.learned_budgets),
 
 
+TABLES_DIR = f"{R}/{layout.SUBLORA_TABLES_DIR}"
 SUBLORA_TABLES = ["summary_table", "ledger", "terms", "contrasts", "hypotheses"]
 SUBLORA_TABLE = {
     "caption": "../workflow/report/sublora_tables.rst",
@@ -235,9 +236,9 @@ rule write_sublora_tables:
         terms=rules.gather_sublora.output.terms,
         ledgers=rules.gather_sublora.output.ledgers,
     output:
-        csv=table_reports(f"{R}/{layout.SUBLORA_TABLES_DIR}", SUBLORA_TABLES, **SUBLORA_TABLE),
-        tex=expand(f"{R}/{layout.SUBLORA_TABLES_DIR}/{{table}}.tex", table=[*SUBLORA_TABLES, "sublora_tables"]),
-        page=report(f"{R}/{layout.SUBLORA_TABLES_DIR}/hypotheses.md", **SUBLORA_PAGE),
+        csv=[report(f"{TABLES_DIR}/{t}.csv", labels=declared.table_labels(t), **SUBLORA_TABLE) for t in SUBLORA_TABLES],
+        tex=expand(f"{TABLES_DIR}/{{table}}.tex", table=[*SUBLORA_TABLES, "sublora_tables"]),
+        page=report(f"{TABLES_DIR}/hypotheses.md", **SUBLORA_PAGE),
     log:
         f"{R}/logs/write_sublora_tables.log",
     conda:

@@ -54,6 +54,11 @@ def gathered_tables(results: str) -> dict[str, str]:
     return {name: f"{results}/{table}" for name, table in tables.items()}
 
 
+def table_labels(name: str) -> dict[str, str]:
+    """What a table is called in the report, which shows one row for all files of equal labels."""
+    return {"table": name.replace("_", " "), "format": "CSV"}
+
+
 def certificate_files(directory: str) -> dict[str, str]:
     """The two files of a certificate in its `directory`."""
     return {"certificate": f"{directory}/{CERTIFICATE_FILE}", "bitstream": f"{directory}/{BITSTREAM_FILE}"}

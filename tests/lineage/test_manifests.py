@@ -82,14 +82,8 @@ def test_a_step_of_the_workflow_records_its_own_fingerprint(tmp_path):
     assert running_source() is None, "no script of the workflow runs here"
     grid = [{"architectures": ["resnet"], "fusions": ["concatenation"], "lambdas": ["1.0"], "seeds": [0]}]
     script = ROOT / "workflow" / "scripts" / "gather.py"
-    command = [
-        sys.executable,
-        script,
-        "--settings",
-        json.dumps({"grid": grid, "trainings": []}),
-        "--results-dir",
-        tmp_path,
-    ]
+    settings = json.dumps({"grid": grid, "trainings": []})
+    command = [sys.executable, script, "--settings", settings, "--results-dir", tmp_path]
     subprocess.run(command, check=True, env=os.environ | {"PYTHONPATH": str(ROOT / "lib")}, capture_output=True)
     run = read_run(tmp_path, "metrics/gather_manifest.json")
     assert (run.step, run.source) == ("gather", source_fingerprint(script))
