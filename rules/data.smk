@@ -1,6 +1,6 @@
 rule prepare_images:
     input:
-        study.image_file or [],
+        lambda wildcards: selection.image_files(study),
     output:
         images=f"{R}/{layout.IMAGES}",
     log:

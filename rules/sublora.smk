@@ -17,7 +17,7 @@ localrules:
 
 rule prepare_corpus:
     input:
-        study.sublora.corpus.files,
+        lambda wildcards: selection.corpus_files(study),
     output:
         **declared.corpus_files(R),
     log:

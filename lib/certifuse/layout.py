@@ -25,6 +25,7 @@ CELL_LOG = "csv_logs/{architecture}_fusions/{architecture}_{fusion}_lambda_{lam}
 EXPERT_FILE = "experts/{architecture}_expert_{index}_lambda_{lam}_best.safetensors"
 FUSION_FILE = "fusion/{architecture}_{fusion}_lambda_{lam}_fusion_best.safetensors"
 HEAD_FILE = "global/{architecture}_{fusion}_lambda_{lam}_global_head_best.safetensors"
+COMPONENT_FOLDERS = ("experts", "fusion", "global")
 COMPLETE_FILE = "complete_fusion_best.safetensors"
 MANIFEST_FILE = "manifest.json"
 FINETUNED_MANIFEST = f"{FINETUNED_DIR}/{MANIFEST_FILE}"

@@ -1,5 +1,6 @@
 """Which files of a study the gathering rules wait for, as Snakemake asks for them."""
 
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,26 @@ CERTIFIED_BUDGET_FIGURES = tuple(name for name in _CERTIFIED if name in SUBLORA_
 def exactly(values: Iterable[object]) -> str:
     """The pattern of a wildcard that is one of these values; without any nothing fits."""
     return "|".join(map(str, values)) or "(?!)"
+
+
+def image_files(study: Study) -> list[str]:
+    """The user's own images, if there are any."""
+    make = "; set it, or write the images of CIFAR there by workflow/cifar_to_npz.py"
+    return _of_the_user("data.path", [study.image_file], make) if study.image_file else []
+
+
+def corpus_files(study: Study) -> list[str]:
+    """The user's own documents."""
+    assert study.sublora is not None, "the rules of language models are for studies with a section sublora"
+    return _of_the_user("sublora.corpus", study.sublora.corpus.files, ": mend train or validation")
+
+
+def _of_the_user(key: str, files: Sequence[str], mend: str) -> list[str]:
+    """Files that no rule makes. One that is missing ends the program in a line, where Snakemake would say it in ten."""
+    for file in files:
+        if not Path(file).is_file():
+            sys.exit(f"config: {key}: expected a file at {file}, found none{mend}")
+    return list(files)
 
 
 def awaited(study: Study, files: Sequence[str]) -> list[str]:
@@ -85,13 +106,23 @@ def single_model(study: Study, template: str, wildcards: Any, member: str = SING
 
 
 def initial_components(study: Study, wildcards: Any) -> list[str]:
-    """The complete file beside the earlier components that a cell continues from, where the study names some."""
+    """The earlier components that a cell continues from, where the study names some.
+
+    Of a directory of this study the complete file, which is written with the others and may have to be made first;
+    elsewhere every component there is, since each of them is read.
+    """
     template = study.fusion.resolved(wildcards.fusion).initial_components
     if template is None:
         return []
     names = {"architecture": wildcards.architecture, "fusion": wildcards.fusion, "seed": wildcards.seed}
-    directory = template.format(**names, **{"lambda": wildcards.lam, "lam": wildcards.lam})
-    return [f"{directory}/{layout.COMPLETE_FILE}"]
+    directory = Path(template.format(**names, **{"lambda": wildcards.lam, "lam": wildcards.lam}))
+    if directory.resolve().is_relative_to(Path(study.results_dir).resolve()):
+        return [str(directory / layout.COMPLETE_FILE)]
+    stored = sorted(str(file) for kind in layout.COMPONENT_FOLDERS for file in (directory / kind).glob("*.safetensors"))
+    if not stored:
+        expected = f"components below {', '.join(layout.COMPONENT_FOLDERS)} in {directory}"
+        sys.exit(f"config: fusion.initial_components: expected {expected}, found none: name another directory")
+    return stored
 
 
 def learned_weights(weights: str, wildcards: Any) -> list[str]:

@@ -4,6 +4,7 @@ import hashlib
 import importlib.util
 import io
 import pickle
+import runpy
 import tarfile
 import zipfile
 from pathlib import Path
@@ -100,6 +101,20 @@ def test_an_archive_is_unpacked_without_download(small_cifar):
     assert images.train_labels.tolist() == [0, 1, 1, 0]
     assert (images.num_classes, images.name, images.class_names) == (2, "cifar100", ("apple", "bear"))
     assert images.train_images.is_contiguous()
+
+
+def test_an_archive_as_npz_has_the_same_images(small_cifar, capsys):
+    root, _ = small_cifar
+    script, target = Path(__file__).resolve().parents[2] / "workflow" / "cifar_to_npz.py", root / "deep" / "images.npz"
+    convert = runpy.run_path(str(script))["main"]
+    convert(["cifar100", str(target), "--root", str(root)])
+    assert capsys.readouterr().out == f"{target}: 6 images\n"
+    written = load_source(NpzData(source="npz", path=str(target)))
+    official = load_source(CifarData(source="cifar100", root=str(root)))
+    for field in ("train_images", "train_labels", "test_images", "test_labels"):
+        assert torch.equal(getattr(written, field), getattr(official, field))
+    with pytest.raises(SystemExit, match=r"error: .*put https"):
+        convert(["cifar100", str(target), "--root", str(root / "elsewhere")])
 
 
 def test_a_changed_file_is_refused_before_it_is_unpickled(small_cifar):

@@ -41,5 +41,5 @@ FILES = _with_sources(
 ARCHIVES = _with_sources("archives", {"source": "cifar100"}, {"source": "openwebtext", "download": True})
 STUDIES = {"embedded": EMBEDDED, "files": FILES, "archives": ARCHIVES}
 
-USER_FILES = ("a.npz", "b.npz", "a.jsonl", "b.jsonl", "earlier/complete_fusion_best.safetensors")
+USER_FILES = ("a.npz", "b.npz", "a.jsonl", "b.jsonl", "earlier/fusion/module.safetensors")
 """What these studies, or changes of them, want to be there."""

@@ -1,6 +1,7 @@
 """Fusion training as a recipe: its files, the best epoch, continued training, and what it refuses."""
 
 import json
+import shutil
 
 import pytest
 import torch
@@ -252,6 +253,17 @@ def test_the_settings_describe_the_fusion_module_also_of_earlier_components(tiny
 def test_earlier_components_that_do_not_fit_are_refused(tiny, tmp_path, trained, changes, pattern):
     with pytest.raises(UserError, match=pattern):
         first_row(tiny, tmp_path, initial_components=str(trained.directory), **changes)
+
+
+@pytest.mark.parametrize("name", ["images_sha256", "splits_sha256"])
+def test_earlier_components_of_other_images_or_splits_are_refused(tiny, tmp_path, trained, name):
+    """Such experts may have been trained on what are validation or test images here."""
+    shutil.copytree(trained.directory, tmp_path / "earlier")
+    path = find_components(tmp_path / "earlier").experts[1]
+    component = load_component(path)
+    save_component(path, component.spec, component.tensors, **read_header(path)["about"] | {name: "0" * 64})
+    with pytest.raises(UserError, match=rf"{path.name}: expected a component of {name} "):
+        first_row(tiny, tmp_path / "run", initial_components=str(tmp_path / "earlier"))
 
 
 # ---- what is refused -----------------------------------------------------------------------------

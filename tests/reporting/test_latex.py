@@ -1,7 +1,7 @@
-import shutil
 import subprocess
 
 import pytest
+from tools import needs
 
 from certifuse.recipes.write_tables import TablesStep, write_tables
 from certifuse.reporting.latex import SPECIAL, TableRow, escape, longtable
@@ -39,9 +39,9 @@ def test_a_row_of_the_wrong_length_is_refused():
 
 
 @pytest.mark.tools
-@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed (texlive-latex-recommended)")
 @pytest.mark.parametrize("finished", [True, False])
 def test_the_tables_compile(frames, spent, tmp_path, finished):
+    needs("pdflatex", "texlive-latex-recommended")
     reasons = "".join(SPECIAL) + r"\end{document}" + "".join(map(chr, range(32, 127)))
     missing = frames.missing.assign(reason=reasons)
     rows = slice(None) if finished else slice(0)

@@ -1,4 +1,4 @@
-"""The README's example of a new fusion rule, done exactly as it says, and trained."""
+"""The README's examples of a new fusion rule and a new architecture, done exactly as it says, and trained."""
 
 import re
 from pathlib import Path
@@ -15,22 +15,60 @@ def insert_before_end(path: Path, start: str, line: str) -> None:
     path.write_text(head + start + tail.replace("\n}\n", f"\n{line}\n}}\n", 1))
 
 
+def insert_before(path: Path, start: str, text: str) -> None:
+    """Insert `text` before the line that begins with `start`."""
+    path.write_text(path.read_text().replace(f"\n{start}", f"\n{text}\n\n\n{start}", 1))
+
+
+def examples() -> list[str]:
+    section = (ROOT / "README.md").read_text().split("## Adding a fusion rule", 1)[1]
+    return re.findall(r"```python\n(.*?)\n```", section, flags=re.DOTALL)
+
+
+def train_in(copied: Any, block: dict[str, str]) -> tuple[str, Any]:
+    """Ask for one cell of a new kind; its manifest, and what Snakemake said."""
+    cell = {"architecture": "resnet", "fusion": "concatenation"} | block
+    config = copied.config()
+    names = {f"{key}s": [value] for key, value in cell.items()}
+    config["grid"] = [names | {"lambdas": ["1.0"], "seeds": [0]}]
+    copied.write_config(config)
+    directory = f"results/fusion_checkpoints/{cell['architecture']}_fusions_lambda_1.0/{cell['fusion']}/seed_0"
+    return f"{directory}/manifest.json", copied.snakemake(f"{directory}/manifest.json")
+
+
+def check_trained(copied: Any, block: dict[str, str]) -> None:
+    manifest, done = train_in(copied, block)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (copied.root / manifest).is_file()
+
+
+def check_unknown(copied: Any, block: dict[str, str]) -> None:
+    _, refused = train_in(copied, block)
+    assert refused.returncode != 0
+    assert "expected one of" in refused.stdout + refused.stderr
+
+
 @pytest.mark.slow
 def test_the_new_rule_of_the_readme_trains(copied: Any) -> None:
-    section = (ROOT / "README.md").read_text().split("## Adding a fusion rule", 1)[1]
-    rule, entry, defaults = re.findall(r"```python\n(.*?)\n```", section, flags=re.DOTALL)
-    target = "results/fusion_checkpoints/resnet_fusions_lambda_1.0/mean/seed_0/manifest.json"
-    config = copied.config()
-    config["grid"] = [{"architectures": ["resnet"], "fusions": ["mean"], "lambdas": ["1.0"], "seeds": [0]}]
-    copied.write_config(config)
-    before = copied.snakemake(target)
-    assert before.returncode != 0
-    assert "expected one of" in before.stdout + before.stderr, "an unknown rule is refused"
-
+    rule, entry, defaults = examples()[:3]
+    check_unknown(copied, {"fusion": "mean"})
     models = copied.root / "lib/certifuse/models/fusion.py"
-    models.write_text(models.read_text().replace("\nFUSIONS: dict", f"\n{rule}\n\n\nFUSIONS: dict", 1))
+    insert_before(models, "FUSIONS: dict", rule)
     insert_before_end(models, "FUSIONS: dict", entry)
     insert_before_end(copied.root / "lib/certifuse/settings/fusion.py", "GUIDE_DEFAULTS: dict", defaults)
-    done = copied.snakemake(target)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert (copied.root / target).is_file()
+    check_trained(copied, {"fusion": "mean"})
+
+
+@pytest.mark.slow
+def test_the_new_architecture_of_the_readme_trains(copied: Any) -> None:
+    sizes, settings_entry, network, entry = examples()[3:]
+    check_unknown(copied, {"architecture": "plain"})
+    settings = copied.root / "lib/certifuse/settings/architectures.py"
+    insert_before(settings, "ARCHITECTURE_SETTINGS: dict", sizes)
+    insert_before_end(settings, "ARCHITECTURE_SETTINGS: dict", settings_entry)
+    models = copied.root / "lib/certifuse/models/architectures.py"
+    imports = re.findall(r"`(from [^`]+ import [^`]+)`", (ROOT / "README.md").read_text())
+    assert len(imports) == 3
+    insert_before(models, "ARCHITECTURES: dict", "\n".join([*imports, "", "", network]))
+    insert_before_end(models, "ARCHITECTURES: dict", entry)
+    check_trained(copied, {"architecture": "plain"})

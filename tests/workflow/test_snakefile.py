@@ -3,7 +3,6 @@
 import itertools
 import os
 import re
-import shutil
 import signal
 import time
 import tomllib
@@ -12,17 +11,12 @@ from typing import Any
 
 import pytest
 import yaml
+from tools import needs
 
 ROOT = Path(__file__).resolve().parents[2]
 CELL = "results/fusion_checkpoints/resnet_fusions_lambda_1.0/concatenation/seed_0/manifest.json"
 CERTIFICATE = "results/certificates/resnet_concatenation_lambda_5.0/seed_0/d_16/levels_7/certificate.json"
 SCORED = "results/metrics/cells/resnet/concatenation/lambda_1.0/seed_0/metrics.csv"
-
-
-def needs(program: str) -> None:
-    """Skip without a program, except in CI, which has them all."""
-    if shutil.which(program) is None and not os.environ.get("CERTIFUSE_REQUIRE_TOOLS"):
-        pytest.skip(f"{program} is not installed")
 
 
 # ---- form ------------------------------------------------------------------------------------------

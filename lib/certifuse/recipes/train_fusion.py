@@ -84,6 +84,8 @@ def train_fusion(settings: FusionStep, cell: CellName, files: StepFiles) -> None
     data = files.data_sha256()
     check_belonging(files.experts, {"seed": cell.seed, **data}, images)
     start = starting_components(training, cell, files)
+    earlier = [path for path in paths_in(start) if path not in files.experts]
+    check_belonging(earlier, data, images)
     network, specs = initial_network(training, cell, start)
     runtime.place(network)
 
@@ -112,15 +114,15 @@ def train_fusion(settings: FusionStep, cell: CellName, files: StepFiles) -> None
     copies = 2 * (training.epochs // training.save_every + 1)  # as components, and all of them in one file
     require_training_room(files, directory, trainee.weights(), trainer.groups, copies, training.epochs)
     name = "-".join(map(str, cell.fields().values()))
-    earlier = {str(path): digest_file(path) for path in paths_in(start) if path not in files.experts}
-    store = files.store(settings, *map(str, cell.fields().values()), *earlier.values())
+    digests_of_earlier = {str(path): digest_file(path) for path in earlier}
+    store = files.store(settings, *map(str, cell.fields().values()), *digests_of_earlier.values())
     plan = files.plan(name, training.epochs, patience=training.early_stopping_patience)
     outcome = train(trainee, plan, store, Telemetry(files.telemetry, cell.architecture, name), keep_epoch)
 
     best = trainee.component_states(outcome.best_weights)
     written = write_components(directory, specs, best, cell, outcome.best_epoch, data)
     record = run_record(settings, files, runtime, network, outcome, [files.log]) | cell.fields()
-    record |= {"epoch": outcome.best_epoch, "initial_components_sha256": earlier}
+    record |= {"epoch": outcome.best_epoch, "initial_components_sha256": digests_of_earlier}
     digests = {str(path.relative_to(directory)): digest_file(path) for path in written}
     write_manifest(files.manifest, record | {"components_sha256": digests})
     store.remove()

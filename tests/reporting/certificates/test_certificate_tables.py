@@ -1,9 +1,9 @@
 import csv
-import shutil
 import subprocess
 
 import numpy as np
 import pytest
+from tools import needs
 
 from certifuse.errors import UserError
 from certifuse.recipes.write_certificate_tables import write_certificate_tables
@@ -151,10 +151,10 @@ def test_without_a_held_out_set_the_table_says_so(one, make):
 
 
 @pytest.mark.tools
-@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed (texlive-latex-recommended)")
 @pytest.mark.parametrize("held_out", [True, False])
 @pytest.mark.parametrize("rows", [None, 0])
 def test_the_tables_compile(make, tmp_path, rows, held_out):
+    needs("pdflatex", "texlive-latex-recommended")
     frames = make(architectures=("resnet", "densenet"), fusions=("TransformerBase",), held_out=held_out)
     renamed = frames.certificates.replace({"fusion": {"TransformerBase": "multiplicativeAddition"}})
     renamed = renamed.replace({"architecture": {"resnet": "improved_wide_resnet"}})

@@ -1,10 +1,10 @@
 import math
-import shutil
 import subprocess
 
 import pandas as pd
 import pytest
 from scipy import stats
+from tools import needs
 
 from certifuse.errors import UserError
 from certifuse.recipes.write_sublora_tables import COLUMNS, write_sublora_tables
@@ -197,9 +197,9 @@ def test_all_files_are_written_and_equal_inputs_give_equal_bytes(frames, terms, 
 
 
 @pytest.mark.tools
-@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed (texlive-latex-recommended)")
 @pytest.mark.parametrize("source", ["frames", "none_finished"])
 def test_the_tables_compile(source, request, terms, ledgers, tmp_path):
+    needs("pdflatex", "texlive-latex-recommended")
     frames = request.getfixturevalue(source)
     reasons = "".join(SPECIAL) + r"\end{document}" + "".join(map(chr, range(32, 127)))
     told = SubloraFrames(metrics=frames.metrics, gates=frames.gates, missing=frames.missing.assign(reason=reasons))
