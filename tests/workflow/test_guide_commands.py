@@ -11,7 +11,7 @@ import pytest
 pytestmark = pytest.mark.slow
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "guide_commands.md").read_text(encoding="utf-8")
-EARLIER = "results/fusion_checkpoints/densenet_fusions_lambda_1.0/concatenation/seed_0/complete_fusion_best.safetensors"
+EARLIER = "results/fusion_checkpoints/densenet_fusions_lambda_1.0/concatenation/seed_0/fusion/module.safetensors"
 LEFT_ALONE = {"squeue", "scancel", "sinfo", "scontrol", "nvidia-smi", "tail", "pip", "kill", "source", "wandb", "make"}
 
 
