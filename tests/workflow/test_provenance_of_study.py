@@ -18,7 +18,7 @@ TRAINED = {"prepare_images", "split_images", "pretrain_expert"}
 PARENTS = {
     "draw_figure": {"gather", "compare_cells"},
     "write_tables": {"gather", "compare_cells"},
-    "gather": {"evaluate_fusion", "evaluate_baselines", "train_fusion"},
+    "gather": {"evaluate_fusion", "evaluate_baselines", "train_fusion", "pretrain_expert", "finetune_experts"},
     "compare_cells": {"evaluate_fusion", "evaluate_baselines"},
     "evaluate_fusion": SCORED,
     "evaluate_baselines": TRAINED | {"finetune_experts"},
