@@ -102,4 +102,4 @@ def test_an_empty_study_has_no_rows():
 def test_the_latex_table_says_on_what_it_ran():
     rows = training_cost_rows(scores_of(SCORES), spent_on(SPENT, "cuda"))
     lines = [line for line in training_costs_tex(rows, "tiny").splitlines() if line.startswith("resnet")]
-    assert lines[-1] == r"resnet & fused, concatenation & 1.0 & 1 & 4.50 & 3.00 & 25.00 & 5.56 & cuda \\"
+    assert lines[-1] == r"resnet & fused, concatenation & 1.0 & 1 & 4.500 & 3.00 & 25.00 & 5.56 & cuda \\"

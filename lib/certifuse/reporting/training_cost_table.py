@@ -53,7 +53,7 @@ def training_costs_tex(rows: Sequence[Row], study: str) -> str:
         TableRow(
             (
                 *row_names(row),
-                f"{row['training_min']:,.2f}",
+                f"{row['training_min']:,.3f}",
                 multiple(row.get("training_of_one_expert")),
                 f"{row['top1_percent_mean']:.2f}",
                 f"{row['top1_percent_per_min']:.2f}",
