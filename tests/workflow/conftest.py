@@ -223,7 +223,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Tree:
     """A copy of the sources with the studies of the table, finished as far as Snakemake's records go."""
     tree = Tree.of_sources(tmp_path_factory.mktemp("recorded"))
     for name in USER_FILES:
-        (tree.root / name).parent.mkdir(exist_ok=True)
+        (tree.root / name).parent.mkdir(parents=True, exist_ok=True)
         (tree.root / name).touch()
     for name, study in STUDIES.items():
         file = f"{name}.yaml"
