@@ -17,17 +17,8 @@ COLUMNS = {
     layout.PER_CLASS: (*KEYS, "predictor", "class", "superclass", "count", "accuracy"),
 }
 COST_COLUMNS = (
-    *(
-        *KEYS,
-        "training",
-        "parameters",
-        "epochs_run",
-        "best_epoch",
-        "training_wall_s",
-        "images_per_second",
-        "peak_memory_bytes",
-    ),
-    *("device", "precision", "channels_last", "compile", "threads"),
+    *(*KEYS, "training", "parameters", "epochs_run", "best_epoch", "training_wall_s", "images_per_second"),
+    *("peak_memory_bytes", "device", "precision", "channels_last", "compile", "threads"),
 )
 SOURCES = {
     layout.SUMMARY: "metrics.csv",
