@@ -261,17 +261,15 @@ def cost_claims(page: Any, baseline: Callable[[str, str], float], fused: Any) ->
 def repeat_claims(page: Any) -> list[str]:
     """The run on this machine beside that on another."""
     (commit,) = page.json(f"{THERE}/manifest.json")["training_commits"]
-    apart = [
-        (measured(HERE) - measured(THERE)).abs().max()
-        for measured in (lambda tables: fused_top1(page, tables), lambda tables: top1(page, tables, FINETUNED))
-    ]
+    of_fused = (fused_top1(page, HERE) - fused_top1(page, THERE)).abs().max()
+    of_averages = (top1(page, HERE, FINETUNED) - top1(page, THERE, FINETUNED)).abs().max()
     stacked = [top1(page, tables, "stacking_before") - top1(page, tables, FINETUNED) for tables in (HERE, THERE)]
     widths = [top1(page, tables, "single_wider") - top1(page, tables, "single") for tables in (HERE, THERE)]
     wider = [difference["resnet"] for difference in widths]
     ahead = [gains_on_resnext(page, "fused", tables)[0] for tables in (THERE, HERE)]
     return [
-        f"at commit `{commit[:7]}`) ended with the top-1 of single fused networks up to {apart[0]:.1f} points away, "
-        f"and that of averages of fine-tuned experts up to {apart[1]:.1f}",
+        f"at commit `{commit[:7]}`) ended with the top-1 of single fused networks up to {of_fused:.1f} points away, "
+        f"and that of averages of fine-tuned experts up to {of_averages:.1f}",
         f"stacking above the fine-tuned average by {spread([*stacked[0], *stacked[1]])} points",
         f"the wide one above it by {min(wider):.1f} and {max(wider):.1f} points",
         f"TransformerBase above the average by {ahead[0]:.1f} points, significant there and {ahead[1]:.1f} here",
