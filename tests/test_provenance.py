@@ -22,6 +22,7 @@ from certifuse.provenance import (
     environment_record,
     git_state,
     package_versions,
+    processor,
     source_fingerprint,
     write_atomically,
     write_json,
@@ -334,4 +335,19 @@ def test_without_git_there_is_no_state(monkeypatch):
 def test_the_record_is_plain_json():
     record = environment_record()
     assert canonical_json(record)
-    assert set(record) == {"command", "git", "machine", "packages", "platform"}
+    assert set(record) == {"command", "git", "machine", "packages", "platform", "processor"}
+
+
+def test_the_processor_is_told_by_name_and_numbers(tmp_path):
+    cpuinfo = tmp_path / "cpuinfo"
+    first = "processor\t: 0\ncpu family\t: 26\nmodel\t\t: 2\nmodel name\t: AMD EPYC: 9555\nflags\t\t: fpu avx2\n"
+    cpuinfo.write_text(f"{first}\n{first.replace('26', '25')}\n")
+    assert processor(cpuinfo) == "model name AMD EPYC: 9555, cpu family 26, model 2"
+    cpuinfo.write_text("processor\t: 0\nBogoMIPS\t: 50.00\n")
+    assert processor(cpuinfo) is None
+
+
+def test_without_cpuinfo_the_platform_names_the_processor(tmp_path, monkeypatch):
+    for named, told in {"arm": "arm", "": None}.items():
+        monkeypatch.setattr("platform.processor", lambda named=named: named)
+        assert processor(tmp_path / "absent") == told

@@ -83,7 +83,8 @@ def how_it_was_made(results: Path) -> dict[str, Any]:
         "evaluation_commits": commits(scored),
         "dirty": any(environment["git"]["dirty"] for environment in environments),
         "environments": distinct(
-            {key: environment[key] for key in ("machine", "platform", "packages")} for environment in environments
+            {key: environment.get(key) for key in ("machine", "platform", "processor", "packages")}
+            for environment in environments
         ),
         "runtimes": distinct(manifest["runtime"] for manifest in trained),
         "inputs_sha256": distinct(

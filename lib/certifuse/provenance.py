@@ -201,6 +201,10 @@ RECORDED_PACKAGES = (
 )
 
 
+CPU_FACTS = ("model name", "cpu family", "model")
+"""Lines of Linux's /proc/cpuinfo. Virtual machines hide the name, and not the numbers."""
+
+
 def package_versions() -> dict[str, str | None]:
     """Installed versions of the packages that can change a number or a figure; `null` for one that is not installed."""
     versions: dict[str, str | None] = {"python": platform.python_version()}
@@ -230,12 +234,22 @@ def git_state() -> dict[str, Any]:
     }
 
 
+def processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> str | None:
+    """Which CPU this is, since it chooses the kernels and thereby the last bits; `null` where the system is silent."""
+    if not cpuinfo.is_file():
+        return platform.processor() or None
+    first = cpuinfo.read_text(encoding="utf-8").partition("\n\n")[0]
+    facts = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in first.splitlines())}
+    return ", ".join(f"{name} {facts[name]}" for name in CPU_FACTS if name in facts) or None
+
+
 def environment_record() -> dict[str, Any]:
-    """Versions, git state and machine kind, for a manifest."""
+    """Versions, git state and kind of machine, for a manifest."""
     return {
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
         "git": git_state(),
         "machine": platform.machine(),
         "packages": package_versions(),
         "platform": platform.platform(),
+        "processor": processor(),
     }

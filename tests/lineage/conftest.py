@@ -34,6 +34,7 @@ ENVIRONMENT = {
     "machine": "x86_64",
     "packages": {"python": "3.11.7", "torch": "2.13.0", "snakemake": "9.27.1", "scipy": None},
     "platform": "Linux",
+    "processor": "model name AMD EPYC, cpu family 26, model 2",
 }
 RUNTIME = {"device": "cpu", "deterministic": True, "precision": "fp32", "tf32": False, "threads": 1}
 

@@ -103,6 +103,7 @@ def test_the_text_names_commit_data_and_settings(call, results):
     assert "7 of 7 are at hand as they were read" in out
     assert "runtime: device cpu; deterministic true; precision fp32" in out
     assert "torch 2.13.0" in out
+    assert "processors\n  model name AMD EPYC, cpu family 26, model 2\n" in out
 
 
 def test_a_certificate_beside_a_manifest_is_an_output_and_alone_a_run(told, results):

@@ -39,6 +39,7 @@ def report(name: str, lineage: Lineage) -> str:
         "data": _data(lineage.readings),
         "settings and runtime": [line for step, those in groups.items() for line in _settings(step, those)],
         "packages": _packages(lineage.runs),
+        "processors": list(dict.fromkeys(filter(None, (run.environment.get("processor") for run in lineage.runs)))),
         "inputs": _inputs(lineage.readings),
         "not recorded": gaps(lineage),
     }
