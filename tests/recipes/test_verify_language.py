@@ -263,6 +263,18 @@ def test_theta0_of_another_seed_is_refused(damaged):
     assert "theta0: expected SHA-256" in refusal(directory)
 
 
+def test_a_network_that_no_machine_can_hold_is_refused_before_it_is_built(damaged):
+    directory = damaged.certificate_directory(FIXED)
+    content = content_of(directory)
+    network = content["model"]["network"]
+    for key, value in {"width": 12 * 10**7, "context": 10**13}.items():
+        reseal(directory, content | {"model": content["model"] | {"network": network | {key: value}}})
+        assert refusal(directory).startswith("the language model: needs ")
+    for layers in (10**9, 0):
+        reseal(directory, content | {"model": content["model"] | {"network": network | {"layers": layers}}})
+        assert "model.network.layers: " in refusal(directory)
+
+
 def test_scores_come_last(damaged, monkeypatch):
     """Whatever can be seen without them is seen first."""
     monkeypatch.setattr(recipe, "check_scores", lambda *_: pytest.fail("documents were scored"))

@@ -1,6 +1,6 @@
 """The language models, their LoRA weights, and how the subspace budget is allocated to those."""
 
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -31,7 +31,7 @@ class LanguageModelSettings(Settings):
     size: SizeName | None = Field(
         default=None, description="A published size, for the keys below that are not set; null: their defaults."
     )
-    layers: Count = Field(default=12, description="Transformer blocks.")
+    layers: Annotated[int, Field(ge=1, le=1000)] = Field(default=12, description="Transformer blocks.")
     heads: Count = Field(default=12, description="Attention heads of a block; a divisor of the width.")
     width: Count = Field(default=768, description="Size of an embedding.")
     context: Count = Field(default=1024, description="Tokens that a prediction may look back on, at most.")
