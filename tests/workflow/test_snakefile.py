@@ -104,25 +104,25 @@ CERTIFICATES = {
 
 
 @pytest.mark.parametrize("name", STUDIES)
-def test_the_plan_of_a_shipped_study(sources: Any, count_jobs: Any, record_property: Any, name: str) -> None:
+def test_the_plan_of_a_shipped_study(sources: Any, count_jobs: Any, name: str) -> None:
     """Counts by hand: families x (experts + single models of seed 0), one control per family, one training per cell.
 
     Certificates: one training per cell of their blocks and dimension, one joint line per cell that is in the grid too.
-    The full grid is to be planned within 10 s on an idle machine (measured: 4 s); the limit here allows for company.
+    Each is planned within 10 s of one core; those count, since the clock would count other programs too.
     """
     images = sources.root / "data" / "cifar100.npz"
     images.parent.mkdir(exist_ok=True)
     images.touch()
-    began = time.perf_counter()
+    began = os.times()
     planned = sources.snakemake("-n", "--configfile", f"config/{name}")
-    seconds = time.perf_counter() - began
-    record_property("dry_run_s", round(seconds, 1))
+    ended = os.times()
+    cpu_s = ended.children_user - began.children_user + ended.children_system - began.children_system
     trained = STUDIES[name]
     evaluated = {"evaluate_fusion": trained["train_fusion"], "evaluate_baselines": trained["finetune_experts"]}
     certified = CERTIFICATES.get(name, {})
     counts = {"prepare_images": 1, "split_images": 1} | trained | evaluated | certified | REPORTING
     assert count_jobs(planned) == counts
-    assert seconds < 30
+    assert 0.5 < cpu_s < 10
 
 
 GATES = {"prepare_corpus": 1, "train_sublora": 2, "gather_gates": 1}
