@@ -1,5 +1,7 @@
 """The blocks against a naive recomputation in numpy, float64, from their own weights."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,7 @@ from certifuse.models.blocks import (
     PostActivationBlock,
     PreActivationBlock,
     convolution,
+    global_average,
     norm_relu,
     residual_stages,
 )
@@ -112,6 +115,50 @@ def test_pre_activation_block_by_value(in_channels, out_channels, stride):
         shortcut = naive(active, [block.shortcut])
     expected = shortcut + naive(active, block.body)
     np.testing.assert_allclose(array(block(images)), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("block", [PostActivationBlock, PreActivationBlock])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_what_is_done_in_place_changes_neither_the_input_nor_a_gradient(block, stride):
+    """Against the same block with a ReLU that writes elsewhere, and a sum that does: the formulas of the docstrings."""
+    torch.manual_seed(0)
+    made = block(4, 4, stride, body_of(4, 4, stride))
+    apart = copy.deepcopy(made)
+    for layer in apart.modules():
+        if isinstance(layer, nn.ReLU):
+            layer.inplace = False
+    x = torch.randn(3, 4, 6, 6)
+    gradients = []
+    for own, forward in ((made, made), (apart, lambda x: formula(apart, x))):
+        own.train()
+        torch.manual_seed(1)
+        given = x.clone().requires_grad_()
+        (forward(given) ** 2).sum().backward()
+        assert torch.equal(given, x)
+        gradients.append([given.grad, *(parameter.grad for parameter in own.parameters())])
+    assert all(torch.equal(one, other) for one, other in zip(*gradients, strict=True))
+
+
+def formula(block, x):
+    if isinstance(block, PostActivationBlock):
+        return (block.shortcut(x) + block.body(x)).relu()
+    active = block.activation(x)
+    return (x if block.shortcut is None else block.shortcut(active)) + block.body(active)
+
+
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("size", [1, 2, 7, 8])
+def test_the_average_of_maps_is_their_mean_to_the_bit(precision, memory_format, size):
+    torch.manual_seed(0)
+    maps = torch.randn(5, 6, size, size).to(precision)
+    given, plain = (maps.clone(memory_format=memory_format).requires_grad_() for _ in range(2))
+    averaged, expected = global_average(given), plain.mean(dim=(2, 3))
+    assert torch.equal(averaged, expected)
+    weights = torch.randn_like(expected)
+    averaged.backward(weights)
+    expected.backward(weights)
+    assert torch.equal(given.grad, plain.grad)
 
 
 def test_stages_widen_and_halve_once_per_stage():
