@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from certifuse import memory
 from certifuse.errors import UserError
 from certifuse.models.gpt2 import Gpt2, build_gpt2
 from certifuse.randomness import numpy_stream
@@ -108,6 +109,15 @@ def test_published_sizes():
         assert counts[size] + model.layers * 11 * model.width + model.width == total
 
 
+def test_a_network_larger_than_the_memory_is_refused(monkeypatch):
+    weights_bytes = 4 * sum(parameter.numel() for parameter in build_gpt2(TINY, VOCABULARY, seed=0).parameters())
+    monkeypatch.setattr(memory, "memory_bytes", lambda: weights_bytes)
+    build_gpt2(TINY, VOCABULARY, seed=0)
+    monkeypatch.setattr(memory, "memory_bytes", lambda: weights_bytes - 1)
+    with pytest.raises(UserError, match=f"needs {weights_bytes} bytes of memory, this machine has {weights_bytes - 1}"):
+        build_gpt2(TINY, VOCABULARY, seed=0)
+
+
 def test_the_start_is_gpt2_s():
     settings = LanguageModelSettings(layers=8, heads=2, width=64, context=32)
     network = build_gpt2(settings, 500, seed=0)
@@ -164,6 +174,7 @@ def test_a_size_fills_what_is_not_set():
         ({"width": 10, "heads": 3}, "config: width: expected a multiple of heads = 3, found 10"),
         ({"size": "gpt2_tiny"}, "size: expected one of gpt2_small, gpt2_medium, gpt2_large, gpt2_xl, found"),
         ({"depth": 3}, "depth: unknown key"),
+        ({"width": 24, "lora": {"rank": 25}}, "lora.rank: expected at most the width = 24, found 25"),
         ({"lora": {"rank": 0}}, "lora.rank: expected a value greater than or equal to 1, found 0"),
     ],
 )

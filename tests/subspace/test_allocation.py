@@ -1,14 +1,12 @@
 """The allocation modes against dense matrices, formulas and brute force."""
 
 import math
-from functools import partial
 
 import numpy as np
 import pytest
 import torch
 from torch.nn import functional
 
-from certifuse import memory
 from certifuse.bounds.quantisation import straight_through
 from certifuse.errors import UserError
 from certifuse.models.gpt2 import build_gpt2
@@ -17,7 +15,7 @@ from certifuse.settings.language_models import AllocationSettings, LanguageModel
 from certifuse.settings.problems import read_settings
 from certifuse.subspace import blocks, modes
 from certifuse.subspace.allocation import Structure
-from certifuse.subspace.modes import MODES, build_sublora, weight_count
+from certifuse.subspace.modes import MODES, build_sublora
 
 MODEL = LanguageModelSettings(layers=2, heads=2, width=8, context=6, lora=LoraSettings(rank=2, alpha=16.0))
 VOCABULARY, D, D_B = 13, 170, 90
@@ -416,24 +414,6 @@ def test_refused_settings(values, problem):
     with pytest.raises(UserError) as error:
         read_settings(AllocationSettings, values, "config")
     assert problem in str(error.value)
-
-
-@pytest.mark.parametrize("rank", [1, 3])
-def test_weights_are_counted_without_being_made(rank):
-    settings = LanguageModelSettings(layers=3, heads=2, width=6, context=5, lora=LoraSettings(rank=rank))
-    counted = weight_count(settings, VOCABULARY)
-    model = build_sublora(settings, AllocationSettings(), vocabulary=VOCABULARY, budget=8, seed=0)
-    assert counted == sum(parameter.numel() for parameter in model.network.parameters())
-
-
-def test_a_network_larger_than_the_memory_is_refused(monkeypatch):
-    weights_bytes = 4 * weight_count(MODEL, VOCABULARY)
-    build = partial(build_sublora, MODEL, AllocationSettings(), vocabulary=VOCABULARY, budget=20, seed=0)
-    monkeypatch.setattr(memory, "memory_bytes", lambda: weights_bytes)
-    build()
-    monkeypatch.setattr(memory, "memory_bytes", lambda: weights_bytes - 1)
-    with pytest.raises(UserError, match=f"needs {weights_bytes} bytes of memory, this machine has {weights_bytes - 1}"):
-        build()
 
 
 def test_a_budget_is_given_unless_all_weights_are_trained():

@@ -71,7 +71,8 @@ def norm_relu(channels: int) -> tuple[nn.BatchNorm2d, nn.ReLU]:
 class PostActivationBlock(nn.Module):
     """`relu(shortcut(x) + body(x))` (He et al. 2016, arXiv 1512.03385, eq. 1 and 2).
 
-    The shortcut is the identity, or a 1 x 1 convolution with batch norm where the shape changes (their option B).
+    The shortcut is the identity, or a 1 x 1 convolution with batch norm where the shape changes (their option B). The
+    sum overwrites what the body gives, so the body ends in a layer whose gradient does without (convolution, norm).
     """
 
     def __init__(self, in_channels: int, out_channels: int, stride: int, body: nn.Module) -> None:
@@ -93,7 +94,8 @@ class PostActivationBlock(nn.Module):
 class PreActivationBlock(nn.Module):
     """`shortcut + body(a)` with `a = relu(norm(x))` (He et al. 2016, arXiv 1603.05027, fig. 4e).
 
-    The shortcut is `x`, or a 1 x 1 convolution of `a` where the shape changes.
+    The shortcut is `x`, or a 1 x 1 convolution of `a` where the shape changes. The sum overwrites what the body gives,
+    as in `PostActivationBlock`.
     """
 
     def __init__(self, in_channels: int, out_channels: int, stride: int, body: nn.Module) -> None:

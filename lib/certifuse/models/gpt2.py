@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from certifuse.memory import require_memory
 from certifuse.randomness import numpy_stream
 from certifuse.settings.language_models import LanguageModelSettings
 
@@ -121,9 +122,12 @@ def build_gpt2(settings: LanguageModelSettings, vocabulary: int, seed: int) -> G
     Normal of standard deviation 0.02; over sqrt(2 layers) for the two matrices of a block that write to the residual
     path (GPT-2's scaling); norms start at one. Each tensor has a numpy stream of its own name, so every device and
     machine draws the same numbers, and nobody needs to store them.
+
+    UserError where this machine has not the memory: a certificate of somebody else may describe any network.
     """
     with torch.device("meta"):
         network = Gpt2(settings, vocabulary)
+    require_memory("the language model", sum(parameter.nbytes for parameter in network.parameters()))
     network.to_empty(device="cpu")
     network.tie_head()
     for name, parameter in network.named_parameters():

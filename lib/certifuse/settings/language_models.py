@@ -20,7 +20,7 @@ GPT2_SIZES: dict[SizeName, dict[str, int]] = {
 class LoraSettings(Settings):
     """Low-rank additions W = W0 + (alpha / rank) B A to query, value and head (Hu et al. 2021, arXiv 2106.09685)."""
 
-    rank: Count = Field(default=4, description="Rows of A, columns of B.")
+    rank: Count = Field(default=4, description="Rows of A, columns of B; at most the width.")
     alpha: Positive = Field(default=32.0, description="B A is multiplied by alpha / rank.")
     dropout: Probability = Field(default=0.0, description="Dropout on the input of A, in training only.")
 
@@ -47,6 +47,12 @@ class LanguageModelSettings(Settings):
     def _whole_heads(self) -> Self:
         if self.width % self.heads:
             raise MisfitError("width", f"expected a multiple of heads = {self.heads}, found {self.width}")
+        return self
+
+    @model_validator(mode="after")
+    def _low_rank(self) -> Self:
+        if self.lora.rank > self.width:
+            raise MisfitError("lora.rank", f"expected at most the width = {self.width}, found {self.lora.rank}")
         return self
 
 

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from certifuse.errors import UserError
-from certifuse.memory import require_memory
 from certifuse.models.gpt2 import Gpt2, build_gpt2
 from certifuse.models.lora import LoraGroup, add_lora
 from certifuse.randomness import derive_seed
@@ -31,20 +30,12 @@ def build_sublora(
 ) -> AllocatedNetwork:
     """The model at its start, for training and for decoding alike: theta0, LoRA and P are functions of these values.
 
-    `budget` is d, and None for `lora_only`. UserError for a budget that does not fit the network, and for a network
-    that does not fit this machine: a certificate of somebody else may describe any.
+    `budget` is d, and None for `lora_only`. UserError for a budget that does not fit the network, or a network that
+    does not fit this machine.
     """
-    require_memory("the language model", weight_count(model, vocabulary) * torch.float32.itemsize)
     network = build_gpt2(model, vocabulary, seed)
     groups = () if allocation.mode == "subspace_only" else add_lora(network, model.lora, seed)
     return allocate(network.to(device), groups, allocation, budget, seed)
-
-
-def weight_count(model: LanguageModelSettings, vocabulary: int) -> int:
-    """Numbers of the base weights and of all matrices A and B, from their shapes alone."""
-    width = model.width
-    base = (vocabulary + model.context) * width + model.layers * (12 * width**2 + 2 * width) + width
-    return base + model.lora.rank * (4 * width * model.layers + width + vocabulary)
 
 
 def allocate(
