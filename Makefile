@@ -39,7 +39,7 @@ test-full: $(VENV)/.dev  ## The long forms of tests, such as the whole kill matr
 	pytest -m full
 
 reference: $(VENV)/.dev  ## Write config/README.md and config/schema.json from the settings models
-	python -c 'import pathlib; from certifuse.reference import write_reference; write_reference(pathlib.Path("config"))'
+	python -c 'import pathlib; from certifuse.study.reference import write_reference; write_reference(pathlib.Path("config"))'
 
 lock: $(VENV)/.dev  ## Write requirements.lock and the pins of envs/ from what is installed
 	python workflow/lock.py

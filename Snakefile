@@ -11,17 +11,16 @@ min_version("9.0")
 ROOT = Path(workflow.current_basedir).resolve()
 sys.path.insert(0, str(ROOT / "lib"))
 
-from certifuse import declared, layout, selection
-from certifuse.cli import tasks
-from certifuse.configuration_file import read_configuration
-from certifuse.disk import require_writable
-from certifuse.errors import UserError
-from certifuse.provenance import source_fingerprint
-from certifuse.settings.architectures import ARCHITECTURE_SETTINGS
-from certifuse.settings.figures import CERTIFICATE_FIGURES, FIGURES
-from certifuse.settings.fusion import FUSIONS
-from certifuse.settings.sublora import MODE_PATTERN
-from certifuse.study import read_study
+from certifuse.base.errors import UserError
+from certifuse.base.fingerprint import source_fingerprint
+from certifuse.base.machine import require_writable
+from certifuse.study import declared, paths, targets, tasks
+from certifuse.study.reading.configuration_file import read_configuration
+from certifuse.study.settings.architectures import ARCHITECTURE_SETTINGS
+from certifuse.study.settings.figures import CERTIFICATE_FIGURES, FIGURES
+from certifuse.study.settings.fusion import FUSIONS
+from certifuse.study.settings.sublora import MODE_PATTERN
+from certifuse.study.study import read_study
 
 DEFAULT_CONFIG = ROOT / "config" / "config.yaml"
 
@@ -59,7 +58,7 @@ wildcard_constraints:
     fusion="|".join(FUSIONS),
     lam=r"[0-9]+(\.[0-9]+)?",
     seed="[0-9]+",
-    member="|".join([layout.SINGLE, layout.WIDER, *EXPERTS]),
+    member="|".join([paths.SINGLE, paths.WIDER, *EXPERTS]),
     figure="|".join(FIGURES),
     dim="[0-9]+",
     certificate_figure="|".join(CERTIFICATE_FIGURES),
@@ -67,7 +66,7 @@ wildcard_constraints:
     mode=MODE_PATTERN,
     levels="[0-9]+",
     ngram="uniform|unigram|bigram",
-    sublora_figure=selection.exactly(selection.CERTIFIED_FIGURES),
+    sublora_figure=targets.exactly(targets.CERTIFIED_FIGURES),
 
 
 onstart:

@@ -37,14 +37,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from certifuse.bounds.claims import coded_claim
-from certifuse.bounds.codec import decode, encode
-from certifuse.bounds.excess import PriorComparison
-from certifuse.bounds.quantisation import fit_codebook
-from certifuse.evaluation.decisions import TIE, decide
-from certifuse.models.architectures import build_architecture
-from certifuse.provenance import environment_record
-from certifuse.settings.architectures import ResNetSettings
+from certifuse.base.environment import environment_record
+from certifuse.certificates.coding.codec import decode, encode
+from certifuse.evaluation.bounds.claims import coded_claim
+from certifuse.evaluation.bounds.excess import PriorComparison
+from certifuse.evaluation.images.decisions import TIE, decide
+from certifuse.models.images.architectures import build_architecture
+from certifuse.models.subspace.quantisation import fit_codebook
+from certifuse.study.settings.architectures import ResNetSettings
 
 LEVELS, CLASSES = 11, 100
 TOP, HALF, QUARTER = (1 << 32) - 1, 1 << 31, 1 << 30

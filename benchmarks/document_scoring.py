@@ -28,12 +28,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from certifuse.evaluation.document_scores import TOP_K, losses_bpd, top_k_errors
-from certifuse.evaluation.token_scores import LanguageModel, score_tokens
-from certifuse.evaluation.windows import WindowRule
-from certifuse.models.gpt2 import Gpt2, build_gpt2
-from certifuse.provenance import environment_record
-from certifuse.settings.language_models import LanguageModelSettings
+from certifuse.base.environment import environment_record
+from certifuse.data.text.windows import WindowRule
+from certifuse.evaluation.language.document_scores import TOP_K, losses_bpd, top_k_errors
+from certifuse.evaluation.language.token_scores import LanguageModel, score_tokens
+from certifuse.models.language.gpt2 import Gpt2, build_gpt2
+from certifuse.study.settings.language_models import LanguageModelSettings
 
 VOCABULARY, START = 50_257, 50_256
 ALPHAS = (1e-4, 1e-3, 5e-3, 0.01, 0.05, 0.1, 0.25, 0.5)
@@ -64,7 +64,7 @@ def only_the_network(network: Gpt2, documents: Documents, device: str) -> None:
     def no_scores(_: Tensor, targets_M: Tensor, __: Tensor) -> tuple[Tensor, Tensor]:
         return torch.zeros(len(targets_M)), torch.zeros(len(targets_M))
 
-    with mock.patch("certifuse.evaluation.token_scores.score_rows", no_scores):
+    with mock.patch("certifuse.evaluation.language.token_scores.score_rows", no_scores):
         ours(network, documents, device)
 
 

@@ -61,11 +61,11 @@ def fresh_network(architecture: str) -> Any:
     """Four experts, concatenation and a global head; the same weights on both sides."""
     import torch
 
-    from certifuse.models.architectures import build_architecture
-    from certifuse.models.fused_network import FusedNetwork
-    from certifuse.models.fusion import build_fusion
-    from certifuse.settings.architectures import ARCHITECTURE_SETTINGS
-    from certifuse.settings.fusion import FusionModuleSettings
+    from certifuse.models.images.architectures import build_architecture
+    from certifuse.models.images.fused_network import FusedNetwork
+    from certifuse.models.images.fusion import build_fusion
+    from certifuse.study.settings.architectures import ARCHITECTURE_SETTINGS
+    from certifuse.study.settings.fusion import FusionModuleSettings
 
     torch.manual_seed(0)
     settings = ARCHITECTURE_SETTINGS[architecture].from_json(json.dumps(ARCHITECTURES[architecture]))
@@ -78,14 +78,15 @@ def prepare_ours(architecture: str, threads: int, compile_: Literal["auto", "on"
     """The library: images resident on the device, batched augmentation, automatic precision and layout."""
     import torch
 
-    from certifuse.data.image_set import ImageSet
-    from certifuse.data.splits import make_splits
-    from certifuse.settings.augmentation import AUGMENTATIONS
-    from certifuse.settings.data import SplitSettings
-    from certifuse.settings.execution import ExecutionSettings
-    from certifuse.settings.fusion import FusionTraining
-    from certifuse.training import runtime as runtimes
-    from certifuse.training.epoch import EpochTrainer, on_device
+    from certifuse.data.images.image_set import ImageSet
+    from certifuse.data.images.splits import make_splits
+    from certifuse.models.compute import runtime as runtimes
+    from certifuse.models.compute.device_images import on_device
+    from certifuse.study.settings.augmentation import AUGMENTATIONS
+    from certifuse.study.settings.data import SplitSettings
+    from certifuse.study.settings.evaluation import ExecutionSettings
+    from certifuse.study.settings.fusion import FusionTraining
+    from certifuse.training.epoch import EpochTrainer
     from certifuse.training.joint import dual_path_objective, parameter_groups
 
     runtime = runtimes.start(ExecutionSettings(threads=threads, compile=compile_))
@@ -135,7 +136,7 @@ def prepare_plain(architecture: str, threads: int, workers: int) -> tuple[Train,
     from PIL import Image
     from torch.nn import functional
 
-    from certifuse.data.torchvision_import import import_torchvision_datasets
+    from certifuse.data.images.torchvision_import import import_torchvision_datasets
 
     import_torchvision_datasets()
     from torchvision import transforms
@@ -315,7 +316,7 @@ def main() -> None:
     if not 1 <= arguments.steps <= IMAGES // BATCH_SIZE:
         parser.error(f"--steps: expected 1 to {IMAGES // BATCH_SIZE}, found {arguments.steps}")
 
-    from certifuse.provenance import environment_record
+    from certifuse.base.environment import environment_record
 
     measured = arrangements(arguments.threads)
     take_turns(measured, arguments.architecture, arguments.steps, arguments.repetitions)

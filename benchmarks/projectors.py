@@ -14,8 +14,8 @@ from collections.abc import Callable
 
 import torch
 
-from certifuse.provenance import environment_record
-from certifuse.subspace.projectors import PROJECTORS, Projector
+from certifuse.base.environment import environment_record
+from certifuse.models.subspace.projectors import PROJECTORS, Projector
 
 SIZES = {
     "dense": [(20_000, 100), (20_000, 400)],

@@ -35,7 +35,7 @@ rule certify_joint:
         **PRIOR,
         components=rules.train_fusion.output.manifest,
     output:
-        **declared.certificate_files(f"{R}/{layout.JOINT_CERTIFICATE_DIR}"),
+        **declared.certificate_files(f"{R}/{paths.JOINT_CERTIFICATE_DIR}"),
     log:
         f"{R}/logs/{tasks.CERTIFY_JOINT}.log",
     conda:
@@ -52,18 +52,18 @@ rule certify_joint:
         f'python "$SCRIPTS/certify_joint.py" {JOINT_OPTIONS}'
 
 
-CELL_CERTIFICATES = selection.certificates(
+CELL_CERTIFICATES = targets.certificates(
     study, rules.certify_subspace.output.certificates, rules.certify_joint.output
 )
 
 
 rule gather_certificates:
     input:
-        selection.awaited(study, CELL_CERTIFICATES),
+        targets.awaited(study, CELL_CERTIFICATES),
     output:
-        certificates=f"{R}/{layout.CERTIFICATES}",
-        ledgers=f"{R}/{layout.LEDGERS}",
-        missing=f"{R}/{layout.MISSING_CERTIFICATES}",
+        certificates=f"{R}/{paths.CERTIFICATES}",
+        ledgers=f"{R}/{paths.LEDGERS}",
+        missing=f"{R}/{paths.MISSING_CERTIFICATES}",
     log:
         f"{R}/logs/gather_certificates.log",
     conda:
@@ -72,7 +72,7 @@ rule gather_certificates:
         settings=study.for_certificate_gathering(),
         source=source_fingerprint(SCRIPTS / "gather_certificates.py"),
         results=subpath(output.certificates, ancestor=2),
-        finished=selection.finished(study, CELL_CERTIFICATES),
+        finished=targets.finished(study, CELL_CERTIFICATES),
     shell:
         f'python "$SCRIPTS/gather_certificates.py" {GATHERING_OPTIONS}'
 

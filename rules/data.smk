@@ -1,8 +1,8 @@
 rule prepare_images:
     input:
-        lambda wildcards: selection.image_files(study),
+        lambda wildcards: targets.image_files(study),
     output:
-        images=f"{R}/{layout.IMAGES}",
+        images=f"{R}/{paths.IMAGES}",
     log:
         f"{R}/logs/prepare_images.log",
     conda:
@@ -21,8 +21,8 @@ rule split_images:
     input:
         images=rules.prepare_images.output.images,
     output:
-        splits=f"{R}/{layout.SPLITS}",
-        summary=f"{R}/{layout.SPLITS_SUMMARY}",
+        splits=f"{R}/{paths.SPLITS}",
+        summary=f"{R}/{paths.SPLITS_SUMMARY}",
     log:
         f"{R}/logs/split_images.log",
     conda:

@@ -11,8 +11,8 @@ BASELINE_OPTIONS = (
 MEMBER = rules.pretrain_expert.output.component
 # The models on all training images that an (architecture, seed) has.
 SINGLE_MODELS = {
-    "single": lambda wildcards: selection.single_model(study, MEMBER, wildcards),
-    "wider": lambda wildcards: selection.single_model(study, MEMBER, wildcards, layout.WIDER),
+    "single": lambda wildcards: targets.single_model(study, MEMBER, wildcards),
+    "wider": lambda wildcards: targets.single_model(study, MEMBER, wildcards, paths.WIDER),
 }
 
 
@@ -22,7 +22,7 @@ rule evaluate_baselines:
         **SINGLE_MODELS,
         finetuned=rules.finetune_experts.output.experts if study.baselines.finetuned_average else [],
     output:
-        **declared.score_files(f"{R}/{layout.BASELINE_METRICS}"),
+        **declared.score_files(f"{R}/{paths.BASELINE_METRICS}"),
     log:
         f"{R}/logs/{tasks.EVALUATE_BASELINES}.log",
     conda:
@@ -43,7 +43,7 @@ rule evaluate_fusion:
         **DATA,
         components=rules.train_fusion.output.manifest,
     output:
-        **declared.score_files(f"{R}/{layout.CELL_METRICS}"),
+        **declared.score_files(f"{R}/{paths.CELL_METRICS}"),
     log:
         f"{R}/logs/{tasks.EVALUATE_FUSION}.log",
     conda:
@@ -63,7 +63,7 @@ rule evaluate_fusion:
 CELL = rules.evaluate_fusion.output
 BASELINE = rules.evaluate_baselines.output
 LOG = rules.train_fusion.output.csv
-PREDICTIONS = selection.fusion_files(study, [CELL.predictions], BASELINE.predictions)
+PREDICTIONS = targets.fusion_files(study, [CELL.predictions], BASELINE.predictions)
 TABLE = {"caption": "../workflow/report/tables.rst", "category": "Tables"}
 # The command of everything that gathers results.
 GATHERING_OPTIONS = "--settings {params.settings:q} --results-dir {params.results} 2> {log}"
@@ -71,10 +71,10 @@ GATHERING_OPTIONS = "--settings {params.settings:q} --results-dir {params.result
 
 rule gather:
     input:
-        selection.awaited(study, selection.fusion_files(study, [CELL.metrics, LOG], BASELINE.metrics)),
+        targets.awaited(study, targets.fusion_files(study, [CELL.metrics, LOG], BASELINE.metrics)),
     output:
         **declared.gathered_tables(R),
-        summary=report(f"{R}/{layout.SUMMARY}", **TABLE, labels={"table": "every score", "format": "CSV"}),
+        summary=report(f"{R}/{paths.SUMMARY}", **TABLE, labels={"table": "every score", "format": "CSV"}),
     log:
         f"{R}/logs/gather.log",
     conda:
@@ -83,16 +83,16 @@ rule gather:
         settings=study.for_gathering(),
         source=source_fingerprint(SCRIPTS / "gather.py"),
         results=subpath(output.summary, ancestor=2),
-        finished=selection.finished(study, selection.fusion_files(study, [CELL.metrics], BASELINE.metrics)),
+        finished=targets.finished(study, targets.fusion_files(study, [CELL.metrics], BASELINE.metrics)),
     shell:
         f'python "$SCRIPTS/gather.py" {GATHERING_OPTIONS}'
 
 
 rule compare_cells:
     input:
-        selection.awaited(study, PREDICTIONS),
+        targets.awaited(study, PREDICTIONS),
     output:
-        comparison=f"{R}/{layout.COMPARISON}",
+        comparison=f"{R}/{paths.COMPARISON}",
     log:
         f"{R}/logs/compare_cells.log",
     conda:
@@ -101,6 +101,6 @@ rule compare_cells:
         settings=study.for_comparison(),
         source=source_fingerprint(SCRIPTS / "compare_cells.py"),
         results=subpath(output.comparison, ancestor=2),
-        finished=selection.finished(study, PREDICTIONS),
+        finished=targets.finished(study, PREDICTIONS),
     shell:
         f'python "$SCRIPTS/compare_cells.py" {GATHERING_OPTIONS}'

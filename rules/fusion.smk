@@ -1,7 +1,7 @@
 # The names of a cell beside its architecture and seed.
 CELL_OPTIONS = "--fusion {wildcards.fusion} --lambda {wildcards.lam}"
 # A cell starts from the experts, or from the earlier components that the study names.
-START = EXPERT_DATA | {"initial": lambda wildcards: selection.initial_components(study, wildcards)}
+START = EXPERT_DATA | {"initial": lambda wildcards: targets.initial_components(study, wildcards)}
 
 
 rule train_fusion:

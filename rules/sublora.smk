@@ -17,7 +17,7 @@ localrules:
 
 rule prepare_corpus:
     input:
-        lambda wildcards: selection.corpus_files(study),
+        lambda wildcards: targets.corpus_files(study),
     output:
         **declared.corpus_files(R),
     log:
@@ -39,7 +39,7 @@ rule prepare_corpus:
 CORPUS = {"corpus": rules.prepare_corpus.output.manifest, "parts": rules.prepare_corpus.output.parts}
 CORPUS_DIRECTORY = {"corpus": subpath(input.corpus, parent=True)}
 # A null of mode learned starts from weights that were learned.
-LEARNED = {"learned": lambda wildcards: selection.learned_weights(rules.train_sublora.output.weights, wildcards)}
+LEARNED = {"learned": lambda wildcards: targets.learned_weights(rules.train_sublora.output.weights, wildcards)}
 NETWORK_OPTIONS = "--dim {wildcards.d} --mode {wildcards.mode}"
 SUBLORA_OPTIONS = f"--corpus {{params.corpus}} {NETWORK_OPTIONS} --learned {{input.learned}} {RUN_OPTIONS}"
 
@@ -70,7 +70,7 @@ rule train_sublora:
 CERTIFICATE_STEP = "--settings {params.settings:q} --source {params.source}"
 CERTIFICATE_FILES = "--corpus {params.corpus} --output {params.directory} 2> {log}"
 CODED_OPTIONS = "--seed {wildcards.seed} --levels {wildcards.levels} --weights {input.weights}"
-QUANTISED = {"weights": f"{R}/{layout.SUBLORA_DIR}/{layout.SUBLORA_LEVELS_WEIGHTS}"}
+QUANTISED = {"weights": f"{R}/{paths.SUBLORA_DIR}/{paths.SUBLORA_LEVELS_WEIGHTS}"}
 DIRECTORIES = CORPUS_DIRECTORY | {"directory": subpath(output.certificate, parent=True)}
 
 
@@ -78,7 +78,7 @@ rule certify_sublora:
     input:
         **CORPUS | QUANTISED,
     output:
-        **declared.language_certificate_files(f"{R}/{layout.SUBLORA_CERTIFICATE_DIR}"),
+        **declared.language_certificate_files(f"{R}/{paths.SUBLORA_CERTIFICATE_DIR}"),
     log:
         f"{R}/logs/{tasks.CERTIFY_SUBLORA}.log",
     benchmark:
@@ -100,7 +100,7 @@ rule certify_ngram:
     input:
         **CORPUS,
     output:
-        **declared.language_certificate_files(f"{R}/{layout.NGRAM_DIR}"),
+        **declared.language_certificate_files(f"{R}/{paths.NGRAM_DIR}"),
     log:
         f"{R}/logs/{tasks.CERTIFY_NGRAM}.log",
     conda:
@@ -113,15 +113,15 @@ rule certify_ngram:
         f'python "$SCRIPTS/certify_ngram.py" {CERTIFICATE_STEP} --ngram {{wildcards.ngram}} {CERTIFICATE_FILES}'
 
 
-LANGUAGE_CERTIFICATES = selection.language_certificates(
+LANGUAGE_CERTIFICATES = targets.language_certificates(
     study, rules.certify_sublora.output.certificate, rules.certify_ngram.output.certificate
 )
-LEARNED_MANIFESTS = selection.learned_manifests(study, rules.train_sublora.output.manifest)
+LEARNED_MANIFESTS = targets.learned_manifests(study, rules.train_sublora.output.manifest)
 
 
 rule gather_sublora:
     input:
-        selection.awaited(study, LANGUAGE_CERTIFICATES),
+        targets.awaited(study, LANGUAGE_CERTIFICATES),
     output:
         **declared.sublora_tables(R),
     log:
@@ -132,14 +132,14 @@ rule gather_sublora:
         settings=study.for_sublora_gathering(),
         source=source_fingerprint(SCRIPTS / "gather_sublora.py"),
         results=subpath(output.metrics, ancestor=2),
-        finished=selection.finished(study, LANGUAGE_CERTIFICATES),
+        finished=targets.finished(study, LANGUAGE_CERTIFICATES),
     shell:
         f'python "$SCRIPTS/gather_sublora.py" {GATHERING_OPTIONS}'
 
 
 rule gather_gates:
     input:
-        selection.awaited(study, LEARNED_MANIFESTS),
+        targets.awaited(study, LEARNED_MANIFESTS),
     output:
         **declared.gate_tables(R),
     log:
@@ -150,7 +150,7 @@ rule gather_gates:
         settings=study.for_gate_gathering(),
         source=source_fingerprint(SCRIPTS / "gather_gates.py"),
         results=subpath(output.gates, ancestor=2),
-        finished=selection.finished(study, LEARNED_MANIFESTS),
+        finished=targets.finished(study, LEARNED_MANIFESTS),
     shell:
         f'python "$SCRIPTS/gather_gates.py" {GATHERING_OPTIONS}'
 
@@ -170,8 +170,8 @@ rule draw_sublora_figure:
     input:
         **FRAMES,
     output:
-        png=report(f"{R}/{layout.SUBLORA_FIGURES_DIR}/{{sublora_figure}}.png", **SUBLORA_FIGURE, labels=FIGURE_LABELS),
-        pdf=f"{R}/{layout.SUBLORA_FIGURES_DIR}/{{sublora_figure}}.pdf",
+        png=report(f"{R}/{paths.SUBLORA_FIGURES_DIR}/{{sublora_figure}}.png", **SUBLORA_FIGURE, labels=FIGURE_LABELS),
+        pdf=f"{R}/{paths.SUBLORA_FIGURES_DIR}/{{sublora_figure}}.pdf",
     log:
         f"{R}/logs/draw_sublora_figure/{{sublora_figure}}.log",
     conda:
@@ -188,16 +188,16 @@ rule draw_sublora_figure:
 use rule draw_sublora_figure as draw_sublora_budget_figure with:
     output:
         png=report(
-            f"{R}/{layout.SUBLORA_FIGURES_DIR}/{{sublora_figure}}_d{{d}}.png",
+            f"{R}/{paths.SUBLORA_FIGURES_DIR}/{{sublora_figure}}_d{{d}}.png",
             **SUBLORA_FIGURE,
             labels={"figure": "{sublora_figure}", "budget": "{d}", "format": "PNG"},
         ),
-        pdf=f"{R}/{layout.SUBLORA_FIGURES_DIR}/{{sublora_figure}}_d{{d}}.pdf",
+        pdf=f"{R}/{paths.SUBLORA_FIGURES_DIR}/{{sublora_figure}}_d{{d}}.pdf",
     log:
         f"{R}/logs/draw_sublora_figure/{{sublora_figure}}_d{{d}}.log",
     wildcard_constraints:
-        sublora_figure=selection.exactly(selection.CERTIFIED_BUDGET_FIGURES),
-        d=selection.exactly(dict.fromkeys(cell.d for cell in study.sublora_cells)),
+        sublora_figure=targets.exactly(targets.CERTIFIED_BUDGET_FIGURES),
+        d=targets.exactly(dict.fromkeys(cell.d for cell in study.sublora_cells)),
 
 
 # Figures of splits alone: no certificate is made for them.
@@ -214,10 +214,10 @@ use rule draw_sublora_budget_figure as draw_gates_budget_figure with:
         **rules.draw_gates_figure.input,
     wildcard_constraints:
         sublora_figure="learned_gating_heatmap",
-        d=selection.exactly(study.learned_budgets),
+        d=targets.exactly(study.learned_budgets),
 
 
-TABLES_DIR = f"{R}/{layout.SUBLORA_TABLES_DIR}"
+TABLES_DIR = f"{R}/{paths.SUBLORA_TABLES_DIR}"
 SUBLORA_TABLES = ["summary_table", "ledger", "terms", "contrasts", "hypotheses"]
 SUBLORA_TABLE = {
     "caption": "../workflow/report/sublora_tables.rst",
@@ -255,5 +255,5 @@ rule write_sublora_tables:
 # What `rule all` makes of this study.
 SUBLORA = [
     *rules.write_sublora_tables.output,
-    *selection.sublora_figures(study, rules.draw_sublora_budget_figure.output, rules.draw_sublora_figure.output),
+    *targets.sublora_figures(study, rules.draw_sublora_budget_figure.output, rules.draw_sublora_figure.output),
 ]

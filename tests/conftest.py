@@ -11,23 +11,25 @@ from typing import Any
 import pytest
 import torch
 
-from certifuse.component_files import load_component, read_header, save_component
-from certifuse.data.image_set import ImageSet, save_image_set
-from certifuse.data.splits import make_splits, save_splits
-from certifuse.manifests import read_manifest, write_manifest
-from certifuse.provenance import digest_file
-from certifuse.recipes.certify import CertifiedCell, Evidence
-from certifuse.recipes.certify_joint import CertifyJointStep, certify_joint
-from certifuse.recipes.certify_subspace import CertifyStep, certify_subspace
-from certifuse.recipes.pretrain_expert import PretrainStep, pretrain_expert
-from certifuse.recipes.train_fusion import CellName, FusionStep, train_fusion
-from certifuse.settings.base import overridden
-from certifuse.settings.certificates import SubspaceTraining
-from certifuse.settings.data import SplitSettings
-from certifuse.settings.execution import ExecutionSettings
-from certifuse.settings.fusion import FusionSettings
-from certifuse.settings.pretraining import ExpertTraining
-from certifuse.training.record import StepFiles
+from certifuse.base.digests import digest_file
+from certifuse.base.manifest import read_manifest, write_manifest
+from certifuse.base.records import overridden
+from certifuse.certificates.images.issue import Evidence
+from certifuse.data.images.image_set import ImageSet, save_image_set
+from certifuse.data.images.splits import make_splits, save_splits
+from certifuse.models.components.files import load_component, read_header, save_component
+from certifuse.steps.certify_joint import certify_joint
+from certifuse.steps.certify_subspace import certify_subspace
+from certifuse.steps.pretrain_expert import pretrain_expert
+from certifuse.steps.train_fusion import train_fusion
+from certifuse.study.cells import CellName, CertifiedCell
+from certifuse.study.settings.certificates import SubspaceTraining
+from certifuse.study.settings.data import SplitSettings
+from certifuse.study.settings.evaluation import ExecutionSettings
+from certifuse.study.settings.fusion import FusionSettings
+from certifuse.study.settings.pretraining import ExpertTraining
+from certifuse.study.steps import CertifyJointStep, CertifyStep, FusionStep, PretrainStep
+from certifuse.training.loop.record import StepFiles
 
 pytest_plugins = ["language_study"]
 torch.set_num_threads(1)

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from certifuse.data.sources import load_cifar
-from certifuse.errors import UserError
-from certifuse.provenance import write_bytes
-from certifuse.settings.data import CifarData
+from certifuse.base.errors import UserError
+from certifuse.base.files import write_bytes
+from certifuse.data.images.sources import load_cifar
+from certifuse.study.settings.data import CifarData
 
 EXAMPLE = "python workflow/cifar_to_npz.py cifar100 data/cifar100.npz --root data --download"
 

@@ -15,27 +15,28 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from certifuse import layout
-from certifuse.cli.status import study_in
-from certifuse.errors import UserError
-from certifuse.provenance import canonical_json, write_json
+from certifuse.base.digests import canonical_json
+from certifuse.base.errors import UserError
+from certifuse.base.files import write_json
+from certifuse.cli.status.command import study_in
+from certifuse.study import paths
 
 KEPT = {
     "figures/**/*.png": "",
     "tables/**/*.csv": "tables",
     "tables/**/*.tex": "tables",
     "tables/**/*.md": "tables",
-    layout.SPLITS_SUMMARY: "",
-    layout.SUMMARY: "",
-    layout.LOGS: "",
-    layout.COSTS: "",
-    layout.COMPARISON: "",
-    layout.CERTIFICATES: "",
-    layout.LEDGERS: "",
-    layout.SUBLORA_METRICS: "",
-    layout.SUBLORA_LEDGERS: "",
-    layout.SUBLORA_GATES: "",
-    layout.MISSING_SUBLORA: "",
+    paths.SPLITS_SUMMARY: "",
+    paths.SUMMARY: "",
+    paths.LOGS: "",
+    paths.COSTS: "",
+    paths.COMPARISON: "",
+    paths.CERTIFICATES: "",
+    paths.LEDGERS: "",
+    paths.SUBLORA_METRICS: "",
+    paths.SUBLORA_LEDGERS: "",
+    paths.SUBLORA_GATES: "",
+    paths.MISSING_SUBLORA: "",
     "certificates/**/levels_*/*": "certificates",
 }
 """Files of a study and the folder that they are kept in. What a study does not make is not kept."""

@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from certifuse.cli.main import main
-from certifuse.components import build_fusion_module, network_specs
-from certifuse.experts import build_expert, expert_spec
-from certifuse.models.fused_network import FusedNetwork
-from certifuse.recipes.train_fusion import CellName, write_components
-from certifuse.settings.fusion import FusionModuleSettings
+from certifuse.models.components.assembly import build_expert, build_fusion_module, expert_spec, network_specs
+from certifuse.models.images.fused_network import FusedNetwork
+from certifuse.steps.train_fusion import write_components
+from certifuse.study.cells import CellName
+from certifuse.study.settings.fusion import FusionModuleSettings
 
 torch.set_num_threads(1)
 

@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from certifuse.data.image_set import ImageSet, save_image_set
-from certifuse.data.splits import Splits, save_splits
+from certifuse.data.images.image_set import ImageSet, save_image_set
+from certifuse.data.images.splits import Splits, save_splits
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ import json
 import torch
 from safetensors.torch import save_file
 
-from certifuse.component_files import save_component
-from certifuse.experts import expert_spec
+from certifuse.models.components.assembly import expert_spec
+from certifuse.models.components.files import save_component
 
 
 def parameters(module):

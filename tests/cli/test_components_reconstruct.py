@@ -7,10 +7,9 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from certifuse.component_files import read_header
-from certifuse.components import find_components, load_complete, load_network
-from certifuse.experts import load_expert
-from certifuse.provenance import canonical_json
+from certifuse.base.digests import canonical_json
+from certifuse.models.components.assembly import find_components, load_complete, load_expert, load_network
+from certifuse.models.components.files import read_header
 
 
 def images(channels=1):

@@ -63,7 +63,7 @@ def test_unreadable_file_is_one_line(monkeypatch, refused):
     def denied(*_, **__):
         raise PermissionError(13, "Permission denied", "some/file")
 
-    monkeypatch.setattr("certifuse.cli.status.study_in", denied)
+    monkeypatch.setattr("certifuse.cli.status.command.study_in", denied)
     assert refused("status") == "error: some/file: Permission denied\n"
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from certifuse.cli import tasks
+from certifuse.study import tasks
 
 ROOT = Path(__file__).parents[2]
 LAMBDAS = ("0.1", "0.5", "1.0", "2.0", "5.0")

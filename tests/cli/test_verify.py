@@ -6,8 +6,9 @@ import shutil
 
 import pytest
 
-from certifuse.bounds.certificate import CERTIFICATE_FILE, read_certificate
+from certifuse.certificates.images.certificate import read_certificate
 from certifuse.cli.main import main
+from certifuse.study.paths import CERTIFICATE_FILE
 
 
 def test_a_line_for_a_certificate(certified, certifuse):

@@ -10,6 +10,7 @@ from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
+from certifuse.base.randomness import numpy_stream
 from certifuse.evaluation.statistics import (
     accuracy_standard_error,
     convergence_epoch,
@@ -18,7 +19,6 @@ from certifuse.evaluation.statistics import (
     paired_bootstrap,
     t_interval,
 )
-from certifuse.randomness import numpy_stream
 
 
 def correctness(accuracy: float, shape: tuple[int, ...], *name: str | int) -> npt.NDArray[np.bool_]:

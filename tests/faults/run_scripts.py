@@ -11,8 +11,6 @@ import sys
 import traceback
 from typing import Any
 
-from certifuse.recipes import prepare_corpus, prepare_images, split_images  # noqa: F401 (what is not to be repeated)
-
 
 def status_of(run: dict[str, Any]) -> int:
     """The exit status of one script, as a shell would see it."""

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from certifuse.data.image_set import ImageSet, save_image_set
+from certifuse.data.images.image_set import ImageSet, save_image_set
 
 ROOT = Path(__file__).resolve().parents[2]
 IMAGES = np.arange(6 * 5 * 4 * 3, dtype=np.uint8).reshape(6, 4, 5, 3)

@@ -9,38 +9,39 @@ from pathlib import Path
 import pytest
 import torch
 
-from certifuse import layout
-from certifuse.bounds.certificate import BITSTREAM_FILE, CERTIFICATE_FILE, read_certificate
-from certifuse.bounds.language_certificate import read_language_certificate
-from certifuse.component_files import load_component
-from certifuse.components import load_complete
-from certifuse.data.corpus import load_corpus
-from certifuse.data.image_set import load_image_set
-from certifuse.data.splits import load_splits
-from certifuse.errors import UserError
-from certifuse.evaluation.predictions import load_predictions
-from certifuse.manifests import read_manifest
-from certifuse.recipes.certificate_files import read_bitstream
-from certifuse.recipes.evaluate import EvaluationStep
-from certifuse.recipes.evaluate_fusion import evaluate_fusion
-from certifuse.recipes.gather import GatherStep, gather
+from certifuse.base.errors import UserError
+from certifuse.base.manifest import read_manifest
+from certifuse.certificates.images.certificate import read_certificate
+from certifuse.certificates.language.certificate import read_language_certificate
+from certifuse.certificates.sealed_files import read_bitstream
+from certifuse.data.images.image_set import load_image_set
+from certifuse.data.images.splits import load_splits
+from certifuse.data.text.corpus import load_corpus
+from certifuse.evaluation.images.predictions import load_predictions
+from certifuse.models.components.assembly import load_complete
+from certifuse.models.components.files import load_component
+from certifuse.models.subspace.trained_vector import load_vector
 from certifuse.reporting.frames import SUMMARY, read_frame
-from certifuse.settings.evaluation import EvaluationSettings
-from certifuse.settings.grid import Block
-from certifuse.sublora_model import load_vector
-from certifuse.training.resume import ResumeStore, Snapshot
+from certifuse.steps.evaluate_fusion import evaluate_fusion
+from certifuse.steps.gather import gather
+from certifuse.study import paths
+from certifuse.study.paths import BITSTREAM_FILE, CERTIFICATE_FILE
+from certifuse.study.settings.evaluation import EvaluationSettings
+from certifuse.study.settings.grid import Block
+from certifuse.study.steps import EvaluationStep, GatherStep
+from certifuse.training.loop.resume import ResumeStore, Snapshot
 
 CELL = {"architecture": "resnet", "fusion": "concatenation", "lam": "1.0", "seed": 0}
 BLOCK = Block(architectures=("resnet",), fusions=("concatenation",), lambdas=("1.0",), seeds=(0,))
 GRID = GatherStep(grid=(BLOCK,), trainings=())
-SCORES, TRAINED = layout.CELL_METRICS.format(**CELL), layout.CELL_DIR.format(**CELL)
+SCORES, TRAINED = paths.CELL_METRICS.format(**CELL), paths.CELL_DIR.format(**CELL)
 
 
 @pytest.fixture(scope="module")
 def scored(tiny, tmp_path_factory) -> Path:
     """The results directory of one cell: components, scores, gathered tables."""
     results = tmp_path_factory.mktemp("scored")
-    files = {"manifest": results / TRAINED / layout.MANIFEST_FILE, "log": results / layout.CELL_LOG.format(**CELL)}
+    files = {"manifest": results / TRAINED / paths.MANIFEST_FILE, "log": results / paths.CELL_LOG.format(**CELL)}
     run = tiny.train(results, files=files)
     settings = EvaluationStep(evaluation=EvaluationSettings(), execution=run.settings.execution)
     identity = {"lambda" if name == "lam" else name: value for name, value in CELL.items()}
@@ -65,20 +66,20 @@ def bitstream(path: Path) -> bytes:
 # Name: the fixture, the directory that is copied, the file in it, and the reader of the workflow.
 KINDS = {
     "component": ("tiny", "expert_0", "expert_0_best.safetensors", load_component),
-    "complete model": ("scored", TRAINED, layout.COMPLETE_FILE, load_complete),
+    "complete model": ("scored", TRAINED, paths.COMPLETE_FILE, load_complete),
     "image set": ("tiny", ".", "images.safetensors", load_image_set),
     "splits": ("tiny", ".", "splits.safetensors", load_splits),
-    "predictions": ("scored", SCORES, layout.PREDICTIONS_FILE, load_predictions),
+    "predictions": ("scored", SCORES, paths.PREDICTIONS_FILE, load_predictions),
     "scores": ("scored", ".", f"{SCORES}/metrics.csv", regather),
-    "training log": ("scored", ".", layout.CELL_LOG.format(**CELL), regather),
-    "gathered table": ("scored", "metrics", Path(layout.SUMMARY).name, lambda path: read_frame(path, SUMMARY)),
-    "manifest of a training": ("scored", TRAINED, layout.MANIFEST_FILE, read_manifest),
-    "manifest of a step": ("scored", SCORES, layout.MANIFEST_FILE, read_manifest),
+    "training log": ("scored", ".", paths.CELL_LOG.format(**CELL), regather),
+    "gathered table": ("scored", "metrics", Path(paths.SUMMARY).name, lambda path: read_frame(path, SUMMARY)),
+    "manifest of a training": ("scored", TRAINED, paths.MANIFEST_FILE, read_manifest),
+    "manifest of a step": ("scored", SCORES, paths.MANIFEST_FILE, read_manifest),
     "corpus manifest": ("language", "data/corpus", "manifest.json", of_directory(load_corpus)),
     "corpus tokens": ("language", "data/corpus", "train.bin", of_directory(load_corpus)),
     "corpus offsets": ("language", "data/corpus", "train_offsets.bin", of_directory(load_corpus)),
     "corpus validation": ("language", "data/corpus", "validation.bin", of_directory(load_corpus)),
-    "SubLoRA weights": ("language", "sublora/d_40_learned_seed_7", layout.SUBLORA_WEIGHTS, load_vector),
+    "SubLoRA weights": ("language", "sublora/d_40_learned_seed_7", paths.SUBLORA_WEIGHTS, load_vector),
     "certificate": ("certified", "subspace/levels_3", CERTIFICATE_FILE, of_directory(read_certificate)),
     "bitstream": ("certified", "subspace/levels_3", BITSTREAM_FILE, bitstream),
     "language certificate": (

@@ -8,12 +8,12 @@ from collections import namedtuple
 import pytest
 import torch
 
-from certifuse import disk
-from certifuse.disk import DiskError, require_room, require_writable, stored_bytes
-from certifuse.errors import UserError
-from certifuse.recipes import train_fusion as recipe
+from certifuse.base import machine as disk
+from certifuse.base.errors import UserError
+from certifuse.base.machine import DiskError, require_room, require_writable, stored_bytes
+from certifuse.steps import train_fusion as recipe
+from certifuse.training.loop.resume import ResumeStore
 from certifuse.training.optimisation import make_optimiser, optimiser_bytes, optimiser_tensors
-from certifuse.training.resume import ResumeStore
 
 Usage = namedtuple("Usage", ["total", "used", "free"])
 NOBODY = 65534

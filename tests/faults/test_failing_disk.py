@@ -13,20 +13,20 @@ from pathlib import Path
 import pytest
 import torch
 
-from certifuse import tensor_files
-from certifuse.bounds.certificate import BITSTREAM_FILE
-from certifuse.component_files import load_component, save_component
-from certifuse.data.corpus import load_corpus
-from certifuse.data.corpus_writing import write_corpus
-from certifuse.data.sealed_tensors import read_sealed, write_sealed
-from certifuse.data.tokenisers import ByteTokeniser
-from certifuse.disk import DiskError, free_bytes
-from certifuse.errors import UserError
-from certifuse.manifests import read_manifest, write_manifest
-from certifuse.recipes import train_fusion as recipe
-from certifuse.recipes.certificate_files import write_bitstream
-from certifuse.rows import read_rows, write_rows
-from certifuse.training.resume import ResumeStore, Snapshot
+from certifuse.base import tensors as tensor_files
+from certifuse.base.errors import UserError
+from certifuse.base.machine import DiskError, free_bytes
+from certifuse.base.manifest import read_manifest, write_manifest
+from certifuse.base.rows import read_rows, write_rows
+from certifuse.base.tensors import read_sealed, write_sealed
+from certifuse.certificates.sealed_files import write_bitstream
+from certifuse.data.text.corpus import load_corpus
+from certifuse.data.text.corpus_writing import write_corpus
+from certifuse.data.text.tokenisers import ByteTokeniser
+from certifuse.models.components.files import load_component, save_component
+from certifuse.steps import train_fusion as recipe
+from certifuse.study.paths import BITSTREAM_FILE
+from certifuse.training.loop.resume import ResumeStore, Snapshot
 
 REFUSED = re.compile(
     r"cannot be written \((.+)\): needs (\d+) bytes, (\d+) bytes are free: .*give the same command again"

@@ -8,15 +8,15 @@ import re
 
 import pytest
 
+from certifuse.base.errors import UserError
 from certifuse.cli.main import main
-from certifuse.component_files import load_component, read_header, save_component
-from certifuse.errors import UserError
-from certifuse.recipes.certify import CertifiedCell
-from certifuse.recipes.certify_joint import CertifyJointStep, certify_joint
-from certifuse.recipes.evaluate import EvaluationStep
-from certifuse.recipes.evaluate_baselines import evaluate_baselines
-from certifuse.recipes.evaluate_fusion import evaluate_fusion
-from certifuse.settings.evaluation import EvaluationSettings
+from certifuse.models.components.files import load_component, read_header, save_component
+from certifuse.steps.certify_joint import certify_joint
+from certifuse.steps.evaluate_baselines import evaluate_baselines
+from certifuse.steps.evaluate_fusion import evaluate_fusion
+from certifuse.study.cells import CertifiedCell
+from certifuse.study.settings.evaluation import EvaluationSettings
+from certifuse.study.steps import CertifyJointStep, EvaluationStep
 
 CELL = CertifiedCell("resnet", "concatenation", "1.0", 0)
 IDENTITY = {"architecture": "resnet", "fusion": "concatenation", "lambda": "1.0", "seed": 0}

@@ -12,15 +12,15 @@ import pytest
 import torch
 from torch.nn import functional
 
-from certifuse.data.batches import epoch_batches
-from certifuse.data.sealed_tensors import digest_tensors
-from certifuse.data.token_batches import IGNORED, window_starts
-from certifuse.recipes import train_fusion as fusion
-from certifuse.recipes import train_sublora as sublora
-from certifuse.recipes.train_sublora import SubloraFiles
-from certifuse.settings.sublora import SubloraCell
-from certifuse.training.finite import NonFiniteLossError
-from certifuse.training.loop import train
+from certifuse.base.tensors import digest_tensors
+from certifuse.data.text.token_batches import IGNORED, window_starts
+from certifuse.steps import train_fusion as fusion
+from certifuse.steps import train_sublora as sublora
+from certifuse.steps.train_sublora import SubloraFiles
+from certifuse.study.cells import SubloraCell
+from certifuse.training.epoch import epoch_batches
+from certifuse.training.loop.finite import NonFiniteLossError
+from certifuse.training.loop.loop import train
 
 PLAIN = {"augmentation": {"crop_padding": 0, "flip": False}, "dropout": 0.0, "expert_clip_norm": None}
 DIVERGING = {"expert_lr": 1.0, "fusion_lr": 1.0, "fusion_clip_norm": None, "optimizer": "sgd", "epochs": 12}

@@ -7,21 +7,22 @@ from dataclasses import replace
 
 import pytest
 
-from certifuse.data.corpus_writing import write_corpus
-from certifuse.data.tokenisers import ByteTokeniser
-from certifuse.errors import UserError
-from certifuse.recipes.certify import CertifiedCell, Evidence
-from certifuse.recipes.certify_subspace import CertifyStep, certify_subspace
-from certifuse.recipes.evaluate import EvaluationStep
-from certifuse.recipes.evaluate_fusion import evaluate_fusion
-from certifuse.recipes.pretrain_expert import PretrainStep, pretrain_expert
-from certifuse.recipes.train_fusion import train_fusion
-from certifuse.recipes.train_sublora import SubloraFiles, TrainSubloraStep, train_sublora
-from certifuse.settings.certificates import SubspaceTraining
-from certifuse.settings.evaluation import EvaluationSettings
-from certifuse.settings.language_models import LanguageModelSettings
-from certifuse.settings.pretraining import ExpertTraining
-from certifuse.settings.sublora import SubloraCell, SubloraTraining
+from certifuse.base.errors import UserError
+from certifuse.certificates.images.issue import Evidence
+from certifuse.data.text.corpus_writing import write_corpus
+from certifuse.data.text.tokenisers import ByteTokeniser
+from certifuse.steps.certify_subspace import certify_subspace
+from certifuse.steps.evaluate_fusion import evaluate_fusion
+from certifuse.steps.pretrain_expert import pretrain_expert
+from certifuse.steps.train_fusion import train_fusion
+from certifuse.steps.train_sublora import SubloraFiles, train_sublora
+from certifuse.study.cells import CertifiedCell, SubloraCell
+from certifuse.study.settings.certificates import SubspaceTraining
+from certifuse.study.settings.evaluation import EvaluationSettings
+from certifuse.study.settings.language_models import LanguageModelSettings
+from certifuse.study.settings.pretraining import ExpertTraining
+from certifuse.study.settings.sublora import SubloraTraining
+from certifuse.study.steps import CertifyStep, EvaluationStep, PretrainStep, TrainSubloraStep
 
 ENDLESS = 10**6
 SOON_S = 180.0

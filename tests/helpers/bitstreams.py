@@ -2,7 +2,7 @@
 
 import hashlib
 
-from certifuse.bounds.bits import BitWriter
+from certifuse.certificates.coding.bits import BitWriter
 
 
 def claiming(numbers: int) -> bytes:

@@ -7,15 +7,15 @@ from typing import Any
 
 from config_mutants import BASES, Mutant, Place, at, places_in
 
-from certifuse.errors import UserError
-from certifuse.layout import WIDER
-from certifuse.settings.architectures import ARCHITECTURE_SETTINGS
-from certifuse.settings.augmentation import AUGMENTATIONS
-from certifuse.settings.figures import CERTIFICATE_FIGURES, FIGURES, SUBLORA_FIGURES
-from certifuse.settings.fusion import ATTENTION, ATTENTION_RULE, FUSION_ONLY, FUSIONS, GUIDE_DEFAULTS
-from certifuse.settings.plain_values import dotted
-from certifuse.settings.sublora import NULLS, PLAIN_MODES
-from certifuse.study import Study, read_study
+from certifuse.base.errors import UserError
+from certifuse.study.paths import WIDER
+from certifuse.study.reading.plain_values import dotted
+from certifuse.study.settings.architectures import ARCHITECTURE_SETTINGS
+from certifuse.study.settings.augmentation import AUGMENTATIONS
+from certifuse.study.settings.figures import CERTIFICATE_FIGURES, FIGURES, SUBLORA_FIGURES
+from certifuse.study.settings.fusion import ATTENTION, ATTENTION_RULE, FUSION_ONLY, FUSIONS, GUIDE_DEFAULTS
+from certifuse.study.settings.sublora import NULLS, PLAIN_MODES
+from certifuse.study.study import Study, read_study
 
 Reader = Callable[[Any], Study]
 

@@ -11,9 +11,9 @@ from typing import Any
 import yaml
 from hypothesis import strategies as st
 
-from certifuse.settings.architectures import ARCHITECTURE_SETTINGS
-from certifuse.settings.fusion import FUSIONS
-from certifuse.settings.plain_values import dotted
+from certifuse.study.reading.plain_values import dotted
+from certifuse.study.settings.architectures import ARCHITECTURE_SETTINGS
+from certifuse.study.settings.fusion import FUSIONS
 
 Place = tuple[Any, ...]
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from certifuse.training import loop
+from certifuse.training.loop.loop import loop
 
 
 class CutOffError(Exception):

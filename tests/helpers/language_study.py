@@ -8,20 +8,22 @@ from typing import Any
 
 import pytest
 
-from certifuse.bounds.language_certificate import LanguageCertificate, read_language_certificate
-from certifuse.data.corpus import Corpus, load_corpus
-from certifuse.data.corpus_writing import write_corpus
-from certifuse.data.tokenisers import ByteTokeniser
-from certifuse.recipes.certify_ngram import CertifyNgramFiles, CertifyNgramStep, certify_ngram
-from certifuse.recipes.certify_sublora import CertifySubloraFiles, CertifySubloraStep, certify_sublora
-from certifuse.recipes.pretrain_expert import PretrainStep, pretrain_expert
-from certifuse.recipes.train_sublora import SubloraFiles, TrainSubloraStep, train_sublora
-from certifuse.rows import read_rows
-from certifuse.settings.base import overridden
-from certifuse.settings.execution import ExecutionSettings
-from certifuse.settings.language_models import LanguageModelSettings, LoraSettings
-from certifuse.settings.pretraining import ExpertTraining
-from certifuse.settings.sublora import GateSettings, SubloraBounds, SubloraCell, SubloraTraining
+from certifuse.base.records import overridden
+from certifuse.base.rows import read_rows
+from certifuse.certificates.language.certificate import LanguageCertificate, read_language_certificate
+from certifuse.data.text.corpus import Corpus, load_corpus
+from certifuse.data.text.corpus_writing import write_corpus
+from certifuse.data.text.tokenisers import ByteTokeniser
+from certifuse.steps.certify_ngram import CertifyNgramFiles, certify_ngram
+from certifuse.steps.certify_sublora import CertifySubloraFiles, certify_sublora
+from certifuse.steps.pretrain_expert import pretrain_expert
+from certifuse.steps.train_sublora import SubloraFiles, train_sublora
+from certifuse.study.cells import SubloraCell
+from certifuse.study.settings.evaluation import ExecutionSettings
+from certifuse.study.settings.language_models import LanguageModelSettings, LoraSettings
+from certifuse.study.settings.pretraining import ExpertTraining
+from certifuse.study.settings.sublora import GateSettings, SubloraBounds, SubloraTraining
+from certifuse.study.steps import CertifyNgramStep, CertifySubloraStep, PretrainStep, TrainSubloraStep
 
 EXECUTION = ExecutionSettings(threads=1, device="cpu", precision="fp32", compile="off")
 MODEL = LanguageModelSettings(layers=2, heads=2, width=16, context=24, lora=LoraSettings(rank=2, dropout=0.1))

@@ -5,8 +5,8 @@ from typing import Any, get_origin
 
 from pydantic import BaseModel
 
-from certifuse.reference import models_in
-from certifuse.settings.augmentation import AugmentationSettings
+from certifuse.study.reference import models_in
+from certifuse.study.settings.augmentation import AugmentationSettings
 
 
 def setting_keys(model: type[BaseModel], section: str = "") -> Iterator[str]:

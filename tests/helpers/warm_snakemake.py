@@ -16,9 +16,7 @@ from pathlib import Path
 import snakemake.executors.dryrun  # noqa: F401
 from snakemake import cli
 
-from certifuse import declared, selection, study  # noqa: F401
-from certifuse.cli import tasks  # noqa: F401
-from certifuse.provenance import source_fingerprint
+from certifuse.base.fingerprint import source_fingerprint
 
 AT_ONCE = 2
 

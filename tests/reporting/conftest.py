@@ -7,13 +7,14 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from certifuse.layout import SINGLE
 from certifuse.reporting.figures import draw
 from certifuse.reporting.frames import CELL, Frames
-from certifuse.reporting.style import FigureStep
-from certifuse.settings.evaluation import StatisticsSettings
-from certifuse.settings.figures import FigureSettings
-from certifuse.settings.grid import BASELINE, FINETUNED, JOINT
+from certifuse.study.cells import BASELINE, FINETUNED
+from certifuse.study.paths import SINGLE
+from certifuse.study.settings.evaluation import StatisticsSettings
+from certifuse.study.settings.figures import FigureSettings
+from certifuse.study.settings.grid import JOINT
+from certifuse.study.steps import FigureStep
 
 FUSIONS = ("multiplicative", "multiplicativeAddition", "TransformerBase", "concatenation", "simpleAddition")
 ARCHITECTURES = {"resnet": 74.0, "densenet": 79.0, "improved_wide_resnet": 80.5, "resnext": 77.5}

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from certifuse.data.superclasses import CIFAR100
-from certifuse.models.architectures import build_architecture
-from certifuse.reporting.runs import best_epochs
-from certifuse.settings.evaluation import EvaluationSettings, StatisticsSettings
-from certifuse.study import read_study
+from certifuse.models.images.architectures import build_architecture
+from certifuse.reporting.fusion.runs import best_epochs
+from certifuse.study.settings.evaluation import EvaluationSettings, StatisticsSettings
+from certifuse.study.settings.superclasses import CIFAR100
+from certifuse.study.study import read_study
 
 ARCHITECTURES = ("resnet", "densenet", "improved_wide_resnet", "resnext")
 SUMMARY = "fusion_performance_summary.csv"

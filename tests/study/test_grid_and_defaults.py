@@ -4,12 +4,12 @@ import pytest
 import yaml
 from study_config import CONFIG, REMOVED, changed
 
-from certifuse.layout import SINGLE, WIDER
-from certifuse.models import architectures, fusion
-from certifuse.settings.architectures import ARCHITECTURE_SETTINGS
-from certifuse.settings.augmentation import AUGMENTATIONS
-from certifuse.settings.fusion import FUSIONS, GUIDE_DEFAULTS, FusionSettings
-from certifuse.study import read_study
+from certifuse.models.images import architectures, fusion
+from certifuse.study.paths import SINGLE, WIDER
+from certifuse.study.settings.architectures import ARCHITECTURE_SETTINGS
+from certifuse.study.settings.augmentation import AUGMENTATIONS
+from certifuse.study.settings.fusion import FUSIONS, GUIDE_DEFAULTS, FusionSettings
+from certifuse.study.study import read_study
 
 # Rates: the table "Fusion-Specific Optimization" of the framework readme. Epochs: the models table of the Slurm guide.
 GUIDES = {

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from study_config import DEFAULT, REMOVED, changed
 
-from certifuse.errors import UserError
-from certifuse.settings.evaluation import EvaluationSettings
-from certifuse.study import Study, read_study
+from certifuse.base.errors import UserError
+from certifuse.study.settings.evaluation import EvaluationSettings
+from certifuse.study.study import Study, read_study
 
 NAMES = "resnet, densenet, improved_wide_resnet, resnext"
 RULES = "multiplicative, multiplicativeAddition, TransformerBase, concatenation, simpleAddition, multiplicativeShifted"

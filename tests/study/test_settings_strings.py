@@ -7,11 +7,11 @@ import pytest
 from pydantic import ValidationError
 from study_config import DEFAULT, changed
 
-from certifuse.layout import WIDER
-from certifuse.settings.architectures import ARCHITECTURE_SETTINGS
-from certifuse.settings.figures import CERTIFICATE_FIGURES, FIGURES
-from certifuse.settings.fusion import FUSIONS
-from certifuse.study import Study, read_study
+from certifuse.study.paths import WIDER
+from certifuse.study.settings.architectures import ARCHITECTURE_SETTINGS
+from certifuse.study.settings.figures import CERTIFICATE_FIGURES, FIGURES
+from certifuse.study.settings.fusion import FUSIONS
+from certifuse.study.study import Study, read_study
 
 
 def test_a_study_is_frozen() -> None:

@@ -8,12 +8,12 @@ import study_config
 import yaml
 from study_config import CONFIG
 
-from certifuse.data.tokenisers import ByteTokeniser
-from certifuse.errors import UserError
-from certifuse.models.gpt2 import build_gpt2
-from certifuse.models.lora import add_lora
-from certifuse.settings.sublora import INPUT_TOKENS, MODE_PATTERN, SubloraTraining, allocation_of
-from certifuse.study import Study, read_study
+from certifuse.base.errors import UserError
+from certifuse.data.text.tokenisers import ByteTokeniser
+from certifuse.models.language.gpt2 import build_gpt2
+from certifuse.models.language.lora import add_lora
+from certifuse.study.settings.sublora import INPUT_TOKENS, MODE_PATTERN, SubloraTraining, allocation_of
+from certifuse.study.study import Study, read_study
 
 MINI: dict[str, Any] = {
     "name": "mini",

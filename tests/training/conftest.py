@@ -6,14 +6,15 @@ from typing import Any
 import pytest
 import torch
 
-from certifuse.data.splits import load_splits
-from certifuse.models.architectures import build_architecture
-from certifuse.models.fused_network import FusedNetwork
-from certifuse.models.fusion import build_fusion
-from certifuse.settings.architectures import ResNetSettings
-from certifuse.settings.execution import ExecutionSettings
-from certifuse.training import runtime as runtimes
-from certifuse.training.epoch import EpochTrainer, on_device
+from certifuse.data.images.splits import load_splits
+from certifuse.models.compute import runtime as runtimes
+from certifuse.models.compute.device_images import on_device
+from certifuse.models.images.architectures import build_architecture
+from certifuse.models.images.fused_network import FusedNetwork
+from certifuse.models.images.fusion import build_fusion
+from certifuse.study.settings.architectures import ResNetSettings
+from certifuse.study.settings.evaluation import ExecutionSettings
+from certifuse.training.epoch import EpochTrainer
 from certifuse.training.joint import JointNetwork, dual_path_objective, individual_objective, parameter_groups
 
 MakeJoint = Callable[..., JointNetwork]

@@ -6,10 +6,10 @@ import re
 import pytest
 import torch
 
-from certifuse.data.batches import epoch_batches
-from certifuse.errors import UserError
-from certifuse.settings.execution import ExecutionSettings
-from certifuse.training.finite import FiniteWatch, NonFiniteLossError
+from certifuse.base.errors import UserError
+from certifuse.study.settings.evaluation import ExecutionSettings
+from certifuse.training.epoch import epoch_batches
+from certifuse.training.loop.finite import FiniteWatch, NonFiniteLossError
 
 BF16 = ExecutionSettings(threads=1, device="cpu", precision="bf16", compile="off")
 

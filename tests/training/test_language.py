@@ -8,19 +8,20 @@ import pytest
 import torch
 from torch.nn import functional
 
-from certifuse.bounds.quantisation import fit_codebook, quantise
-from certifuse.data.corpus import load_corpus
-from certifuse.data.corpus_writing import write_corpus
-from certifuse.data.token_batches import IGNORED, draw_batch, token_stream
-from certifuse.data.tokenisers import ByteTokeniser
-from certifuse.settings.execution import ExecutionSettings
-from certifuse.settings.language_models import LanguageModelSettings, LoraSettings
-from certifuse.settings.sublora import GateSettings, SubloraCell, SubloraTraining, allocation_of
-from certifuse.sublora_model import network_at_start
-from certifuse.training import runtime as runtimes
-from certifuse.training.finite import NonFiniteLossError
+from certifuse.data.text.corpus import load_corpus
+from certifuse.data.text.corpus_writing import write_corpus
+from certifuse.data.text.token_batches import IGNORED, draw_batch, token_stream
+from certifuse.data.text.tokenisers import ByteTokeniser
+from certifuse.models.compute import runtime as runtimes
+from certifuse.models.subspace.quantisation import fit_codebook, quantise
+from certifuse.models.subspace.trained_vector import network_at_start
+from certifuse.study.cells import SubloraCell
+from certifuse.study.settings.evaluation import ExecutionSettings
+from certifuse.study.settings.language_models import LanguageModelSettings, LoraSettings
+from certifuse.study.settings.sublora import GateSettings, SubloraTraining, allocation_of
 from certifuse.training.language import LanguageTrainee, full_precision_groups, quantised_groups
-from certifuse.training.processes import Processes
+from certifuse.training.loop.finite import NonFiniteLossError
+from certifuse.training.loop.processes import Processes
 
 MODEL = LanguageModelSettings(layers=2, heads=2, width=16, context=12, lora=LoraSettings(rank=2))
 TRAINING = SubloraTraining(

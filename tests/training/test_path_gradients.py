@@ -7,9 +7,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from certifuse.models.fused_network import FusedNetwork
-from certifuse.settings.execution import ExecutionSettings
-from certifuse.training import runtime as runtimes
+from certifuse.models.compute import runtime as runtimes
+from certifuse.models.images.fused_network import FusedNetwork
+from certifuse.study.settings.evaluation import ExecutionSettings
 from certifuse.training.path_gradients import path_gradient_cosine
 
 CPU = ExecutionSettings(threads=1, device="cpu", precision="fp32", channels_last="off", compile="off")

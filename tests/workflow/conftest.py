@@ -15,7 +15,7 @@ import pytest
 import yaml
 from table_studies import STUDIES, USER_FILES
 
-from certifuse.lineage.records import Records
+from certifuse.cli.provenance.records import Records
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ("Snakefile", "rules", "workflow", "lib", "config", "envs", "profiles", "pyproject.toml")

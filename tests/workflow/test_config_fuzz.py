@@ -16,11 +16,11 @@ from hypothesis import Phase, given, settings
 from pydantic import ConfigDict, create_model
 from snakemake.utils import update_config
 
-from certifuse.errors import UserError
-from certifuse.settings.evaluation import EvaluationSettings
-from certifuse.settings.fusion import FusionSettings
-from certifuse.settings.problems import read_settings
-from certifuse.study import Study, read_study
+from certifuse.base.errors import UserError
+from certifuse.study.reading.problems import read_settings
+from certifuse.study.settings.evaluation import EvaluationSettings
+from certifuse.study.settings.fusion import FusionSettings
+from certifuse.study.study import Study, read_study
 
 MUTANTS = 700
 SLOWEST_S = 10.0

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from certifuse.provenance import digest_file
+from certifuse.base.digests import digest_file
 
 pytestmark = pytest.mark.slow
 

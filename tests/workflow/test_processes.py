@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from certifuse.sublora_model import load_vector
+from certifuse.models.subspace.trained_vector import load_vector
 
 pytestmark = pytest.mark.slow
 

@@ -52,10 +52,10 @@ def check_unknown(copied: Any, block: dict[str, str]) -> None:
 def test_the_new_rule_of_the_readme_trains(copied: Any) -> None:
     rule, entry, defaults = examples()[:3]
     check_unknown(copied, {"fusion": "mean"})
-    models = copied.root / "lib/certifuse/models/fusion.py"
+    models = copied.root / "lib/certifuse/models/images/fusion.py"
     insert_before(models, "FUSIONS: dict", rule)
     insert_before_end(models, "FUSIONS: dict", entry)
-    insert_before_end(copied.root / "lib/certifuse/settings/fusion.py", "GUIDE_DEFAULTS: dict", defaults)
+    insert_before_end(copied.root / "lib/certifuse/study/settings/fusion.py", "GUIDE_DEFAULTS: dict", defaults)
     check_trained(copied, {"fusion": "mean"})
 
 
@@ -63,10 +63,10 @@ def test_the_new_rule_of_the_readme_trains(copied: Any) -> None:
 def test_the_new_architecture_of_the_readme_trains(copied: Any) -> None:
     sizes, settings_entry, network, entry = examples()[3:]
     check_unknown(copied, {"architecture": "plain"})
-    settings = copied.root / "lib/certifuse/settings/architectures.py"
+    settings = copied.root / "lib/certifuse/study/settings/architectures.py"
     insert_before(settings, "ARCHITECTURE_SETTINGS: dict", sizes)
     insert_before_end(settings, "ARCHITECTURE_SETTINGS: dict", settings_entry)
-    models = copied.root / "lib/certifuse/models/architectures.py"
+    models = copied.root / "lib/certifuse/models/images/architectures.py"
     imports = re.findall(r"`(from [^`]+ import [^`]+)`", (ROOT / "README.md").read_text())
     assert len(imports) == 3
     insert_before(models, "ARCHITECTURES: dict", "\n".join([*imports, "", "", network]))

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from certifuse.settings.figures import FIGURES
+from certifuse.study.settings.figures import FIGURES
 
 FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--window-size=1400,1000"),

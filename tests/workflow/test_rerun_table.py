@@ -14,8 +14,8 @@ from table_jobs import EVERYTHING
 from table_studies import STUDIES
 from tree_changes import set_at
 
-from certifuse.settings.base import Settings
-from certifuse.study import Study, read_study
+from certifuse.base.records import Settings
+from certifuse.study.study import Study, read_study
 
 WARM = Path(__file__).resolve().parents[1] / "helpers" / "warm_snakemake.py"
 BY_KEY = {change.key: change for change in TABLE}

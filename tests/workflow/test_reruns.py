@@ -135,16 +135,16 @@ CERTIFICATE_CHANGES: dict[str, tuple[Callable[[Any], None], set[str]]] = {
     ),
     "statistics": (setting("statistics.confidence", 0.9), {"compare_cells"} | REPORT | CERTIFICATE_REPORT),
     "loss": (edited(LOSS, "(1 - label_smoothing)", "(1 - 2 * label_smoothing)"), TRAINED | CERTIFIED),
-    "near ties": (edited("lib/certifuse/evaluation/decisions.py", "TIE = 1e-4", "TIE = 1e-3"), CERTIFIED),
+    "near ties": (edited("lib/certifuse/evaluation/images/decisions.py", "TIE = 1e-4", "TIE = 1e-3"), CERTIFIED),
     "inequalities of the claim": (
-        edited("lib/certifuse/bounds/claims.py", '("binomial", "excess_betting")', '("binomial", "kl")'),
+        edited("lib/certifuse/evaluation/bounds/claims.py", '("binomial", "excess_betting")', '("binomial", "kl")'),
         CERTIFIED,
     ),
     "gathering": (
-        edited("lib/certifuse/recipes/gather_certificates.py", '"no certificate was written"', '"absent"'),
+        edited("lib/certifuse/steps/gather_certificates.py", '"no certificate was written"', '"absent"'),
         GATHER_CERTIFICATES,
     ),
-    "verification": (edited("lib/certifuse/recipes/certificate_checks.py", "found them outside", "found none"), set()),
+    "verification": (edited("lib/certifuse/certificates/images/checks.py", "found them outside", "found none"), set()),
 }
 
 

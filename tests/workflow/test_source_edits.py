@@ -7,7 +7,7 @@ from job_graph import graph_of, with_everything_downstream
 from script_modules import LIBRARY, SCRIPTS, by_bytecode
 from tree_changes import edited
 
-from certifuse import provenance
+from certifuse.base import fingerprint as provenance
 
 MODULES = sorted(
     path.relative_to(LIBRARY).as_posix() for path in LIBRARY.rglob("*.py") if path != LIBRARY / "__init__.py"

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from certifuse.cli.step import add_file_options, run_step, step_parser
+from certifuse.steps.command import add_file_options, run_step, step_parser
 
 EXAMPLE = (
     "python workflow/scripts/certify_joint.py --settings JSON --architecture resnet --fusion concatenation "
@@ -25,8 +25,10 @@ def main() -> None:
     arguments = parser.parse_args()
 
     def step() -> None:
-        from certifuse.recipes.certify import CertifiedCell, Evidence
-        from certifuse.recipes.certify_joint import CertifyJointStep, certify_joint
+        from certifuse.certificates.images.issue import Evidence
+        from certifuse.steps.certify_joint import certify_joint
+        from certifuse.study.cells import CertifiedCell
+        from certifuse.study.steps import CertifyJointStep
 
         settings = CertifyJointStep.from_json(arguments.settings)
         cell = CertifiedCell(arguments.architecture, arguments.fusion, arguments.lam, arguments.seed)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from certifuse.cli.step import run_step, step_parser
+from certifuse.steps.command import run_step, step_parser
 
 EXAMPLE = (
     "python workflow/scripts/certify_ngram.py --settings JSON --ngram bigram --corpus results/data/corpus "
@@ -19,7 +19,8 @@ def main() -> None:
     arguments = parser.parse_args()
 
     def step() -> None:
-        from certifuse.recipes.certify_ngram import CertifyNgramFiles, CertifyNgramStep, certify_ngram
+        from certifuse.steps.certify_ngram import CertifyNgramFiles, certify_ngram
+        from certifuse.study.steps import CertifyNgramStep
 
         files = CertifyNgramFiles(corpus=arguments.corpus, directory=arguments.output, source=arguments.source)
         certify_ngram(CertifyNgramStep.from_json(arguments.settings), arguments.ngram, files)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from certifuse.cli.step import run_step, step_parser
+from certifuse.steps.command import run_step, step_parser
 
 EXAMPLE = (
     "python workflow/scripts/certify_sublora.py --settings JSON --dim 1000 --mode learned --seed 42 --levels 3 "
@@ -23,8 +23,9 @@ def main() -> None:
     arguments = parser.parse_args()
 
     def step() -> None:
-        from certifuse.recipes.certify_sublora import CertifySubloraFiles, CertifySubloraStep, certify_sublora
-        from certifuse.settings.sublora import SubloraCell
+        from certifuse.steps.certify_sublora import CertifySubloraFiles, certify_sublora
+        from certifuse.study.cells import SubloraCell
+        from certifuse.study.steps import CertifySubloraStep
 
         files = CertifySubloraFiles(
             weights=arguments.weights, corpus=arguments.corpus, directory=arguments.output, source=arguments.source

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from certifuse.cli.step import add_training_options, run_step, step_parser
+from certifuse.steps.command import add_training_options, run_step, step_parser
 
 EXAMPLE = (
     "python workflow/scripts/certify_subspace.py --settings JSON --architecture resnet --fusion concatenation "
@@ -23,9 +23,11 @@ def main() -> None:
     arguments = parser.parse_args()
 
     def step() -> None:
-        from certifuse.recipes.certify import CertifiedCell, Evidence
-        from certifuse.recipes.certify_subspace import CertifyStep, certify_subspace
-        from certifuse.training.record import step_files
+        from certifuse.certificates.images.issue import Evidence
+        from certifuse.steps.certify_subspace import certify_subspace
+        from certifuse.study.cells import CertifiedCell
+        from certifuse.study.steps import CertifyStep
+        from certifuse.training.loop.record import step_files
 
         settings, files = CertifyStep.from_json(arguments.settings), step_files(arguments)
         cell = CertifiedCell(arguments.architecture, arguments.fusion, arguments.lam, arguments.seed)

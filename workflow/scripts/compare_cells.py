@@ -1,6 +1,6 @@
 """Compare every fused network with its averaging baselines, on the same test images."""
 
-from certifuse.cli.step import add_file_options, run_step, step_parser
+from certifuse.steps.command import add_file_options, run_step, step_parser
 
 EXAMPLE = (
     'python workflow/scripts/compare_cells.py --settings \'{"grid": [...], "statistics": {}}\' --results-dir results'
@@ -13,7 +13,8 @@ def main() -> None:
     arguments = parser.parse_args()
 
     def step() -> None:
-        from certifuse.recipes.compare_cells import CompareStep, compare_cells
+        from certifuse.steps.compare_cells import compare_cells
+        from certifuse.study.steps import CompareStep
 
         compare_cells(CompareStep.from_json(arguments.settings), arguments.results_dir)
 

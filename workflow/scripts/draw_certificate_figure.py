@@ -1,7 +1,7 @@
 """Draw one figure from the gathered certificates, as PNG and PDF."""
 
-from certifuse.cli.step import add_file_options, run_step, step_parser
-from certifuse.settings.figures import CERTIFICATE_FIGURES
+from certifuse.steps.command import add_file_options, run_step, step_parser
+from certifuse.study.settings.figures import CERTIFICATE_FIGURES
 
 EXAMPLE = (
     "python workflow/scripts/draw_certificate_figure.py --settings JSON --figure certified_vs_dimension "
@@ -16,10 +16,10 @@ def main() -> None:
     arguments = parser.parse_args()
 
     def step() -> None:
-        from certifuse.manifests import StepRecord, shared_manifest
-        from certifuse.recipes.draw_certificate_figure import draw_certificate_figure
-        from certifuse.reporting.certificate_frames import read_certificate_frames
-        from certifuse.reporting.style import FigureStep
+        from certifuse.base.manifest import StepRecord, shared_manifest
+        from certifuse.reporting.certificates.frames import read_certificate_frames
+        from certifuse.steps.draw_certificate_figure import draw_certificate_figure
+        from certifuse.study.steps import FigureStep
 
         settings = FigureStep.from_json(arguments.settings)
         read = {"certificates": arguments.certificates, "ledgers": arguments.ledgers}

@@ -1,7 +1,7 @@
 """Draw one figure from the gathered results, as PNG and PDF."""
 
-from certifuse.cli.step import add_file_options, run_step, step_parser
-from certifuse.settings.figures import FIGURES
+from certifuse.steps.command import add_file_options, run_step, step_parser
+from certifuse.study.settings.figures import FIGURES
 
 EXAMPLE = (
     "python workflow/scripts/draw_figure.py --settings JSON --figure lambda_ablation --summary summary.csv "
@@ -17,10 +17,10 @@ def main() -> None:
     arguments = parser.parse_args()
 
     def step() -> None:
-        from certifuse.manifests import StepRecord, shared_manifest
-        from certifuse.recipes.draw_figure import draw_figure
+        from certifuse.base.manifest import StepRecord, shared_manifest
         from certifuse.reporting.frames import read_frames
-        from certifuse.reporting.style import FigureStep
+        from certifuse.steps.draw_figure import draw_figure
+        from certifuse.study.steps import FigureStep
 
         settings = FigureStep.from_json(arguments.settings)
         read = {name: getattr(arguments, name) for name in ("summary", "logs", "calibration", "comparison", "missing")}

@@ -6,8 +6,8 @@ of gating need --metrics.
 
 from pathlib import Path
 
-from certifuse.cli.step import add_file_options, run_step, step_parser
-from certifuse.settings.figures import SUBLORA_FIGURES, SUBLORA_GATE_FIGURES
+from certifuse.steps.command import add_file_options, run_step, step_parser
+from certifuse.study.settings.figures import SUBLORA_FIGURES, SUBLORA_GATE_FIGURES
 
 EXAMPLE = (
     "python workflow/scripts/draw_sublora_figure.py --settings JSON --figure pareto_frontier --budget 1000 "
@@ -26,10 +26,10 @@ def main() -> None:
         parser.error(f"figure {arguments.figure}: expected --metrics FILE, found none")
 
     def step() -> None:
-        from certifuse.manifests import StepRecord, shared_manifest
-        from certifuse.recipes.draw_sublora_figure import draw_sublora_figure
-        from certifuse.reporting.style import FigureStep
-        from certifuse.reporting.sublora_frames import read_sublora_frames
+        from certifuse.base.manifest import StepRecord, shared_manifest
+        from certifuse.reporting.sublora.frames import read_sublora_frames
+        from certifuse.steps.draw_sublora_figure import draw_sublora_figure
+        from certifuse.study.steps import FigureStep
 
         settings, budget = FigureStep.from_json(arguments.settings), arguments.budget
         read = {name: getattr(arguments, name) for name in ("metrics", "gates", "missing")}

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from certifuse.cli.step import add_file_options, run_step, step_parser
+from certifuse.steps.command import add_file_options, run_step, step_parser
 
 EXAMPLE = (
     "python workflow/scripts/evaluate_baselines.py --settings JSON --architecture resnet --seed 0 "
@@ -22,8 +22,8 @@ def main() -> None:
     arguments = parser.parse_args()
 
     def step() -> None:
-        from certifuse.recipes.evaluate import EvaluationStep
-        from certifuse.recipes.evaluate_baselines import evaluate_baselines
+        from certifuse.steps.evaluate_baselines import evaluate_baselines
+        from certifuse.study.steps import EvaluationStep
 
         evaluate_baselines(
             EvaluationStep.from_json(arguments.settings),

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from certifuse.cli.step import add_file_options, run_step, step_parser
+from certifuse.steps.command import add_file_options, run_step, step_parser
 
 EXAMPLE = (
     "python workflow/scripts/evaluate_fusion.py --settings JSON --architecture resnet --fusion concatenation "
@@ -21,8 +21,8 @@ def main() -> None:
     arguments = parser.parse_args()
 
     def step() -> None:
-        from certifuse.recipes.evaluate import EvaluationStep
-        from certifuse.recipes.evaluate_fusion import evaluate_fusion
+        from certifuse.steps.evaluate_fusion import evaluate_fusion
+        from certifuse.study.steps import EvaluationStep
 
         evaluate_fusion(
             EvaluationStep.from_json(arguments.settings),

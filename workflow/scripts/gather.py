@@ -1,6 +1,6 @@
 """Gather the scores of all cells into one table, with the training logs and the list of missing cells."""
 
-from certifuse.cli.step import add_file_options, run_step, step_parser
+from certifuse.steps.command import add_file_options, run_step, step_parser
 
 EXAMPLE = "python workflow/scripts/gather.py --settings '{\"grid\": [...]}' --results-dir results"
 
@@ -11,7 +11,8 @@ def main() -> None:
     arguments = parser.parse_args()
 
     def step() -> None:
-        from certifuse.recipes.gather import GatherStep, gather
+        from certifuse.steps.gather import gather
+        from certifuse.study.steps import GatherStep
 
         gather(GatherStep.from_json(arguments.settings), arguments.results_dir)
 

@@ -1,6 +1,6 @@
 """Gather all certificates into one table, with their ledgers and the list of missing ones."""
 
-from certifuse.cli.step import add_file_options, run_step, step_parser
+from certifuse.steps.command import add_file_options, run_step, step_parser
 
 EXAMPLE = "python workflow/scripts/gather_certificates.py --settings JSON --results-dir results"
 
@@ -11,7 +11,8 @@ def main() -> None:
     arguments = parser.parse_args()
 
     def step() -> None:
-        from certifuse.recipes.gather_certificates import GatherCertificatesStep, gather_certificates
+        from certifuse.steps.gather_certificates import gather_certificates
+        from certifuse.study.steps import GatherCertificatesStep
 
         gather_certificates(GatherCertificatesStep.from_json(arguments.settings), arguments.results_dir)
 

@@ -1,6 +1,6 @@
 """Gather the learned splits of all language models into a table, with what is missing."""
 
-from certifuse.cli.step import add_file_options, run_step, step_parser
+from certifuse.steps.command import add_file_options, run_step, step_parser
 
 EXAMPLE = "python workflow/scripts/gather_gates.py --settings JSON --results-dir results"
 
@@ -11,7 +11,8 @@ def main() -> None:
     arguments = parser.parse_args()
 
     def step() -> None:
-        from certifuse.recipes.gather_gates import GatherGatesStep, gather_gates
+        from certifuse.steps.gather_gates import gather_gates
+        from certifuse.study.steps import GatherGatesStep
 
         gather_gates(GatherGatesStep.from_json(arguments.settings), arguments.results_dir)
 

@@ -1,6 +1,6 @@
 """Gather the certificates of all language models into tables, with their ledgers, logs and what is missing."""
 
-from certifuse.cli.step import add_file_options, run_step, step_parser
+from certifuse.steps.command import add_file_options, run_step, step_parser
 
 EXAMPLE = "python workflow/scripts/gather_sublora.py --settings JSON --results-dir results"
 
@@ -11,7 +11,8 @@ def main() -> None:
     arguments = parser.parse_args()
 
     def step() -> None:
-        from certifuse.recipes.gather_sublora import GatherSubloraStep, gather_sublora
+        from certifuse.steps.gather_sublora import gather_sublora
+        from certifuse.study.steps import GatherSubloraStep
 
         gather_sublora(GatherSubloraStep.from_json(arguments.settings), arguments.results_dir)
 

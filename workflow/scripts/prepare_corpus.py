@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from certifuse.cli.step import add_download_option, run_step, step_parser
+from certifuse.steps.command import add_download_option, run_step, step_parser
 
 EXAMPLE = (
     """python workflow/scripts/prepare_corpus.py --settings '{"corpus": {"source": "python_docs"}}' --directory D"""
@@ -16,7 +16,8 @@ def main() -> None:
     arguments = parser.parse_args()
 
     def step() -> None:
-        from certifuse.recipes.prepare_corpus import PrepareCorpusStep, prepare_corpus
+        from certifuse.steps.prepare_corpus import prepare_corpus
+        from certifuse.study.steps import PrepareCorpusStep
 
         settings = PrepareCorpusStep.from_json(arguments.settings)
         prepare_corpus(settings, arguments.directory, download=bool(arguments.download))

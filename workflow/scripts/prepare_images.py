@@ -1,6 +1,6 @@
 """Read the images of a source and write them as one file of uint8 tensors."""
 
-from certifuse.cli.step import add_download_option, add_file_options, run_step, step_parser
+from certifuse.steps.command import add_download_option, add_file_options, run_step, step_parser
 
 EXAMPLE = """python workflow/scripts/prepare_images.py --settings '{"data": {"source": "digits"}}' --output images.st"""
 
@@ -12,7 +12,8 @@ def main() -> None:
     arguments = parser.parse_args()
 
     def step() -> None:
-        from certifuse.recipes.prepare_images import PrepareStep, prepare_images
+        from certifuse.steps.prepare_images import prepare_images
+        from certifuse.study.steps import PrepareStep
 
         prepare_images(PrepareStep.from_json(arguments.settings), arguments.output, download=bool(arguments.download))
 

@@ -1,6 +1,6 @@
 """Train one expert on its share of the pool, or the single model on all training images."""
 
-from certifuse.cli.step import add_file_options, add_training_options, run_step, step_parser
+from certifuse.steps.command import add_file_options, add_training_options, run_step, step_parser
 
 EXAMPLE = (
     "python workflow/scripts/pretrain_expert.py --settings JSON --member expert_0 --seed 0 --images images.safetensors "
@@ -16,8 +16,9 @@ def main() -> None:
     arguments = parser.parse_args()
 
     def step() -> None:
-        from certifuse.recipes.pretrain_expert import PretrainStep, pretrain_expert
-        from certifuse.training.record import step_files
+        from certifuse.steps.pretrain_expert import pretrain_expert
+        from certifuse.study.steps import PretrainStep
+        from certifuse.training.loop.record import step_files
 
         files = step_files(arguments)
         pretrain_expert(PretrainStep.from_json(arguments.settings), arguments.member, arguments.seed, files)

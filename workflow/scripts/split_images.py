@@ -1,6 +1,6 @@
 """Drop copies and divide the other training images between experts, fusion, validation and certificate."""
 
-from certifuse.cli.step import add_file_options, run_step, step_parser
+from certifuse.steps.command import add_file_options, run_step, step_parser
 
 EXAMPLE = (
     'python workflow/scripts/split_images.py --settings \'{"scheme": "iid"}\' '
@@ -14,8 +14,8 @@ def main() -> None:
     arguments = parser.parse_args()
 
     def step() -> None:
-        from certifuse.recipes.split_images import split_images
-        from certifuse.settings.data import SplitSettings
+        from certifuse.steps.split_images import split_images
+        from certifuse.study.settings.data import SplitSettings
 
         split_images(arguments.images, SplitSettings.from_json(arguments.settings), arguments.output, arguments.summary)
 

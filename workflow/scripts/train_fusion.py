@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from certifuse.cli.step import add_training_options, run_step, step_parser
+from certifuse.steps.command import add_training_options, run_step, step_parser
 
 EXAMPLE = (
     "python workflow/scripts/train_fusion.py --settings JSON --architecture resnet --fusion concatenation "
@@ -20,8 +20,10 @@ def main() -> None:
     arguments = parser.parse_args()
 
     def step() -> None:
-        from certifuse.recipes.train_fusion import CellName, FusionStep, train_fusion
-        from certifuse.training.record import step_files
+        from certifuse.steps.train_fusion import train_fusion
+        from certifuse.study.cells import CellName
+        from certifuse.study.steps import FusionStep
+        from certifuse.training.loop.record import step_files
 
         cell = CellName(arguments.architecture, arguments.fusion, arguments.lam, arguments.seed)
         train_fusion(FusionStep.from_json(arguments.settings), cell, step_files(arguments))

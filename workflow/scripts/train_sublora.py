@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from certifuse.cli.step import add_run_options, run_step, step_parser
+from certifuse.steps.command import add_run_options, run_step, step_parser
 
 EXAMPLE = (
     "python workflow/scripts/train_sublora.py --settings JSON --corpus results/data/corpus --dim 1000 --mode learned "
@@ -20,9 +20,10 @@ def main() -> None:
     arguments = parser.parse_args()
 
     def step() -> None:
-        from certifuse.recipes.train_sublora import SubloraFiles, TrainSubloraStep, train_sublora
-        from certifuse.settings.sublora import SubloraCell
-        from certifuse.training.record import run_files
+        from certifuse.steps.train_sublora import SubloraFiles, train_sublora
+        from certifuse.study.cells import SubloraCell
+        from certifuse.study.steps import TrainSubloraStep
+        from certifuse.training.loop.record import run_files
 
         learned = arguments.learned[0] if arguments.learned else None
         files = SubloraFiles(**run_files(arguments), corpus=arguments.corpus, learned=learned)

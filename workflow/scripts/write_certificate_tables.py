@@ -1,6 +1,6 @@
 """Write the tables of the certificates, as CSV and LaTeX."""
 
-from certifuse.cli.step import add_file_options, run_step, step_parser
+from certifuse.steps.command import add_file_options, run_step, step_parser
 
 EXAMPLE = (
     "python workflow/scripts/write_certificate_tables.py --settings JSON --certificates certificates.csv "
@@ -14,10 +14,10 @@ def main() -> None:
     arguments = parser.parse_args()
 
     def step() -> None:
-        from certifuse.manifests import SHARED_NAME, StepRecord
-        from certifuse.recipes.write_certificate_tables import write_certificate_tables
-        from certifuse.recipes.write_tables import TablesStep
-        from certifuse.reporting.certificate_frames import read_certificate_frames
+        from certifuse.base.manifest import SHARED_NAME, StepRecord
+        from certifuse.reporting.certificates.frames import read_certificate_frames
+        from certifuse.steps.write_certificate_tables import write_certificate_tables
+        from certifuse.study.steps import TablesStep
 
         settings = TablesStep.from_json(arguments.settings)
         read = {"certificates": arguments.certificates, "ledgers": arguments.ledgers}

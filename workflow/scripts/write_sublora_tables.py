@@ -1,6 +1,6 @@
 """Write the tables of the SubLoRA study, as CSV and LaTeX, and the page of its questions, as Markdown and LaTeX."""
 
-from certifuse.cli.step import add_file_options, run_step, step_parser
+from certifuse.steps.command import add_file_options, run_step, step_parser
 
 EXAMPLE = (
     "python workflow/scripts/write_sublora_tables.py --settings JSON --metrics sublora.csv --gates sublora_gates.csv "
@@ -14,11 +14,11 @@ def main() -> None:
     arguments = parser.parse_args()
 
     def step() -> None:
-        from certifuse.manifests import SHARED_NAME, StepRecord
-        from certifuse.recipes.write_sublora_tables import write_sublora_tables
-        from certifuse.recipes.write_tables import TablesStep
+        from certifuse.base.manifest import SHARED_NAME, StepRecord
         from certifuse.reporting.frames import read_frame
-        from certifuse.reporting.sublora_frames import LEDGERS, TERMS, read_sublora_frames
+        from certifuse.reporting.sublora.frames import LEDGERS, TERMS, read_sublora_frames
+        from certifuse.steps.write_sublora_tables import write_sublora_tables
+        from certifuse.study.steps import TablesStep
 
         settings = TablesStep.from_json(arguments.settings)
         read = {name: getattr(arguments, name) for name in ("metrics", "gates", "missing")}

@@ -1,6 +1,6 @@
 """Write the tables of the paper, as CSV and LaTeX."""
 
-from certifuse.cli.step import add_file_options, run_step, step_parser
+from certifuse.steps.command import add_file_options, run_step, step_parser
 
 EXAMPLE = (
     "python workflow/scripts/write_tables.py --settings JSON --summary summary.csv --comparison comparison.csv "
@@ -14,9 +14,10 @@ def main() -> None:
     arguments = parser.parse_args()
 
     def step() -> None:
-        from certifuse.manifests import SHARED_NAME, StepRecord
-        from certifuse.recipes.write_tables import TablesStep, write_tables
+        from certifuse.base.manifest import SHARED_NAME, StepRecord
         from certifuse.reporting.frames import COMPARISON, COSTS, MISSING, SUMMARY, read_frame
+        from certifuse.steps.write_tables import write_tables
+        from certifuse.study.steps import TablesStep
 
         settings = TablesStep.from_json(arguments.settings)
         sources = [arguments.summary, arguments.comparison, arguments.missing, arguments.costs]

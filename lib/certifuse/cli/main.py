@@ -7,9 +7,12 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from certifuse import __version__
-from certifuse.cli import bound, components, crate, provenance, status, verify
-from certifuse.cli.step import USER_ERROR_STATUS
-from certifuse.errors import UserError
+from certifuse.base.errors import USER_ERROR_STATUS, UserError
+from certifuse.cli import bound, verify
+from certifuse.cli.components import command as components
+from certifuse.cli.crate import command as crate
+from certifuse.cli.provenance import command as provenance
+from certifuse.cli.status import command as status
 
 INTERRUPTED_STATUS = 130
 COMMANDS = (status, components, bound, verify, provenance, crate)

@@ -1,5 +1,6 @@
 """Plain text for terminals: aligned tables, short durations."""
 
+import argparse
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -50,3 +51,10 @@ def shortened(text: str, length: int) -> str:
     """The text on one line, cut to at most `length` characters."""
     line = " ".join(text.split())
     return line if len(line) <= length else f"{line[: length - 3]}..."
+
+
+def positive(text: str) -> int:
+    """A whole number of at least 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, found {text}")
+    return int(text)

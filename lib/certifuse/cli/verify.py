@@ -6,10 +6,11 @@ import math
 from pathlib import Path
 from typing import Any
 
-from certifuse.bounds.certificate import CERTIFICATE_FILE, Certificate
-from certifuse.bounds.language_certificate import LanguageCertificate
-from certifuse.cli.arguments import positive
-from certifuse.errors import UserError
+from certifuse.base.errors import UserError
+from certifuse.certificates.images.certificate import Certificate
+from certifuse.certificates.language.certificate import LanguageCertificate
+from certifuse.cli.render import positive
+from certifuse.study.paths import CERTIFICATE_FILE
 
 EXAMPLES = """examples:
   certifuse verify results/certificates/resnet_concatenation_lambda_1.0/seed_0/d_16/levels_3
@@ -45,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not directories:
         raise UserError(f"{arguments.directory}: expected a certificate ({CERTIFICATE_FILE}), found none")
 
-    from certifuse.recipes.verify import verify
+    from certifuse.certificates.verify import verify
 
     verified = []
     for directory in directories:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from certifuse.randomness import numpy_stream
+from certifuse.base.randomness import numpy_stream
 
 ROUNDING = 1e-12
 

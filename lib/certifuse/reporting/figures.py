@@ -4,13 +4,14 @@ from collections.abc import Callable
 
 from matplotlib.figure import Figure
 
-from certifuse.reporting.diversity import diversity
 from certifuse.reporting.frames import Frames, finished_cells
-from certifuse.reporting.fusion_comparison import fusion_comparison
-from certifuse.reporting.lambda_ablation import lambda_ablation
-from certifuse.reporting.reliability import reliability
-from certifuse.reporting.style import FigureStep, nothing_finished, styled
-from certifuse.reporting.training_curves import training_curves
+from certifuse.reporting.fusion.figures.diversity import diversity
+from certifuse.reporting.fusion.figures.fusion_comparison import fusion_comparison
+from certifuse.reporting.fusion.figures.lambda_ablation import lambda_ablation
+from certifuse.reporting.fusion.figures.reliability import reliability
+from certifuse.reporting.fusion.figures.training_curves import training_curves
+from certifuse.reporting.style import nothing_finished, styled
+from certifuse.study.steps import FigureStep
 
 FIGURES: dict[str, Callable[[Frames, FigureStep], Figure]] = {
     "lambda_ablation": lambda_ablation,

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from certifuse.errors import UserError
-from certifuse.manifests import check_as_written
-from certifuse.settings.architectures import ARCHITECTURE_SETTINGS
-from certifuse.settings.fusion import FUSIONS
-from certifuse.settings.grid import BASELINE
+from certifuse.base.errors import UserError
+from certifuse.base.manifest import check_as_written
+from certifuse.study.cells import BASELINE
+from certifuse.study.settings.architectures import ARCHITECTURE_SETTINGS
+from certifuse.study.settings.fusion import FUSIONS
 
 CELL = ["architecture", "fusion", "lambda", "seed"]
 

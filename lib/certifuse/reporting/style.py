@@ -15,12 +15,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from certifuse.provenance import write_bytes
+from certifuse.base.files import write_bytes
 from certifuse.reporting.frames import Frames
-from certifuse.settings.base import Settings
-from certifuse.settings.evaluation import StatisticsSettings
-from certifuse.settings.figures import FigureSettings
-from certifuse.settings.fusion import FUSIONS
+from certifuse.study.settings.figures import FigureSettings
+from certifuse.study.settings.fusion import FUSIONS
+from certifuse.study.steps import FigureStep
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 LINES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (5, 1.5, 1.2, 1.5)), (0, (8, 2)), (0, (3, 1, 3, 3)))
@@ -30,14 +29,6 @@ NICE_STEPS = [1, 2, 2.5, 5, 10]
 GRID_COLOUR = "#d9d9d9"
 NOTE_SCALE = 0.85
 """Size of notes, ticks and legends relative to the base font."""
-
-
-class FigureStep(Settings):
-    """The settings of one figure: the study's name, the figure's own style, and the statistics."""
-
-    study: str
-    style: FigureSettings
-    statistics: StatisticsSettings
 
 
 @dataclass(frozen=True)

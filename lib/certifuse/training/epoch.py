@@ -1,6 +1,6 @@
 """One pass over the training images: the inner loop that every study shares."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,49 +8,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from certifuse.data.augmentation import augment
-from certifuse.data.batches import epoch_batches
-from certifuse.data.image_set import ImageSet, normalise
-from certifuse.data.splits import Splits
-from certifuse.randomness import numpy_stream, seed_layers, torch_stream
-from certifuse.settings.augmentation import AugmentationSettings
-from certifuse.training.finite import FiniteWatch
+from certifuse.base.errors import UserError
+from certifuse.base.randomness import numpy_stream, seed_layers, torch_stream
+from certifuse.data.images.augmentation import augment
+from certifuse.models.compute.device_images import DeviceImages
+from certifuse.models.compute.runtime import Runtime
+from certifuse.study.settings.augmentation import AugmentationSettings
+from certifuse.training.loop.finite import FiniteWatch
 from certifuse.training.optimisation import ParameterGroup
-from certifuse.training.runtime import Runtime
 
 Objective = Callable[[Any, Tensor], Mapping[str, Tensor]]
 """(network output, soft targets (N, K)) -> named scalar losses, one of them `total`."""
-
-
-@dataclass(frozen=True)
-class DeviceImages:
-    """All images on the device: uint8 (N, C, H, W), int64 labels (N,), and how to normalise them."""
-
-    images: Tensor
-    labels: Tensor
-    mean: Tensor
-    std: Tensor
-    num_classes: int
-
-    def batch(self, indices: Tensor) -> Tensor:
-        """Normalised float32 images of the given indices."""
-        return normalise(self.images[indices], self.mean, self.std)
-
-
-def on_device(images: ImageSet, splits: Splits, runtime: Runtime) -> DeviceImages:
-    """The training images on the device, once: nothing is copied per step. Normalised as the pool of the splits."""
-    return _place(images.train_images, images.train_labels, images.num_classes, splits, runtime)
-
-
-def official_test_on_device(images: ImageSet, splits: Splits, runtime: Runtime) -> DeviceImages:
-    """The test images on the device, normalised likewise. Only the evaluation of finished models asks for them."""
-    return _place(images.test_images, images.test_labels, images.num_classes, splits, runtime)
-
-
-def _place(pixels: Tensor, labels: Tensor, num_classes: int, splits: Splits, runtime: Runtime) -> DeviceImages:
-    mean, std = (torch.tensor(values, dtype=torch.float32) for values in (splits.mean, splits.std))
-    device = runtime.device
-    return DeviceImages(pixels.to(device), labels.to(device), mean.to(device), std.to(device), num_classes)
 
 
 @dataclass
@@ -121,3 +89,23 @@ class EpochTrainer:
         with self.runtime.autocast():
             output = self.network(self.runtime.arrange(images))
         return self.objective(output, targets)
+
+
+def epoch_batches(
+    indices_N: Tensor, batch_size: int, seed: int, epoch: int, device: torch.device | str, drop_last: bool = False
+) -> Iterator[Tensor]:
+    """Shuffled batches of `indices_N` on `device`: each index once, the last batch smaller or dropped.
+
+    The order is a pure function of (seed, epoch): the same on every device, and known to a run that resumes. It is
+    drawn on the host and sent to the device in one transfer; the batches are views of it.
+
+    Raises:
+        UserError: there is no batch to give.
+    """
+    order_N = torch.from_numpy(numpy_stream(seed, "batches", epoch).permutation(len(indices_N)))
+    shuffled_N = indices_N[order_N.to(indices_N.device)].to(device)
+    if drop_last:
+        shuffled_N = shuffled_N[: len(shuffled_N) // batch_size * batch_size]
+    if len(shuffled_N) == 0:
+        raise UserError(f"batches: expected at least one batch of {batch_size}, found {len(indices_N)} images")
+    return iter(torch.split(shuffled_N, batch_size))

@@ -11,17 +11,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from certifuse.models.fused_network import FusedNetwork, FusedOutput
-from certifuse.settings.fusion import FusionTraining
+from certifuse.models.compute.inference import accuracy_percent, fused_logits_of, nll_nats
+from certifuse.models.images.fused_network import FusedNetwork, FusedOutput
+from certifuse.study.settings.fusion import FusionTraining
 from certifuse.training.epoch import EpochTrainer
-from certifuse.training.inference import accuracy_percent, fused_logits_of, nll_nats
 from certifuse.training.losses import cross_entropy, expert_cross_entropies, mutual_distillation
-from certifuse.training.optimisation import (
-    ParameterGroup,
-    make_optimiser,
-    optimiser_tensors,
-    restore_optimiser,
-)
+from certifuse.training.optimisation import ParameterGroup, make_optimiser, optimiser_tensors, restore_optimiser
 from certifuse.training.path_gradients import path_gradient_cosine
 from certifuse.training.schedules import adapted_to_dimension
 

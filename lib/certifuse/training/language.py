@@ -15,21 +15,21 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from certifuse.data.token_batches import TokenBatch, TokenStream, draw_batch, window_starts
-from certifuse.data.tokenisers import Vocabulary
-from certifuse.evaluation.document_scores import unsmoothed_bpd
-from certifuse.evaluation.token_scores import LanguageModel, score_tokens
-from certifuse.evaluation.windows import WindowRule
-from certifuse.models.gpt2 import Gpt2
-from certifuse.randomness import seed_layers
-from certifuse.settings.sublora import SubloraTraining
-from certifuse.subspace.allocation import AllocatedNetwork
-from certifuse.training.finite import FiniteWatch
-from certifuse.training.loop import Reading, Row
+from certifuse.base.randomness import seed_layers
+from certifuse.data.text.token_batches import TokenBatch, TokenStream, draw_batch, window_starts
+from certifuse.data.text.tokenisers import Vocabulary
+from certifuse.data.text.windows import WindowRule
+from certifuse.evaluation.language.document_scores import unsmoothed_bpd
+from certifuse.evaluation.language.token_scores import LanguageModel, score_tokens
+from certifuse.models.compute.runtime import Runtime
+from certifuse.models.language.gpt2 import Gpt2
+from certifuse.models.subspace.allocation import AllocatedNetwork
+from certifuse.models.subspace.quantisation import quantise_network
+from certifuse.study.settings.sublora import SubloraTraining
+from certifuse.training.loop.finite import FiniteWatch
+from certifuse.training.loop.loop import Reading, Row
+from certifuse.training.loop.processes import Processes
 from certifuse.training.optimisation import ParameterGroup, make_optimiser, optimiser_tensors, restore_optimiser
-from certifuse.training.processes import Processes
-from certifuse.training.quantised import quantise_network
-from certifuse.training.runtime import Runtime
 
 OF_LANGUAGE = Reading(
     rank=lambda row: (-row["validation_bpd"],),

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from certifuse.models.blocks import Classified, ImageClassifier
-from certifuse.models.fused_network import FusedNetwork
+from certifuse.models.compute.runtime import Runtime
+from certifuse.models.images.blocks import Classified, ImageClassifier
+from certifuse.models.images.fused_network import FusedNetwork
 from certifuse.training.losses import cross_entropy, expert_cross_entropies
-from certifuse.training.runtime import Runtime
 
 
 def path_gradient_cosine(

@@ -6,9 +6,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from certifuse.settings.pretraining import ExpertTraining
+from certifuse.models.compute.inference import accuracy_percent, logits_of, nll_nats
+from certifuse.study.settings.pretraining import ExpertTraining
 from certifuse.training.epoch import EpochTrainer
-from certifuse.training.inference import accuracy_percent, logits_of, nll_nats
 from certifuse.training.losses import cross_entropy
 from certifuse.training.optimisation import ParameterGroup, make_optimiser, optimiser_tensors, restore_optimiser
 

@@ -6,12 +6,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from certifuse.settings.certificates import SubspaceTraining
-from certifuse.subspace.reparametrisation import SubspaceNetwork
+from certifuse.models.compute.inference import accuracy_percent, fused_logits_of, nll_nats
+from certifuse.models.subspace.quantisation import quantise_network
+from certifuse.models.subspace.reparametrisation import SubspaceNetwork
+from certifuse.study.settings.certificates import SubspaceTraining
 from certifuse.training.epoch import EpochTrainer
-from certifuse.training.inference import accuracy_percent, fused_logits_of, nll_nats
 from certifuse.training.optimisation import ParameterGroup, make_optimiser, optimiser_tensors, restore_optimiser
-from certifuse.training.quantised import quantise_network
 
 
 def subspace_group(network: SubspaceNetwork, training: SubspaceTraining, *, quantised: bool) -> ParameterGroup:

@@ -8,12 +8,12 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from certifuse.bounds.binomial import binomial_occam, clopper_pearson
-from certifuse.bounds.excess import PriorComparison, excess_betting
-from certifuse.bounds.inequalities import SOURCES, zero_one_bounds
-from certifuse.reporting.certificate_figures import draw_certificates
-from certifuse.reporting.certificate_frames import CERTIFICATES, IDENTITY, LEDGERS, CertificateFrames
-from certifuse.reporting.style import FigureStep
+from certifuse.evaluation.bounds.binomial import binomial_occam, clopper_pearson
+from certifuse.evaluation.bounds.excess import PriorComparison, excess_betting
+from certifuse.evaluation.bounds.inequalities import SOURCES, zero_one_bounds
+from certifuse.reporting.certificates.frames import CERTIFICATES, IDENTITY, LEDGERS, CertificateFrames
+from certifuse.reporting.certificates.registry import draw_certificates
+from certifuse.study.steps import FigureStep
 
 N, N_HELD_OUT, N_TEST, DELTA = 10_000, 2_500, 10_000, 0.05
 PRIOR_RISK = {"iid": 0.650, "by_class": 0.725}

@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 from scipy import optimize, stats
 
-from certifuse.bounds.excess import PriorComparison, excess_betting
-from certifuse.bounds.kl import kl_occam
-from certifuse.reporting.certificate_choice import best_per, count_priors, crossings, frontier, quoted
-from certifuse.reporting.certificate_iso_lines import iso_risk
+from certifuse.evaluation.bounds.excess import PriorComparison, excess_betting
+from certifuse.evaluation.bounds.kl import kl_occam
+from certifuse.reporting.certificates.choice import best_per, count_priors, crossings, frontier, quoted
+from certifuse.reporting.certificates.figures.iso_lines import iso_risk
 
 
 def row_with(**changes: object) -> dict[str, object]:

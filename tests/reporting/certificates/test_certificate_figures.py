@@ -8,15 +8,15 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
-from certifuse.bounds.binomial import clopper_pearson
-from certifuse.bounds.kl import kl_occam
-from certifuse.recipes.draw_certificate_figure import draw_certificate_figure
-from certifuse.reporting.certificate_choice import crossings
-from certifuse.reporting.certificate_figures import FIGURES, draw_certificates
-from certifuse.reporting.certificate_frames import CertificateFrames
-from certifuse.reporting.certificate_iso_lines import ISO_LINE
+from certifuse.evaluation.bounds.binomial import clopper_pearson
+from certifuse.evaluation.bounds.kl import kl_occam
+from certifuse.reporting.certificates.choice import crossings
+from certifuse.reporting.certificates.figures.iso_lines import ISO_LINE
+from certifuse.reporting.certificates.frames import CertificateFrames
+from certifuse.reporting.certificates.registry import FIGURES, draw_certificates
 from certifuse.reporting.style import save
-from certifuse.settings.figures import CERTIFICATE_FIGURES, FigureSettings
+from certifuse.steps.draw_certificate_figure import draw_certificate_figure
+from certifuse.study.settings.figures import CERTIFICATE_FIGURES, FigureSettings
 
 PALETTE, GREY = FigureSettings().palette, FigureSettings().baseline_colour
 

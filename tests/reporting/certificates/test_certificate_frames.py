@@ -1,8 +1,8 @@
 import pandas as pd
 import pytest
 
-from certifuse.errors import UserError
-from certifuse.reporting.certificate_frames import (
+from certifuse.base.errors import UserError
+from certifuse.reporting.certificates.frames import (
     CERTIFICATES,
     HELD_OUT,
     LEDGERS,

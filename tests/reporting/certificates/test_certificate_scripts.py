@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from certifuse.settings.evaluation import StatisticsSettings
-from certifuse.settings.figures import FigureSettings
+from certifuse.study.settings.evaluation import StatisticsSettings
+from certifuse.study.settings.figures import FigureSettings
 
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -5,14 +5,14 @@ import numpy as np
 import pytest
 from tools import needs
 
-from certifuse.errors import UserError
-from certifuse.recipes.write_certificate_tables import write_certificate_tables
-from certifuse.recipes.write_tables import TablesStep
-from certifuse.reporting.certificate_choice import quoted
-from certifuse.reporting.certificate_frames import CertificateFrames
-from certifuse.reporting.certificate_tables import COLUMNS, NO_LEDGER, certificate_rows, crossing_rows, ledger_rows
-from certifuse.reporting.certificate_tex import certificates_tex, ledger_tex
-from certifuse.settings.evaluation import StatisticsSettings
+from certifuse.base.errors import UserError
+from certifuse.reporting.certificates.choice import quoted
+from certifuse.reporting.certificates.frames import CertificateFrames
+from certifuse.reporting.certificates.tables import COLUMNS, NO_LEDGER, certificate_rows, crossing_rows, ledger_rows
+from certifuse.reporting.certificates.tex import certificates_tex, ledger_tex
+from certifuse.steps.write_certificate_tables import write_certificate_tables
+from certifuse.study.settings.evaluation import StatisticsSettings
+from certifuse.study.steps import TablesStep
 
 STEP = TablesStep(study="cifar100_small", statistics=StatisticsSettings())
 

@@ -9,14 +9,14 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from certifuse.bounds.bernstein import bernstein_occam_subsampled
-from certifuse.bounds.hoeffding import hoeffding_occam_subsampled, hoeffding_penalty
-from certifuse.bounds.smoothing import bpd_range
-from certifuse.reporting.style import FigureStep
-from certifuse.reporting.sublora_figures import draw_sublora
-from certifuse.reporting.sublora_frames import GATES, LEDGERS, METRICS, MISSING, TERMS, SubloraFrames
-from certifuse.settings.evaluation import StatisticsSettings
-from certifuse.settings.figures import FigureSettings
+from certifuse.evaluation.bounds.bernstein import bernstein_occam_subsampled
+from certifuse.evaluation.bounds.documents import bpd_range
+from certifuse.evaluation.bounds.hoeffding import hoeffding_occam_subsampled, hoeffding_penalty
+from certifuse.reporting.sublora.frames import GATES, LEDGERS, METRICS, MISSING, TERMS, SubloraFrames
+from certifuse.reporting.sublora.registry import draw_sublora
+from certifuse.study.settings.evaluation import StatisticsSettings
+from certifuse.study.settings.figures import FigureSettings
+from certifuse.study.steps import FigureStep
 
 M, N, V, DELTA, SPREAD = 74_057, 5_000, 256, 0.05, 0.35
 ALPHAS = {"published": 0.1, "bernstein": 0.01}

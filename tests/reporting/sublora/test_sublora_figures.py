@@ -6,14 +6,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from certifuse.errors import UserError
-from certifuse.recipes.draw_sublora_figure import draw_sublora_figure
+from certifuse.base.errors import UserError
 from certifuse.reporting.style import save
-from certifuse.reporting.sublora_choice import compared_rows
-from certifuse.reporting.sublora_figures import OF_BUDGET, OF_STUDY, draw_sublora
-from certifuse.reporting.sublora_frames import SubloraFrames, allocated_rows, compared_budgets
-from certifuse.reporting.sublora_modes import mode_looks
-from certifuse.settings.figures import SUBLORA_BUDGET_FIGURES, SUBLORA_FIGURES, FigureSettings
+from certifuse.reporting.sublora.choice import compared_rows
+from certifuse.reporting.sublora.frames import SubloraFrames, allocated_rows, compared_budgets
+from certifuse.reporting.sublora.modes import mode_looks
+from certifuse.reporting.sublora.registry import OF_BUDGET, OF_STUDY, draw_sublora
+from certifuse.steps.draw_sublora_figure import draw_sublora_figure
+from certifuse.study.settings.figures import SUBLORA_BUDGET_FIGURES, SUBLORA_FIGURES, FigureSettings
 
 JOBS = [
     *((name, 1000) for name in OF_BUDGET),

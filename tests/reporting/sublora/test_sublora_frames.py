@@ -3,8 +3,8 @@ import math
 import pandas as pd
 import pytest
 
-from certifuse.errors import UserError
-from certifuse.reporting.sublora_choice import (
+from certifuse.base.errors import UserError
+from certifuse.reporting.sublora.choice import (
     best_certificate,
     compared_levels,
     compared_rows,
@@ -12,7 +12,7 @@ from certifuse.reporting.sublora_choice import (
     size_kb,
     unbeaten,
 )
-from certifuse.reporting.sublora_frames import (
+from certifuse.reporting.sublora.frames import (
     SubloraFrames,
     budgets_of,
     grid,
@@ -21,9 +21,9 @@ from certifuse.reporting.sublora_frames import (
     reference_rows,
     study_modes,
 )
-from certifuse.reporting.sublora_modes import is_allocation, is_asymmetric, mode_label, mode_looks, modes_in_order
-from certifuse.settings import sublora as configured
-from certifuse.settings.figures import FigureSettings
+from certifuse.reporting.sublora.modes import is_allocation, is_asymmetric, mode_label, mode_looks, modes_in_order
+from certifuse.study.settings import sublora as configured
+from certifuse.study.settings.figures import FigureSettings
 
 
 def written(frames: SubloraFrames, directory, **changed: pd.DataFrame) -> dict:

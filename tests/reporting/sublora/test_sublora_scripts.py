@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from certifuse.reporting.style import FigureStep
-from certifuse.settings.evaluation import StatisticsSettings
-from certifuse.settings.figures import FigureSettings
+from certifuse.study.settings.evaluation import StatisticsSettings
+from certifuse.study.settings.figures import FigureSettings
+from certifuse.study.steps import FigureStep
 
 ROOT = Path(__file__).resolve().parents[3]
 STATISTICS = StatisticsSettings()

@@ -6,17 +6,17 @@ import pytest
 from scipy import stats
 from tools import needs
 
-from certifuse.errors import UserError
-from certifuse.recipes.write_sublora_tables import COLUMNS, write_sublora_tables
-from certifuse.recipes.write_tables import TablesStep
+from certifuse.base.errors import UserError
+from certifuse.base.rows import read_rows
 from certifuse.reporting.latex import SPECIAL
-from certifuse.reporting.sublora_frames import SubloraFrames
-from certifuse.reporting.sublora_page import page_md, sections
-from certifuse.reporting.sublora_tables import NO_LEDGER, ledger_rows, summary_rows
-from certifuse.reporting.sublora_terms import terms_rows
-from certifuse.reporting.sublora_tex import ledger_tex, summary_tex, terms_tex
-from certifuse.rows import read_rows
-from certifuse.settings.evaluation import StatisticsSettings
+from certifuse.reporting.sublora.frames import SubloraFrames
+from certifuse.reporting.sublora.page import page_md, sections
+from certifuse.reporting.sublora.tables import NO_LEDGER, ledger_rows, summary_rows
+from certifuse.reporting.sublora.terms import terms_rows
+from certifuse.reporting.sublora.tex import ledger_tex, summary_tex, terms_tex
+from certifuse.steps.write_sublora_tables import COLUMNS, write_sublora_tables
+from certifuse.study.settings.evaluation import StatisticsSettings
+from certifuse.study.steps import TablesStep
 
 STEP = TablesStep(study="digits", statistics=StatisticsSettings())
 

@@ -5,11 +5,11 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from certifuse.reporting.sublora_answers import answer_rows, verdict
-from certifuse.reporting.sublora_choice import compared_rows
-from certifuse.reporting.sublora_contrasts import Contrast, contrast_rows, contrasts, mean_test, with_holm
-from certifuse.reporting.sublora_frames import SubloraFrames
-from certifuse.reporting.sublora_questions import (
+from certifuse.reporting.sublora.answers import answer_rows, verdict
+from certifuse.reporting.sublora.choice import compared_rows
+from certifuse.reporting.sublora.contrasts import Contrast, contrast_rows, contrasts, mean_test, with_holm
+from certifuse.reporting.sublora.frames import SubloraFrames
+from certifuse.reporting.sublora.questions import (
     ASYMMETRY,
     CANNOT_TELL,
     DEPTH,

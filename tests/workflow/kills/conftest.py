@@ -17,7 +17,7 @@ import yaml
 from kill_points import Strike
 from safetensors import safe_open
 
-from certifuse.manifests import SEAL
+from certifuse.base.manifest import SEAL
 
 HERE = Path(__file__).parent
 STUDY = HERE / "study.yaml"

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from kill_points import TIME, in_ci, of_everything
 
-from certifuse.data.corpus import load_corpus
-from certifuse.manifests import read_manifest
+from certifuse.base.manifest import read_manifest
+from certifuse.data.text.corpus import load_corpus
 
 SUMMARY = "CERTIFUSE_KILL_SUMMARY"
 

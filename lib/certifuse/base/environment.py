@@ -1,0 +1,83 @@
+"""Versions, commit and machine, for manifests."""
+
+import importlib.metadata
+import platform
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from certifuse.base.digests import digest_bytes
+from certifuse.base.fingerprint import LIBRARY
+
+# ---- manifests -----------------------------------------------------------------------------------
+
+RECORDED_PACKAGES = (
+    "torch",
+    "torchvision",
+    "numpy",
+    "pandas",
+    "safetensors",
+    "scikit-learn",
+    "scipy",
+    "constriction",
+    "matplotlib",
+    "seaborn",
+    "datasets",
+    "tiktoken",
+    "snakemake",
+)
+
+
+CPU_FACTS = ("model name", "cpu family", "model")
+"""Lines of Linux's /proc/cpuinfo. Virtual machines hide the name, and not the numbers."""
+
+
+def package_versions() -> dict[str, str | None]:
+    """Installed versions of the packages that can change a number or a figure; `null` for one that is not installed."""
+    versions: dict[str, str | None] = {"python": platform.python_version()}
+    for package in RECORDED_PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            versions[package] = None
+    return versions
+
+
+def _git(*arguments: str) -> str | None:
+    try:
+        done = subprocess.run(["git", "-C", str(LIBRARY), *arguments], capture_output=True, text=True, timeout=30)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout if done.returncode == 0 else None
+
+
+def git_state() -> dict[str, Any]:
+    """Commit, whether tracked files differ from it, and the digest of that difference; `null` outside git."""
+    commit, difference = _git("rev-parse", "HEAD"), _git("diff", "HEAD")
+    return {
+        "commit": commit.strip() if commit else None,
+        "dirty": None if difference is None else bool(difference),
+        "diff_sha256": digest_bytes(difference.encode()) if difference else None,
+    }
+
+
+def processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> str | None:
+    """Which CPU this is, since it chooses the kernels and thereby the last bits; `null` where the system is silent."""
+    if not cpuinfo.is_file():
+        return platform.processor() or None
+    first = cpuinfo.read_text(encoding="utf-8").partition("\n\n")[0]
+    facts = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in first.splitlines())}
+    return ", ".join(f"{name} {facts[name]}" for name in CPU_FACTS if name in facts) or None
+
+
+def environment_record() -> dict[str, Any]:
+    """Versions, git state and kind of machine, for a manifest."""
+    return {
+        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "git": git_state(),
+        "machine": platform.machine(),
+        "packages": package_versions(),
+        "platform": platform.platform(),
+        "processor": processor(),
+    }

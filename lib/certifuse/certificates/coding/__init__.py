@@ -1,0 +1,1 @@
+"""From symbols to bits and back."""

@@ -1,0 +1,104 @@
+"""The JSON of a certificate: one canonical form, sealed by its own digest, whatever kind of certificate it is."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from certifuse.base.digests import canonical_json, digest_bytes, digest_file
+from certifuse.base.errors import UserError
+from certifuse.base.files import write_bytes, write_text
+from certifuse.base.records import Settings, SettingsType
+from certifuse.certificates.expectations import expect
+from certifuse.study.paths import BITSTREAM_FILE
+
+
+class StoredFile(Settings):
+    """A file that a verifier needs: its path from the certificate's directory, and its SHA-256."""
+
+    path: str
+    sha256: str
+
+
+FORMAT = 1
+SEAL = "sha256"
+
+
+def write_sealed_json(path: Path, value: Settings) -> None:
+    """Write a value that has a field `format`, atomically, with its seal."""
+    write_text(path, _text(value.plain()))
+
+
+def read_sealed_json(path: Path, model: type[SettingsType]) -> SettingsType:
+    """Read it back.
+
+    Raises:
+        UserError: the file is absent, of another format or model, or not byte for byte as it was written.
+    """
+    try:
+        return model.from_json(canonical_json(sealed_content(path)))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise UserError(f"{path}: {where}: {first['msg']}: make it again") from None
+
+
+def sealed_content(path: Path) -> dict[str, Any]:
+    """What a file says, of whatever model. UserError as in `read_sealed_json`."""
+    try:
+        data = path.read_bytes()
+    except OSError:
+        raise UserError(f"{path}: expected a certificate, found no file: name the directory of one") from None
+    try:
+        content: dict[str, Any] = json.loads(data)
+        seal = content.pop(SEAL)
+        sealed = seal == _seal(content) and data == _text(content).encode()
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
+        raise UserError(f"{path}: expected a certificate, found a damaged file: make it again") from None
+    if content.get("format") != FORMAT:
+        raise UserError(f"{path}: expected a certificate of format {FORMAT}, found {content.get('format')!r}")
+    if not sealed:
+        raise UserError(f"{path}: its bytes differ from those that were written (its seal differs): make it again")
+    return content
+
+
+def _seal(content: dict[str, Any]) -> str:
+    return digest_bytes(canonical_json(content).encode())
+
+
+def _text(content: dict[str, Any]) -> str:
+    return json.dumps(content | {SEAL: _seal(content)}, indent=2, sort_keys=True, allow_nan=False) + "\n"
+
+
+def write_bitstream(directory: Path, bitstream: bytes) -> bytes:
+    """Write the bitstream of a certificate; what is on disk then."""
+    path = directory / BITSTREAM_FILE
+    write_bytes(path, bitstream)
+    return path.read_bytes()
+
+
+def read_bitstream(directory: Path, sha256: str) -> bytes:
+    """The bitstream of a certificate. UserError unless it has the digest that the certificate says."""
+    path = directory / BITSTREAM_FILE
+    try:
+        data = path.read_bytes()
+    except OSError:
+        raise UserError(f"{path}: expected the bitstream of the certificate, found no file") from None
+    expect(str(path), sha256, digest_bytes(data))
+    return data
+
+
+def stored(path: Path, directory: Path) -> StoredFile:
+    """A file as a certificate in `directory` names it."""
+    return StoredFile(path=os.path.relpath(path.resolve(), directory.resolve()), sha256=digest_file(path))
+
+
+def as_it_was(file: StoredFile, directory: Path) -> Path:
+    """The path of a file that a certificate in `directory` names. UserError unless it is there and as it was."""
+    path = directory / file.path
+    if not path.is_file():
+        raise UserError(f"{path}: expected a file with SHA-256 {file.sha256}, found none: restore it or make it")
+    expect(str(path), file.sha256, digest_file(path))
+    return path

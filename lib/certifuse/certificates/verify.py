@@ -1,0 +1,18 @@
+"""Verify a certificate of whatever kind."""
+
+from pathlib import Path
+from typing import get_args
+
+from certifuse.certificates.images.certificate import Certificate
+from certifuse.certificates.images.verify import verify_certificate
+from certifuse.certificates.language.certificate import LanguageCertificate, LanguageKind
+from certifuse.certificates.language.verify import verify_language
+from certifuse.certificates.sealed_files import sealed_content
+from certifuse.study.paths import CERTIFICATE_FILE
+
+
+def verify(directory: Path, threads: int = 1) -> Certificate | LanguageCertificate:
+    """The certificate in a directory, if every number of it is derived again. UserError that says what differs."""
+    if sealed_content(directory / CERTIFICATE_FILE).get("kind") in get_args(LanguageKind):
+        return verify_language(directory, threads)
+    return verify_certificate(directory, threads)

@@ -1,0 +1,71 @@
+"""One run of one step, as its records tell it."""
+
+import posixpath
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from certifuse.base.digests import canonical_json, digest_bytes
+
+SCRIPT = re.compile(r"\$SCRIPTS/(\w+\.py)")
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A file as a run met it. `path` is from the results directory; `sha256` is None where nobody recorded it."""
+
+    path: str
+    sha256: str | None
+
+
+@dataclass(frozen=True)
+class Run:
+    """What is recorded of one run; None and empty for what is not.
+
+    `record` is the manifest, from the results directory, and no two runs share one; `job` is the name of the log.
+    `directories` may hold further files of the run. `snakemake` is what Snakemake recorded beside: command, logs, ...
+    """
+
+    step: str
+    record: str
+    names: dict[str, Any] = field(default_factory=dict)
+    job: str | None = None
+    settings: dict[str, Any] | None = None
+    source: str | None = None
+    environment: dict[str, Any] = field(default_factory=dict)
+    runtime: dict[str, Any] | None = None
+    started: str | None = None
+    finished: str | None = None
+    wall_s: float | None = None
+    peak_memory_bytes: int | None = None
+    inputs: tuple[Stored, ...] = ()
+    outputs: tuple[Stored, ...] = ()
+    directories: tuple[str, ...] = ()
+    snakemake: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def settings_digest(self) -> str | None:
+        """Sixteen digits that stand for the settings."""
+        return None if self.settings is None else digest_bytes(canonical_json(self.settings).encode())[:16]
+
+    @property
+    def git(self) -> dict[str, Any]:
+        """Commit, dirty flag and digest of the difference."""
+        found: dict[str, Any] = self.environment.get("git") or {}
+        return found
+
+    def written(self, path: str) -> str | None:
+        """The digest of a file when the run had written it, where that was recorded."""
+        return next((file.sha256 for file in self.outputs if file.path == path), None)
+
+    @property
+    def script(self) -> str:
+        """The file name of the script that ran."""
+        words = self.environment.get("command") or SCRIPT.findall(self.snakemake.get("shell") or "")
+        return posixpath.basename(words[0]) if words else f"{self.step}.py"
+
+    @property
+    def label(self) -> str:
+        """The step and what tells its runs apart."""
+        names = " ".join(f"{name}={value}" for name, value in self.names.items())
+        return f"{self.step} ({names})" if names else self.job or self.step

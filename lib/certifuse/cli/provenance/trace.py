@@ -1,0 +1,137 @@
+"""From one file back to everything that it came from, each link judged by digests and not by names."""
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from certifuse.base.digests import digest_file
+from certifuse.base.errors import UserError
+from certifuse.cli.provenance.records import Records
+from certifuse.cli.provenance.runs import Run, Stored
+
+State = Literal["same", "changed", "absent", "not recorded", "not checked"]
+"""The file at hand against the digest that was recorded when it was written, or read."""
+Digest = Callable[[str], str | None]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """An input of a run. `made_again`: the run that is recorded as its maker wrote something else than was read."""
+
+    file: Stored
+    reader: Run
+    maker: Run | None
+    found: str | None
+    state: State
+    made_again: bool
+
+    @property
+    def holds(self) -> bool:
+        """Whether the file at hand can still be what was read."""
+        return self.state not in ("changed", "absent") and not self.made_again
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """All that is known of a file. `runs` begins with the run that made it and goes towards the data.
+
+    `found` and `recorded` are SHA-256; `witness` is who says that the first run made the file; `touched` is whether its
+    time has changed since, which stands in where no digest was recorded.
+    """
+
+    file: str
+    found: str
+    recorded: str | None
+    state: State
+    witness: str
+    touched: bool
+    runs: tuple[Run, ...]
+    readings: tuple[Reading, ...]
+
+
+def lineage_of(records: Records, path: str, *, check: bool = True) -> Lineage:
+    """The lineage of the file at `path` below the results directory.
+
+    Args:
+        records: all that is recorded there.
+        path: the file, which exists.
+        check: digest the inputs that are at hand, to compare them with what was read; slow where they are large.
+
+    Raises:
+        UserError: nothing says what made the file.
+    """
+    made = records.maker(path)
+    if made is None:
+        absent = "" if records.snakemake.workdir else ", and there is no .snakemake above it to ask"
+        raise UserError(f"{records.root / path}: nothing here made this file: no manifest names it{absent}")
+    run, witness = made
+    found, recorded = digest_file(records.root / path), run.written(path)
+    readings = _readings(records, run, _digests(records.root) if check else None)
+    return Lineage(
+        file=path,
+        found=found,
+        recorded=recorded,
+        state=_state(recorded, found),
+        witness=witness,
+        touched=recorded is None and records.touched(path),
+        runs=tuple(_from_file_to_data(run, readings)),
+        readings=tuple(readings),
+    )
+
+
+def _digests(root: Path) -> Digest:
+    @cache
+    def digest(path: str) -> str | None:
+        file = root / path
+        return digest_file(file) if file.is_file() else None
+
+    return digest
+
+
+def _state(recorded: str | None, found: str | None) -> State:
+    if recorded is None:
+        return "not recorded"
+    if found is None:
+        return "absent"
+    return "same" if found == recorded else "changed"
+
+
+def _readings(records: Records, first: Run, digest: Digest | None) -> list[Reading]:
+    """Every input of every run that the file came from."""
+    readings: list[Reading] = []
+    seen, waiting = {first.record}, deque([first])
+    while waiting:
+        reader = waiting.popleft()
+        for file in reader.inputs:
+            made = records.maker(file.path)
+            maker = made[0] if made and made[0].record != reader.record else None
+            found = digest(file.path) if digest else None
+            state = _state(file.sha256, found) if digest else "not checked"
+            written = maker and maker.written(file.path)
+            again = None not in (written, file.sha256) and written != file.sha256
+            readings.append(Reading(file, reader, maker, found, state, again))
+            if maker and maker.record not in seen:
+                seen.add(maker.record)
+                waiting.append(maker)
+    return readings
+
+
+def _from_file_to_data(first: Run, readings: Iterable[Reading]) -> list[Run]:
+    """The runs, each after all that read its files."""
+    makers: dict[str, dict[str, Run]] = {}
+    for read in readings:
+        if read.maker:
+            makers.setdefault(read.reader.record, {})[read.maker.record] = read.maker
+    readers = Counter(name for named in makers.values() for name in named)
+    ordered, ready = [], deque([first])
+    while ready:
+        run = ready.popleft()
+        ordered.append(run)
+        for name, maker in makers.get(run.record, {}).items():
+            readers[name] -= 1
+            if not readers[name]:
+                ready.append(maker)
+    return ordered

@@ -1,0 +1,1 @@
+"""Documents: where they come from, how they become tokens, batches and windows."""

@@ -1,0 +1,138 @@
+"""Bounds on a language model's loss on a new document, from the losses of drawn training documents.
+
+Two claims: bits per token under prediction smoothing, where the best smoothing of a listed grid may be chosen after
+the draw, and top-k error, which no smoothing changes. The published formula and ours stand side by side.
+
+The choice of alpha is one row of the ledger, log2 A bits (`smoothing_charge`), charged once. That pays for it where
+bits are paid: in the step from the training documents to new ones. But alpha is chosen when the draw has been seen,
+so the other step, from the draw to the training documents, has to hold for all A smoothings too: ours give it
+delta / A. The published formula does not; its value, named `published`, is exact where alpha was fixed before the draw.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from certifuse.evaluation.bounds.decomposition import DecomposedBound, LossSample, decomposed_bounds
+from certifuse.evaluation.bounds.ledger import Charge, Ledger, selection_charge
+
+Floats = NDArray[np.float64]
+SMOOTHING = "smoothing alpha"
+PUBLISHED = "published"
+
+
+@dataclass(frozen=True)
+class SmoothedBound:
+    """A bound on the loss under p_alpha, in bits per token; read it against log2 V, a uniform guess."""
+
+    alpha: float
+    bound: DecomposedBound
+
+
+def smoothing_charge(alphas: Sequence[float]) -> Charge:
+    """log2 A bits for the choice of one of A smoothings that were listed before anything was trained."""
+    return selection_charge(SMOOTHING, len(set(alphas)))
+
+
+def document_bounds(
+    losses_NA: Floats,
+    alphas: Sequence[float],
+    vocabulary: int,
+    documents: int,
+    ledger: Ledger,
+    delta: float,
+    *,
+    drawn: bool = True,
+    names: Sequence[str] | None = None,
+) -> list[SmoothedBound]:
+    """Every inequality under every smoothing, from losses in bits per token, shape (n, A).
+
+    `documents` m were independent; n of them were drawn (with replacement, after the bitstream was frozen), or all
+    were scored where `drawn` is False. `ledger` holds every bit with the row of `smoothing_charge`. For each name the
+    smallest value over alpha holds at confidence 1 - delta; the smallest over names needs delta / number of names.
+
+    Raises:
+        ValueError: shapes do not fit, a loss is outside its interval, or the ledger lacks the row of the smoothing.
+    """
+    choice = check_smoothing(losses_NA, alphas, ledger)
+    bounds = []
+    for alpha, losses_N in zip(alphas, losses_NA.T, strict=True):
+        sample = LossSample(losses_N, *bpd_range(alpha, vocabulary), documents, drawn)
+        (published,) = decomposed_bounds(sample, ledger.code_bits, delta, ["hoeffding"])
+        relabelled = DecomposedBound(PUBLISHED, published.value, published.risk, published.subsampling)
+        # K - log2 A bits at delta / A cost what K bits at delta cost, and bind the draw for all A smoothings.
+        ours = decomposed_bounds(sample, ledger.code_bits - choice.bits, delta / len(alphas), names)
+        bounds += [SmoothedBound(alpha, bound) for bound in (relabelled, *ours)]
+    return bounds
+
+
+def check_smoothing(losses_NA: Floats, alphas: Sequence[float], ledger: Ledger) -> Charge:
+    """The ledger's row for the choice of alpha; ValueError where it or a column of losses is missing."""
+    choice = smoothing_charge(alphas)
+    if len(set(alphas)) != len(alphas) or losses_NA.ndim != 2 or losses_NA.shape[1] != len(alphas):
+        raise ValueError(
+            f"losses: expected one column for each of {len(alphas)} distinct alphas, got {losses_NA.shape}"
+        )
+    if ledger.rows().get(SMOOTHING) != choice.bits:
+        raise ValueError(
+            f"ledger: expected a row {SMOOTHING!r} of {choice.bits:g} bits for {len(alphas)} alphas, "
+            f"got {ledger.rows().get(SMOOTHING)}"
+        )
+    return choice
+
+
+def best_smoothing(bounds: Sequence[SmoothedBound]) -> dict[str, SmoothedBound]:
+    """For every inequality the smoothing with the smallest value, which `document_bounds` has paid for."""
+    best: dict[str, SmoothedBound] = {}
+    for candidate in bounds:
+        name = candidate.bound.name
+        if name not in best or candidate.bound.value < best[name].bound.value:
+            best[name] = candidate
+    return best
+
+
+def top_k_bounds(
+    errors_NK: Floats,
+    cutoffs: Sequence[int],
+    documents: int,
+    ledger: Ledger,
+    delta: float,
+    *,
+    drawn: bool = True,
+    names: Sequence[str] | None = None,
+) -> dict[int, list[DecomposedBound]]:
+    """For every k all inequalities on the share of a new document's tokens whose true token is not among the top k.
+
+    `errors_NK`: shares in [0, 1], shape (n, K). Each value holds at confidence 1 - delta by itself. No smoothing is
+    chosen, so its row of the ledger, where there is one, is not charged.
+    """
+    if errors_NK.ndim != 2 or errors_NK.shape[1] != len(cutoffs):
+        raise ValueError(f"errors: expected one column for each of {len(cutoffs)} cut-offs, got {errors_NK.shape}")
+    code_bits = ledger.code_bits - ledger.rows().get(SMOOTHING, 0.0)
+    return {
+        k: decomposed_bounds(LossSample(errors_N, 0.0, 1.0, documents, drawn), code_bits, delta, names)
+        for k, errors_N in zip(cutoffs, errors_NK.T, strict=True)
+    }
+
+
+class BpdRange(NamedTuple):
+    """The interval [low, low + width] of a smoothed loss, in bits per dimension (per predicted token)."""
+
+    low: float
+    width: float
+
+
+def bpd_range(alpha: float, vocabulary: int) -> BpdRange:
+    """Interval of -log2 p_alpha: low = -log2(1 - alpha + alpha/V), width = log2(1 + (1 - alpha) V / alpha).
+
+    Lotfi et al. 2024 (arXiv 2312.17173), Section 4.2. Raises ValueError for alpha outside (0, 1) or V < 2.
+    """
+    if not 0.0 < alpha < 1.0:
+        raise ValueError(f"alpha: expected a number strictly between 0 and 1, got {alpha!r}")
+    if vocabulary < 2:
+        raise ValueError(f"vocabulary: expected an integer >= 2, got {vocabulary!r}")
+    return BpdRange(-math.log2(1.0 - alpha + alpha / vocabulary), math.log2(1.0 + (1.0 - alpha) * vocabulary / alpha))

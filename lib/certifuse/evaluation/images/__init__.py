@@ -1,0 +1,1 @@
+"""Scores, calibration, diversity and decisions of image classifiers: arrays in, numbers out."""

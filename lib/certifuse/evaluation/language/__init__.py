@@ -1,0 +1,1 @@
+"""Losses and ranks of tokens and documents: arrays in, numbers out."""

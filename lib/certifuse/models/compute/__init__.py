@@ -1,0 +1,1 @@
+"""How a network runs: device, precision, layout, threads, forward passes."""

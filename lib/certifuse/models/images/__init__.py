@@ -1,0 +1,1 @@
+"""Expert architectures, fusion rules and the fused network."""

@@ -1,0 +1,173 @@
+"""Certified error against the dimension of the trained subspace, beside the 0-bit certificate of the prior."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import NullLocator
+
+from certifuse.reporting.certificates.choice import Crossing, crossings
+from certifuse.reporting.certificates.frames import PRIOR, SUBSPACE, CertificateFrames, panel_title, panels_of
+from certifuse.reporting.certificates.panels import (
+    gaps_note,
+    held_out_note,
+    label_first_column,
+    lambda_note,
+    looks_in_order,
+    mean_of,
+    nothing_to_draw,
+    panel_grid,
+    sample_note,
+    seeds_note,
+    title_panel,
+)
+from certifuse.reporting.style import Look, legend_above, note_below, view_of
+from certifuse.study.settings.figures import FigureSettings
+from certifuse.study.steps import FigureStep
+
+HEIGHT = 1.15
+TICK_CHARACTERS = 48
+"""Room for the dimensions below a panel."""
+
+
+@dataclass(frozen=True)
+class Series:
+    """One measurement of a model: its column, and how it looks whatever the number of levels."""
+
+    column: str
+    label: str
+    line: Any
+    size: float
+    filled: bool
+
+
+SERIES = (
+    Series("bound_percent", "trained: certified error", "-", 5.0, True),
+    Series("held_out_bound_percent", "trained: held-out certificate", (0, (1, 1.5)), 5.0, False),
+    Series("risk_percent", "trained: error on the sample", (0, (5, 1.5)), 2.4, True),
+)
+PRIOR_SERIES = (
+    Series("bound_percent", "prior, d = 0: certified error", "-", 0.0, True),
+    Series("risk_percent", "prior, d = 0: error on the sample", (0, (5, 1.5)), 0.0, True),
+)
+RING: dict[str, Any] = {"ls": "", "marker": "o", "ms": 9.5, "mfc": "none", "mew": 1.0}
+
+
+def certified_vs_dimension(frames: CertificateFrames, step: FigureStep) -> Figure:
+    """One panel per architecture and fusion rule, one line per number of levels; where training begins to pay."""
+    certificates = frames.certificates
+    panels = panels_of(certificates)
+    if not panels:
+        return nothing_to_draw(step, "no trained subspace has a certificate yet")
+    trained = pd.concat([panel.rows(certificates, SUBSPACE) for panel in panels])
+    priors = pd.concat([panel.rows(certificates, PRIOR) for panel in panels])
+    looks = looks_in_order(trained["levels"], step.style)
+    figure, places = panel_grid(step.style, len(panels), HEIGHT)
+    found: list[Crossing] = []
+    for axes, panel in zip(places, panels, strict=True):
+        of_panel, of_prior = panel.rows(certificates, SUBSPACE), panel.rows(certificates, PRIOR)
+        _draw_prior(axes, of_prior, step.style)
+        for levels, rows in of_panel.groupby("levels"):
+            _draw_levels(axes, rows, looks[levels])
+        crossed = crossings(pd.concat([of_prior, of_panel]))
+        _mark_crossings(axes, crossed, step.style)
+        title_panel(axes, panel_title(certificates, panel), crossing_text(crossed))
+        _dimension_axis(axes, trained["d"])
+        found += crossed
+    for axes in places:
+        axes.set_ylim(view_of(_shown(trained, SERIES) + _shown(priors, PRIOR_SERIES), 0.06, highest=100.0))
+    label_first_column(places, "error (%)")
+    legend_above(figure, _handles(looks, trained, priors, found, step.style), step.style)
+    notes = [sample_note(trained), lambda_note(panels), *seeds_note(trained), *held_out_note(trained)]
+    ranges = ["Bars and band: all seeds."] if trained["seed"].nunique() > 1 else []
+    note_below(figure, [*notes, *ranges, *gaps_note(certificates, panels)], step.style)
+    return figure
+
+
+def crossing_text(crossed: Sequence[Crossing]) -> str:
+    """Where the seeds of one panel pass below the 0-bit bound, or how near they come."""
+    judged = [crossing for crossing in crossed if crossing.margin_points is not None]
+    crossing = [crossing for crossing in judged if crossing.crosses]
+    if not judged:
+        return "prior not certified: no 0-bit bound"
+    if not crossing:
+        nearest = min(judged, key=lambda found: found.margin_points or 0.0)
+        return f"no d crosses (nearest {nearest.margin_points:+.1f} points at d = {nearest.row['d']:,})"
+    seeds = f" ({len(crossing)} of {len(judged)} seeds)" if len(judged) > 1 else ""
+    return f"crosses at d = {min(found.row['d'] for found in crossing):,}{seeds}"
+
+
+def _draw_levels(axes: Axes, rows: pd.DataFrame, look: Look) -> None:
+    """All measurements of one number of levels: means over seeds as lines, the range of certified seeds as bars."""
+    for series in SERIES:
+        means = mean_of(rows, "d", series.column)
+        face = look.colour if series.filled else "white"
+        mark: dict[str, Any] = {"marker": look.marker, "ms": series.size, "mfc": face, "mew": 0.9}
+        axes.plot(means.index, means, color=look.colour, ls=series.line, zorder=3, **mark)
+    if rows["seed"].nunique() > 1:
+        seeds = rows.groupby("d")["bound_percent"]
+        axes.vlines(seeds.min().index, seeds.min(), seeds.max(), color=look.colour, lw=3.0, alpha=0.45, zorder=2)
+
+
+def _draw_prior(axes: Axes, rows: pd.DataFrame, style: FigureSettings) -> None:
+    """Horizontal lines, means over seeds; the seeds' 0-bit bounds as a band."""
+    if rows.empty:
+        return
+    for series in PRIOR_SERIES:
+        axes.axhline(rows[series.column].mean(), color=style.baseline_colour, ls=series.line, lw=1.0, zorder=1)
+    if len(rows) > 1:
+        low, high = rows["bound_percent"].min(), rows["bound_percent"].max()
+        axes.axhspan(low, high, color=style.baseline_colour, alpha=0.12, lw=0, zorder=0)
+
+
+def _mark_crossings(axes: Axes, crossed: Sequence[Crossing], style: FigureSettings) -> None:
+    """A ring around the certificate with which each seed passes below its 0-bit bound."""
+    rows = [found.row for found in crossed if found.crosses]
+    if rows:
+        x, y = [row["d"] for row in rows], [row["bound_percent"] for row in rows]
+        axes.plot(x, y, color=style.baseline_colour, zorder=5, **RING)
+
+
+def _dimension_axis(axes: Axes, dimensions: pd.Series) -> None:
+    """Logarithmic, with a tick at every dimension that occurs, or at every so many."""
+    values = sorted(set(dimensions))
+    fitting = TICK_CHARACTERS // (len(f"{values[-1]:,}") + 1)
+    ticks = values[:: math.ceil(len(values) / fitting)]
+    axes.set_xscale("log")
+    axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xlim(values[0] / 1.4, values[-1] * 1.4)
+    axes.set_xlabel("dimension d of the trained subspace")
+
+
+def _shown(rows: pd.DataFrame, series: Sequence[Series]) -> list[float]:
+    return [value for one in series for value in rows[one.column].dropna()]
+
+
+def _handles(
+    looks: dict[Any, Look],
+    trained: pd.DataFrame,
+    priors: pd.DataFrame,
+    found: Sequence[Crossing],
+    style: FigureSettings,
+) -> list[Line2D]:
+    grey = style.baseline_colour
+    handles = [
+        Line2D([], [], color=look.colour, marker=look.marker, ms=5, ls="", label=f"{levels} levels")
+        for levels, look in looks.items()
+    ]
+    for series in SERIES:
+        if trained[series.column].notna().any():
+            face = grey if series.filled else "white"
+            mark: dict[str, Any] = {"marker": "o", "ms": series.size, "mfc": face, "mew": 0.9}
+            handles.append(Line2D([], [], color=grey, ls=series.line, label=series.label, **mark))
+    if not priors.empty:
+        handles += [Line2D([], [], color=grey, ls=one.line, lw=1.0, label=one.label) for one in PRIOR_SERIES]
+    if any(crossing.crosses for crossing in found):
+        handles.append(Line2D([], [], color=grey, label="crosses the prior's 0-bit bound", **RING))
+    return handles

@@ -1,0 +1,1 @@
+"""Tables of the fusion study from tidy frames."""

@@ -1,0 +1,1 @@
+"""Figures of the fusion study, one module each."""

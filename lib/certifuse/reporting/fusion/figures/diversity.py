@@ -1,0 +1,114 @@
+"""How differently the experts err before, after fine-tuning and after fusion, and what each contributes."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from certifuse.reporting.frames import Frames, architectures_of, compared_cells, fusions_of, grid
+from certifuse.reporting.fusion.notes import compared_note, interval_note, missing_note
+from certifuse.reporting.fusion.runs import estimate, scores
+from certifuse.reporting.style import NICE_STEPS, fusion_look, new_panels, note_below
+from certifuse.study.cells import BASELINE
+from certifuse.study.steps import FigureStep
+
+MEASURES = {
+    "disagreement": "disagreement",
+    "double_fault": "double fault",
+    "q_statistic": "Q statistic",
+    "error_correlation": "error correlation",
+}
+DROP_LABEL = "top-1 lost without\none expert (points)"
+ROW_HEIGHT_IN = 0.26
+LABELS_IN = 2.2
+WIDTH = 0.66
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One row: the experts at one point of their life."""
+
+    label: str
+    suffix: str
+    fusion: str
+    lam: str
+    colour: str
+    marker: str
+
+    def scores(self, summary: pd.DataFrame, predictor: str, metric: str) -> pd.DataFrame:
+        """The rows of one score at this stage, all seeds."""
+        return scores(summary, f"{predictor}_{self.suffix}", metric, fusion=self.fusion, lam=self.lam)
+
+
+def diversity(frames: Frames, step: FigureStep) -> Figure:
+    """One row of panels per architecture, one column per measure; stages of the experts from top to bottom."""
+    cells = grid(frames.summary, frames.missing)
+    architectures = architectures_of(cells)
+    stages = {name: stages_of(cells, name, step) for name in architectures}
+    heights = [(ROW_HEIGHT_IN * len(stages[name]) + 0.6) / step.style.panel_height_in for name in architectures]
+    figure, panels = new_panels(step.style, [WIDTH] * (len(MEASURES) + 1), heights, LABELS_IN, sharey="row")
+    for row, architecture in enumerate(architectures):
+        summary = frames.summary[frames.summary["architecture"] == architecture]
+        for axes, (measure, label) in zip(panels[row], [*MEASURES.items(), (None, DROP_LABEL)], strict=True):
+            for place, stage in enumerate(stages[architecture]):
+                points = drop_losses(summary, stage) if measure is None else stage.scores(summary, "experts", measure)
+                _draw_row(axes, points, place, stage, step)
+            axes.set_xlabel(label)
+            axes.xaxis.set_major_locator(MaxNLocator(4, steps=NICE_STEPS))
+        labels = [stage.label for stage in stages[architecture]]
+        panels[row, 0].set_yticks(range(len(labels)), labels)
+        panels[row, 0].set_ylim(len(labels) - 0.5, -0.5)
+        panels[row, 0].set_ylabel(architecture)
+        panels[row, -1].axvline(0, color=step.style.baseline_colour, lw=0.6, zorder=1)
+    note_below(figure, _notes(frames, cells, step), step.style)
+    return figure
+
+
+def drop_losses(summary: pd.DataFrame, stage: Stage) -> pd.DataFrame:
+    """What the average loses without one expert: columns `seed`, `metric` (which expert), `value` (points)."""
+    full = stage.scores(summary, "probability_average", "top1_percent").set_index("seed")["value"]
+    dropped = summary[summary["metric"].str.fullmatch(r"top1_without_\d+_percent")]
+    chosen = (dropped["predictor"] == f"experts_{stage.suffix}") & (dropped["fusion"] == stage.fusion)
+    without = dropped[chosen & (dropped["lambda"] == stage.lam)]
+    return without.assign(value=without["seed"].map(full) - without["value"])
+
+
+def stages_of(cells: pd.DataFrame, architecture: str, step: FigureStep) -> list[Stage]:
+    """Pre-trained, fine-tuned, and after fusion by each rule of the architecture."""
+    grey = step.style.baseline_colour
+    lams = compared_cells(cells, architecture)
+    before = [
+        Stage("pre-trained", "before", BASELINE, "", grey, "X"),
+        Stage("fine-tuned", "finetuned", BASELINE, "", grey, "P"),
+    ]
+    looks = {fusion: fusion_look(fusion, step.style) for fusion in fusions_of(cells) if fusion in lams}
+    return before + [
+        Stage(f"after {fusion}", "after", fusion, lams[fusion], look.colour, look.marker)
+        for fusion, look in looks.items()
+    ]
+
+
+def _draw_row(axes: Axes, points: pd.DataFrame, place: int, stage: Stage, step: FigureStep) -> None:
+    """All values as ticks, their mean as a mark, its interval over seeds as a bar."""
+    found = estimate(points.groupby("seed")["value"].mean(), step.statistics.confidence)
+    if found is None:
+        transform = axes.get_yaxis_transform()
+        axes.text(0.5, place, "no result", transform=transform, ha="center", va="center", fontsize="small")
+        return
+    if found.low is not None and found.high is not None:
+        axes.plot([found.low, found.high], [place, place], color=stage.colour, lw=0.9, zorder=2)
+    axes.plot(points["value"], [place] * len(points), ls="", marker="|", ms=8, mew=0.7, color=stage.colour, zorder=2)
+    axes.plot([found.mean], [place], ls="", marker=stage.marker, ms=5.5, color=stage.colour, zorder=3)
+
+
+def _notes(frames: Frames, cells: pd.DataFrame, step: FigureStep) -> list[str]:
+    return [
+        "Ticks: seeds (last column: each expert of each seed); marks: their mean.",
+        interval_note(step.statistics),
+        compared_note(cells),
+        *missing_note(frames),
+        "Pairwise measures are means over all pairs of experts.",
+        "Last column: probability average of all experts minus that of all but one.",
+    ]

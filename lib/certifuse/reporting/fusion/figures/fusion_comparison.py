@@ -1,0 +1,197 @@
+"""Every fusion rule at one lambda beside every baseline: test accuracy as a dot plot with all seeds."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from certifuse.evaluation.statistics import accuracy_standard_error
+from certifuse.reporting.frames import Frames, architectures_of, compared_cells, fusions_of, grid
+from certifuse.reporting.fusion.notes import compared_note, interval_note, missing_note
+from certifuse.reporting.fusion.runs import estimate, scores
+from certifuse.reporting.style import fusion_look, legend_above, new_panels, note_below, view_of
+from certifuse.study.cells import BASELINE
+from certifuse.study.steps import FigureStep
+
+KEY_CONTROL = "probability_average_finetuned"
+ROW_HEIGHT_IN = 0.38
+LABELS_IN = 1.6
+BASELINE_ROWS = {
+    "probability_average": "probability average",
+    "logit_average": "logit average",
+    "stacking": "stacking",
+    "majority_vote": "majority vote",
+    "expert": "single experts",
+    "single": "one model, all images",
+    "single_wider": "one wider model, all images",
+    "oracle": "oracle (any expert right)",
+}
+SINGLES = ("single", "single_wider")
+
+
+@dataclass(frozen=True)
+class Series:
+    """One kind of mark: the predictors that have this name or suffix, and how they look beside each other."""
+
+    label: str
+    predictor: str
+    marker: str
+    filled: bool
+    offset: float
+
+
+OF_CELLS = (
+    Series("fused", "fused", "o", True, -0.24),
+    Series("fused, averaged with its experts", "fused_plus_experts", "D", False, 0.0),
+    Series("average of its experts alone", "probability_average_after", "s", False, 0.24),
+)
+OF_BASELINES = (
+    Series("experts fine-tuned on the fusion images", "finetuned", "P", True, -0.14),
+    Series("experts as pre-trained", "before", "X", False, 0.14),
+)
+OF_SINGLE = Series("one model on all training images", "single", "*", True, 0.0)
+
+
+def fusion_comparison(frames: Frames, step: FigureStep) -> Figure:
+    """One panel per architecture; the rows are shared, so a rule or baseline stands at one height in all panels."""
+    cells = grid(frames.summary, frames.missing)
+    fusions, architectures = fusions_of(cells), architectures_of(cells)
+    baselines = _baseline_rows(frames.summary)
+    labels = [*fusions, *baselines.values()]
+    height = ROW_HEIGHT_IN * len(labels) / step.style.panel_height_in
+    figure, panels = new_panels(step.style, [1.0] * len(architectures), [height], LABELS_IN, sharey=True)
+    for axes, architecture in zip(panels[0], architectures, strict=True):
+        lams = compared_cells(cells, architecture)
+        values = _draw_fusions(axes, frames, architecture, lams, fusions, step)
+        values += _draw_baselines(axes, frames, architecture, list(baselines), len(fusions), step)
+        _draw_key_control(axes, frames, architecture, step)
+        axes.axhline(len(fusions) - 0.5, color=step.style.baseline_colour, lw=0.6)
+        axes.set_xlim(view_of(values, 0.06, highest=100.0))
+        axes.set_title(architecture)
+        axes.set_xlabel("test top-1 accuracy (%)")
+    panels[0, 0].set_yticks(range(len(labels)), labels)
+    panels[0, 0].set_ylim(len(labels) - 0.5, -0.5)
+    panels[0, 0].set_ylabel("predictor")
+    legend_above(figure, _handles(frames, step), step.style)
+    note_below(figure, _notes(frames, cells, step), step.style)
+    return figure
+
+
+def _draw_fusions(
+    axes: Axes, frames: Frames, architecture: str, lams: dict[str, str], fusions: list[str], step: FigureStep
+) -> list[float]:
+    drawn: list[float] = []
+    for row, fusion in enumerate(fusions):
+        if fusion not in lams:
+            _say(axes, row, "not in the grid")
+            continue
+        where = {"architecture": architecture, "fusion": fusion, "lam": lams[fusion]}
+        if scores(frames.summary, "fused", "top1_percent", **where).empty:
+            _say(axes, row, f"no result (λ = {lams[fusion]})")
+            continue
+        for series in OF_CELLS:
+            points = scores(frames.summary, series.predictor, "top1_percent", **where)
+            drawn += _draw_marks(axes, row, points, series, fusion_look(fusion, step.style).colour, step)
+    return drawn
+
+
+def _baseline_rows(summary: pd.DataFrame) -> dict[str, str]:
+    """Rows of baselines and their labels; a wider model has one only where some are trained."""
+    present = set(summary["predictor"])
+    return {name: label for name, label in BASELINE_ROWS.items() if name != "single_wider" or name in present}
+
+
+def _draw_baselines(
+    axes: Axes, frames: Frames, architecture: str, baselines: list[str], first_row: int, step: FigureStep
+) -> list[float]:
+    summary = frames.summary
+    chosen = (summary["fusion"] == BASELINE) & (summary["architecture"] == architecture)
+    of_family = summary[chosen & (summary["metric"] == "top1_percent")]
+    drawn: list[float] = []
+    for row, name in enumerate(baselines, start=first_row):
+        if name == "oracle":
+            _say(axes, row, _oracle_text(of_family))
+            continue
+        for series in (OF_SINGLE,) if name in SINGLES else OF_BASELINES:
+            predictor = name if name in SINGLES else rf"{name}(_\d+)?_{series.predictor}"
+            points = of_family[of_family["predictor"].str.fullmatch(predictor)]
+            drawn += _draw_marks(axes, row, points, series, step.style.baseline_colour, step)
+    return drawn
+
+
+def _draw_marks(
+    axes: Axes, row: int, points: pd.DataFrame, series: Series, colour: str, step: FigureStep
+) -> list[float]:
+    """All values as points; the mean and its interval over seeds (several experts of one seed are averaged first)."""
+    found = estimate(points.groupby("seed")["value"].mean(), step.statistics.confidence)
+    if found is None:
+        return []
+    height = row + series.offset
+    if found.low is not None and found.high is not None:
+        axes.plot([found.low, found.high], [height, height], color=colour, lw=0.9, zorder=2)
+    face = colour if series.filled else "white"
+    axes.plot(points["value"], [height] * len(points), ls="", marker="|", ms=8, mew=0.7, color=colour, zorder=2)
+    axes.plot([found.mean], [height], marker=series.marker, ms=5.5, mfc=face, mec=colour, mew=1.0, ls="", zorder=3)
+    return list(points["value"])
+
+
+def _draw_key_control(axes: Axes, frames: Frames, architecture: str, step: FigureStep) -> None:
+    """The mean of the key control as a line through all rows, with the standard error of one model around it."""
+    values = scores(frames.summary, KEY_CONTROL, "top1_percent", architecture=architecture)["value"]
+    if values.empty:
+        return
+    mean, grey = float(values.mean()), step.style.baseline_colour
+    axes.axvline(mean, color=grey, lw=0.9, zorder=1)
+    if frames.n_test is not None:
+        error = 100 * accuracy_standard_error(mean / 100, frames.n_test)
+        axes.axvspan(mean - error, mean + error, color=grey, alpha=0.12, lw=0, zorder=0)
+
+
+def _oracle_text(of_family: pd.DataFrame) -> str:
+    means = {
+        label: of_family.loc[of_family["predictor"] == f"oracle_{suffix}", "value"].mean()
+        for suffix, label in (("finetuned", "fine-tuned"), ("before", "pre-trained"))
+    }
+    known = [f"{mean:.1f} {label}" for label, mean in means.items() if pd.notna(mean)]
+    return f"{', '.join(known)} (not drawn)" if known else "no result"
+
+
+def _say(axes: Axes, row: int, text: str) -> None:
+    axes.text(
+        0.5,
+        row,
+        text,
+        transform=axes.get_yaxis_transform(),
+        ha="center",
+        va="center",
+        fontsize="small",
+        backgroundcolor="white",
+    )
+
+
+def _handles(frames: Frames, step: FigureStep) -> list[Line2D]:
+    grey = step.style.baseline_colour
+    single = [OF_SINGLE] if frames.summary["predictor"].isin(SINGLES).any() else []
+    return [
+        Line2D(
+            [], [], ls="", color=grey, marker=series.marker, mfc=grey if series.filled else "white", label=series.label
+        )
+        for series in (*OF_CELLS, *OF_BASELINES, *single)
+    ]
+
+
+def _notes(frames: Frames, cells: pd.DataFrame, step: FigureStep) -> list[str]:
+    notes = [
+        "Ticks: seeds (single experts: each expert of each seed); marks: their mean.",
+        f"{interval_note(step.statistics)} Bars that leave a panel are cut.",
+        compared_note(cells),
+        *missing_note(frames),
+    ]
+    if (frames.summary["predictor"] == KEY_CONTROL).any():
+        band = (
+            "" if frames.n_test is None else f", ± one model's standard error on {frames.n_test:,} test images (band)"
+        )
+        notes.append(f"Vertical line: probability average of the fine-tuned experts{band}.")
+    return notes

@@ -1,0 +1,209 @@
+"""The lambda ablation: accuracy, convergence, and the two losses against the weight of the individual losses."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from certifuse.reporting.frames import Frames, architectures_of, fusions_of, grid, lambdas_of, missing_cells
+from certifuse.reporting.fusion.notes import interval_note, missing_note, standard_error_note
+from certifuse.reporting.fusion.runs import cell_results, estimate, scores
+from certifuse.reporting.style import (
+    NICE_STEPS,
+    architecture_columns,
+    fusion_handles,
+    fusion_look,
+    label_rows,
+    legend_above,
+    note_below,
+    seed_points,
+    view_of,
+)
+from certifuse.study.cells import BASELINE
+from certifuse.study.settings.evaluation import StatisticsSettings
+from certifuse.study.settings.figures import FigureSettings
+from certifuse.study.steps import FigureStep
+
+NARROWEST = 0.6
+"""Least width of a column, in panels; an architecture with fewer lambdas than another gets a narrower one."""
+
+BASELINES = {
+    "probability_average_finetuned": ("average of experts fine-tuned on the fusion images", "-"),
+    "probability_average_before": ("average of experts as pre-trained", (0, (6, 2))),
+    "single": ("one model on all training images", (0, (1, 1.5))),
+    "single_wider": ("one wider model on all training images", (0, (3, 1.5, 1, 1.5))),
+}
+
+
+FEW = 4
+"""Up to this many architectures are all shown; of more, those with several lambdas."""
+
+SPREAD = 0.64
+"""Share of the distance between two lambdas over which the fusion rules are set side by side."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of panels: label of its y axis, and the columns that it draws, each with its fill."""
+
+    label: str
+    filled: str
+    hollow: str | None = None
+    with_baselines: bool = False
+    whole_numbers: bool = False
+    highest: float = math.inf
+
+    @property
+    def columns(self) -> list[str]:
+        """What is drawn, filled first."""
+        return [self.filled] if self.hollow is None else [self.filled, self.hollow]
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where the cells of one architecture stand on the x axis: lambdas equidistant, fusion rules side by side."""
+
+    lambdas: list[str]
+    fusions: list[str]
+
+    def of(self, fusion: str, lam: str) -> float:
+        """The place of one rule at one lambda; the tick of a lambda is at its index."""
+        return self.lambdas.index(lam) + SPREAD * ((self.fusions.index(fusion) + 0.5) / len(self.fusions) - 0.5)
+
+
+def places_of(cells: pd.DataFrame) -> Places:
+    """The places of the cells of one architecture."""
+    return Places(lambdas_of(cells), fusions_of(cells))
+
+
+def rows(statistics: StatisticsSettings) -> tuple[Row, ...]:
+    """From top to bottom."""
+    points = 100 * statistics.convergence_tolerance
+    return (
+        Row("test top-1 accuracy (%)", "top1_percent", with_baselines=True, highest=100.0),
+        Row(f"convergence epoch\n(within {points:g} points of best)", "convergence_epoch", whole_numbers=True),
+        Row("training loss at best epoch\n(nats)", "loss_global", "loss_individual_per_expert"),
+        Row("individual loss per expert /\nglobal loss", "loss_ratio"),
+        Row("cosine of the gradients of\nboth losses at best epoch", "path_gradient_cosine", highest=1.0),
+    )
+
+
+def shown_architectures(cells: pd.DataFrame) -> list[str]:
+    """All architectures if they are few, else those with several lambdas (all again where none has)."""
+    names = architectures_of(cells)
+    several = [name for name in names if len(lambdas_of(cells[cells["architecture"] == name])) > 1]
+    return names if len(names) <= FEW or not several else several
+
+
+def lambda_ablation(frames: Frames, step: FigureStep) -> Figure:
+    """One column of panels per architecture; every seed a point, the mean a line, its interval a bar."""
+    labelled, cells = rows(step.statistics), grid(frames.summary, frames.missing)
+    shown = shown_architectures(cells)
+    results = cell_results(frames.summary, frames.logs, step.statistics.convergence_tolerance)
+    places = {name: places_of(cells[cells["architecture"] == name]) for name in shown}
+    most = max(len(places[name].lambdas) for name in shown)
+    widths = [max(len(places[name].lambdas) / most, NARROWEST) for name in shown]
+    figure, panels = architecture_columns(step.style, widths, len(labelled), height=1.0)
+    for column, architecture in enumerate(shown):
+        of_architecture = results[results["architecture"] == architecture]
+        panels[0, column].set_title(architecture)
+        for axes, row in zip(panels[:, column], labelled, strict=True):
+            _draw_cells(axes, of_architecture, row, places[architecture], step)
+            lines = _draw_baselines(axes, frames.summary, architecture, step) if row.with_baselines else []
+            _mark_missing(axes, frames.missing, architecture, places[architecture], step.style)
+            values = [*of_architecture[row.columns].to_numpy().ravel(), *lines]
+            axes.set_ylim(view_of(values, highest=row.highest))
+    label_rows(figure, panels, [row.label for row in labelled])
+    legend_above(figure, _handles(frames, cells, step.style), step.style)
+    note_below(figure, _notes(frames, step), step.style)
+    return figure
+
+
+def _draw_cells(axes: Axes, results: pd.DataFrame, row: Row, places: Places, step: FigureStep) -> None:
+    for fusion in fusions_of(results):
+        for column in row.columns:
+            _draw_series(axes, results[results["fusion"] == fusion], column, places, column == row.hollow, step)
+    axes.set_xlabel("loss weight λ")
+    axes.set_xticks(range(len(places.lambdas)), places.lambdas)
+    axes.set_xlim(-0.5, len(places.lambdas) - 0.5)
+    axes.grid(axis="x", visible=False)
+    axes.yaxis.set_major_locator(MaxNLocator(8, steps=NICE_STEPS, integer=row.whole_numbers, min_n_ticks=1))
+
+
+def _draw_series(
+    axes: Axes, results: pd.DataFrame, column: str, places: Places, hollow: bool, step: FigureStep
+) -> None:
+    """Seeds, mean and interval of one column of one rule; the line breaks where a lambda has no result."""
+    fusion = str(results["fusion"].iloc[0])
+    look = fusion_look(fusion, step.style)
+    x, means, errors = [], [], []
+    for lam in places.lambdas:
+        found = estimate(results.loc[results["lambda"] == lam, column], step.statistics.confidence)
+        x.append(places.of(fusion, lam))
+        means.append(found.mean if found else math.nan)
+        errors.append(math.nan if found is None or found.high is None else found.high - found.mean)
+    face = "white" if hollow else look.colour
+    bars: dict[str, Any] = {"elinewidth": 0.8, "capsize": 1.8, "zorder": 2}
+    axes.errorbar(
+        x, means, errors, color=look.colour, ls=look.line, marker=look.marker, ms=5.5, mfc=face, mew=0.8, **bars
+    )
+    seeds = [places.of(fusion, lam) for lam in results["lambda"]]
+    axes.plot(seeds, results[column], **seed_points(look.colour))
+
+
+def _draw_baselines(axes: Axes, summary: pd.DataFrame, architecture: str, step: FigureStep) -> list[float]:
+    """A horizontal line per baseline that has a result; their heights."""
+    heights = []
+    for predictor, (_, line) in BASELINES.items():
+        values = scores(summary, predictor, "top1_percent", architecture=architecture, fusion=BASELINE)["value"]
+        found = estimate(values, step.statistics.confidence)
+        if found is None:
+            continue
+        heights.append(found.mean)
+        axes.axhline(found.mean, color=step.style.baseline_colour, ls=line, lw=1.0, zorder=1)
+        if found.low is not None and found.high is not None and predictor == "probability_average_finetuned":
+            axes.axhspan(found.low, found.high, color=step.style.baseline_colour, alpha=0.12, lw=0, zorder=0)
+    return heights
+
+
+def _mark_missing(axes: Axes, missing: pd.DataFrame, architecture: str, places: Places, style: FigureSettings) -> None:
+    """A cross at the foot of the panel for each (fusion, lambda) that lacks a seed."""
+    of_architecture = missing_cells(missing)[lambda cells: cells["architecture"] == architecture]
+    mark: dict[str, Any] = {"marker": "x", "ms": 4.5, "mew": 1.1, "transform": axes.get_xaxis_transform()}
+    for fusion, lam in of_architecture[["fusion", "lambda"]].drop_duplicates().itertuples(index=False):
+        axes.plot([places.of(fusion, lam)], [0.03], ls="", color=fusion_look(fusion, style).colour, **mark)
+
+
+def _handles(frames: Frames, cells: pd.DataFrame, style: FigureSettings) -> list[Line2D]:
+    handles = fusion_handles(fusions_of(cells), style)
+    present = set(frames.summary["predictor"])
+    handles += [
+        Line2D([], [], color=style.baseline_colour, ls=line, lw=1.0, label=label)
+        for predictor, (label, line) in BASELINES.items()
+        if predictor in present
+    ]
+    grey = style.baseline_colour
+    for label, face in (("global loss", grey), ("individual loss per expert", "white")):
+        handles.append(Line2D([], [], color=grey, marker="o", ls="", ms=5, mfc=face, label=f"{label} (loss panels)"))
+    if not missing_cells(frames.missing).empty:
+        handles.append(Line2D([], [], color=grey, marker="x", ls="", ms=4.5, label="no result for one or more seeds"))
+    return handles
+
+
+def _notes(frames: Frames, step: FigureStep) -> list[str]:
+    has_control = (frames.summary["predictor"] == "probability_average_finetuned").any()
+    band = ["Grey band: the same interval of the fine-tuned average."] if has_control else []
+    return [
+        "Small points: seeds.",
+        interval_note(step.statistics),
+        "Bars that leave a panel are cut.",
+        *band,
+        *standard_error_note(frames),
+        *missing_note(frames),
+        "Values of λ are equidistant; vertical scales differ between panels.",
+    ]

@@ -1,0 +1,110 @@
+"""Reliability diagrams: accuracy against confidence, of the fused models and of the fine-tuned average."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from certifuse.reporting.frames import Frames, architectures_of, compared_cells, fusions_of, grid
+from certifuse.reporting.fusion.notes import compared_note, missing_note
+from certifuse.reporting.fusion.runs import estimate, pooled_bins, scores
+from certifuse.reporting.style import Look, fusion_handles, fusion_look, legend_above, new_panels, note_below, say_in
+from certifuse.study.cells import BASELINE
+from certifuse.study.steps import FigureStep
+
+CONTROL = "probability_average_finetuned"
+STAGES = {0: ("as trained", "ece"), 1: ("after temperature scaling", "ece_calibrated")}
+FEWEST = 10
+"""Bins with fewer predictions, all seeds together, are not drawn: their accuracy is noise."""
+
+Curve = tuple[str, str, str, Look]
+"""Predictor, fusion and lambda in the frames, and the look."""
+
+
+def reliability(frames: Frames, step: FigureStep) -> Figure:
+    """Per architecture a diagram before and one after temperature scaling, each over a strip of counts."""
+    cells = grid(frames.summary, frames.missing)
+    architectures = architectures_of(cells)
+    alone = len(architectures) == 1
+    columns, pairs = (len(STAGES), 1) if alone else (len(architectures), len(STAGES))
+    figure, panels = new_panels(step.style, [1.0] * columns, [1.0, 0.3] * pairs, sharex=True)
+    for column, architecture in enumerate(architectures):
+        curves = list(_curves(cells, architecture, step))
+        of_architecture = frames.calibration[frames.calibration["architecture"] == architecture]
+        panels[0, column].set_title(architecture)
+        for calibrated, (stage, metric) in STAGES.items():
+            diagram, strip = panels[:, calibrated] if alone else panels[2 * calibrated : 2 * calibrated + 2, column]
+            _draw_stage(diagram, strip, of_architecture[of_architecture["calibrated"] == calibrated], curves)
+            _write_errors(diagram, frames.summary, architecture, curves, metric, step)
+            diagram.text(0.03, 0.97, stage, transform=diagram.transAxes, va="top", fontsize="small")
+            diagram.set_ylabel("accuracy")
+            strip.set(xlabel="confidence", ylabel="share of\nimages")
+    legend_above(figure, _handles(frames, cells, step), step.style)
+    note_below(figure, _notes(frames, cells), step.style)
+    return figure
+
+
+def _control_look(step: FigureStep) -> Look:
+    return Look(step.style.baseline_colour, "P", "-")
+
+
+def _curves(cells: pd.DataFrame, architecture: str, step: FigureStep) -> Iterator[Curve]:
+    yield CONTROL, BASELINE, "", _control_look(step)
+    lams = compared_cells(cells, architecture)
+    for fusion in fusions_of(cells):
+        if fusion in lams:
+            yield "fused", fusion, lams[fusion], fusion_look(fusion, step.style)
+
+
+def _draw_stage(diagram: Axes, strip: Axes, calibration: pd.DataFrame, curves: list[Curve]) -> None:
+    diagram.plot([0, 1], [0, 1], color="#999999", lw=0.8, zorder=1)
+    diagram.set(xlim=(0, 1), ylim=(0, 1))
+    strip.set_yscale("log")
+    if calibration.empty:
+        say_in(diagram, "no result")
+    for predictor, fusion, lam, look in curves:
+        of_predictor = calibration[(calibration["predictor"] == predictor) & (calibration["fusion"] == fusion)]
+        bins = pooled_bins(of_predictor[of_predictor["lambda"] == lam])
+        if bins.empty:
+            continue
+        shape: dict[str, Any] = {"color": look.colour, "ls": look.line, "lw": 1.0}
+        strip.plot(bins["mean_confidence"], bins["count"] / bins["count"].sum(), drawstyle="steps-mid", **shape)
+        shown = bins[bins["count"] >= FEWEST]
+        shape |= {"marker": look.marker, "ms": 4, "mec": "white", "mew": 0.4, "clip_on": False}
+        diagram.plot(shown["mean_confidence"], shown["accuracy"], **shape)
+
+
+def _write_errors(
+    axes: Axes, summary: pd.DataFrame, architecture: str, curves: list[Curve], metric: str, step: FigureStep
+) -> None:
+    """The expected calibration errors in percent, mean over seeds, in the colours and the order of the legend."""
+    lines = [("ECE (%)", "black")]
+    for predictor, fusion, lam, look in curves:
+        values = scores(summary, predictor, metric, architecture=architecture, fusion=fusion, lam=lam)["value"]
+        found = estimate(values, step.statistics.confidence)
+        lines.append((f"{100 * found.mean:.1f}" if found else "missing", look.colour))
+    for place, (text, colour) in enumerate(reversed(lines)):
+        where: dict[str, Any] = {"transform": axes.transAxes, "ha": "right", "va": "bottom", "fontsize": "small"}
+        axes.text(0.97, 0.03 + 0.065 * place, text, color=colour, **where)
+
+
+def _handles(frames: Frames, cells: pd.DataFrame, step: FigureStep) -> list[Line2D]:
+    handles = fusion_handles(fusions_of(cells), step.style)
+    if (frames.calibration["predictor"] == CONTROL).any():
+        look = _control_look(step)
+        shape: dict[str, Any] = {"color": look.colour, "marker": look.marker, "ls": look.line}
+        handles.insert(0, Line2D([], [], **shape, label="average of fine-tuned experts"))
+    return handles
+
+
+def _notes(frames: Frames, cells: pd.DataFrame) -> list[str]:
+    return [
+        compared_note(cells),
+        "Test images of all seeds pooled.",
+        *missing_note(frames),
+        f"Bins with fewer than {FEWEST} predictions are not drawn in the diagrams; the strips have logarithmic scales.",
+        "ECE: mean over seeds. The temperature is fitted on validation images.",
+    ]

@@ -1,0 +1,103 @@
+"""Training curves: validation accuracy and the losses against the epoch, per architecture and fusion rule."""
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from certifuse.reporting.frames import Frames, architectures_of, compared_cells, fusions_of, grid
+from certifuse.reporting.fusion.notes import compared_note, missing_note
+from certifuse.reporting.fusion.runs import of_cell, with_cell_columns
+from certifuse.reporting.style import (
+    NICE_STEPS,
+    architecture_columns,
+    fusion_handles,
+    fusion_look,
+    label_rows,
+    legend_above,
+    note_below,
+)
+from certifuse.study.settings.figures import FigureSettings
+from certifuse.study.steps import FigureStep
+
+ROWS = {
+    "val_accuracy": "validation\naccuracy (%)",
+    "val_loss": "validation loss\n(nats)",
+    "loss_global": "global training loss\n(nats)",
+    "loss_individual_per_expert": "individual training loss\nper expert (nats)",
+}
+HEIGHT = 0.8
+
+
+def training_curves(frames: Frames, step: FigureStep) -> Figure:
+    """One column of panels per architecture; every seed a thin line, their mean a thick one."""
+    cells = grid(frames.summary, frames.missing)
+    architectures, fusions = architectures_of(cells), fusions_of(cells)
+    runs = compared_runs(with_cell_columns(frames.logs), cells)
+    figure, panels = architecture_columns(step.style, [1.0] * len(architectures), len(ROWS), HEIGHT)
+    for column, architecture in enumerate(architectures):
+        of_architecture = runs[runs["architecture"] == architecture]
+        panels[0, column].set_title(architecture)
+        absent = compared_cells(cells, architecture).keys() - set(of_architecture["fusion"])
+        if absent:
+            _say_absent(panels[0, column], sorted(absent))
+        for axes, measure in zip(panels[:, column], ROWS, strict=True):
+            _draw(axes, of_architecture, measure, step.style)
+            axes.set(xlabel="epoch", ylabel="")
+            axes.xaxis.set_major_locator(MaxNLocator(8, steps=NICE_STEPS, integer=True))
+    label_rows(figure, panels, list(ROWS.values()))
+    legend_above(figure, fusion_handles(fusions, step.style, marker="", lw=1.5), step.style)
+    note_below(
+        figure,
+        [
+            "Thin lines: seeds; thick lines: their mean, as far as all seeds went.",
+            compared_note(cells),
+            *missing_note(frames),
+            "Training losses are those of the augmented images.",
+        ],
+        step.style,
+    )
+    return figure
+
+
+def _say_absent(axes: Axes, fusions: list[str]) -> None:
+    """In the corner that rising curves leave free."""
+    text = "\n".join(["no result:", *fusions])
+    axes.text(0.98, 0.04, text, transform=axes.transAxes, ha="right", va="bottom", fontsize="small")
+
+
+def compared_runs(runs: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
+    """The log rows of the cells at which fusion rules are compared."""
+    chosen = [
+        of_cell(runs, architecture, fusion, lam)
+        for architecture in architectures_of(cells)
+        for fusion, lam in compared_cells(cells, architecture).items()
+    ]
+    return pd.concat(chosen, ignore_index=True)
+
+
+def completed_by_all(runs: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the epochs that every seed of the rule reached, so that a mean never changes its seeds."""
+    seeds = runs.groupby("fusion")["seed"].transform("nunique")
+    return runs[runs.groupby(["fusion", "epoch"])["seed"].transform("nunique") == seeds]
+
+
+def _draw(axes: Axes, runs: pd.DataFrame, measure: str, style: FigureSettings) -> None:
+    import seaborn
+
+    if runs.empty:
+        return
+    fusions = fusions_of(runs)
+    looks = {fusion: fusion_look(fusion, style) for fusion in fusions}
+    encoding = {
+        "x": "epoch",
+        "y": measure,
+        "hue": "fusion",
+        "palette": {fusion: look.colour for fusion, look in looks.items()},
+        "style": "fusion",
+        "dashes": {fusion: "" if look.line == "-" else look.line[1] for fusion, look in looks.items()},
+        "legend": False,
+        "ax": axes,
+    }
+    seaborn.lineplot(runs, units="seed", estimator=None, linewidth=0.6, alpha=0.5, **encoding)
+    seaborn.lineplot(completed_by_all(runs), estimator="mean", errorbar=None, linewidth=1.5, **encoding)

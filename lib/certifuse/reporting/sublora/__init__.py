@@ -1,0 +1,1 @@
+"""Tables and answers of the SubLoRA study from tidy frames."""

@@ -1,0 +1,165 @@
+"""Complexity, risk and bound of one budget's models, the published bound beside ours, and what their size buys."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from certifuse.reporting.style import legend_above, new_panels, seed_points, view_of
+from certifuse.reporting.sublora.choice import HEADLINE, PUBLISHED, compared_levels, mean_points, size_kb, unbeaten
+from certifuse.reporting.sublora.frames import (
+    SubloraFrames,
+    allocated_rows,
+    of_models,
+    of_modes,
+    reference_rows,
+    study_modes,
+)
+from certifuse.reporting.sublora.modes import (
+    ModeLook,
+    is_allocation,
+    mode_handles,
+    mode_label,
+    mode_looks,
+    modes_in_order,
+)
+from certifuse.reporting.sublora.notes import cut_note, missing_note, note_under, nothing_at, sample_note, seeds_note
+from certifuse.reporting.sublora.panels import (
+    BOUND_LABEL,
+    FRONTIER,
+    KL_LABEL,
+    RISK_LABEL,
+    SIZE_LABEL,
+    complexity_axis,
+    draw_frontier,
+    draw_vacuous,
+    highest_shown,
+    log_axis,
+    vacuous_handle,
+    view_up_to,
+)
+from certifuse.study.settings.figures import FigureSettings
+from certifuse.study.steps import FigureStep
+
+COMPLEXITY, SIZE, RISK = "kl_nats", "size_kb", "risk_bpd"
+WIDTHS, HEIGHT = (1.0, 1.0, 1.2), 1.35
+
+
+@dataclass(frozen=True)
+class Series:
+    """One measurement: its column, how its means are joined, and how they are marked."""
+
+    column: str
+    label: str
+    line: Any
+    width: float
+    filled: bool
+    marked: float
+
+
+OF_RISK = Series(RISK, "risk", (0, (4, 1.5)), 0.9, True, 3.5)
+OURS = Series(HEADLINE, "our bound", "-", 1.3, True, 5.5)
+THEIRS = Series(PUBLISHED, "published bound (Hoeffding form)", "-", 0.7, False, 5.5)
+
+
+def compression_comparison(frames: SubloraFrames, step: FigureStep, budget: int) -> Figure:
+    """Complexity against risk, complexity against both bounds, and size against risk and bounds together."""
+    metrics = frames.metrics.assign(size_kb=size_kb(frames.metrics["code_bits"]))
+    allocated, references = allocated_rows(metrics, budget), reference_rows(metrics, budget)
+    if allocated.empty:
+        return nothing_at(frames, step, budget, "certificate of an allocation")
+    of_budget = pd.concat([allocated, references])
+    joined = pd.concat([_joined(metrics, allocated, budget), references])
+    looks = mode_looks(study_modes(frames), step.style)
+    figure, panels = new_panels(step.style, WIDTHS, [HEIGHT])
+    risk, bound, size = panels[0]
+    _draw_risk(risk, allocated, looks, step.style)
+    _draw_bounds(bound, allocated, COMPLEXITY, [THEIRS, OURS], looks, step.style)
+    complexity_axis(bound, list(allocated[COMPLEXITY]))
+    bound.set(xlabel=KL_LABEL, ylabel=BOUND_LABEL)
+    _draw_bounds(size, joined, SIZE, [OF_RISK, THEIRS, OURS], looks, step.style)
+    log_axis(size, list(joined[SIZE]))
+    size.set(xlabel=SIZE_LABEL, ylabel="empirical BPD or bound")
+    for axes, title in zip(panels[0], ("risk", "bounds", "size"), strict=True):
+        axes.set_title(f"{title}: {_extent(joined if axes is size else allocated)}")
+    legend_above(figure, _handles(of_budget, looks, step.style), step.style)
+    notes = [sample_note(of_budget), "Small points: seeds; marks: their means.", *seeds_note(of_budget)]
+    modes = modes_in_order(references["mode"])
+    notes += [f"Only in the last panel: {', '.join(map(mode_label, modes))}."] if modes else []
+    notes += cut_note(joined, highest_shown(of_modes(joined, is_allocation)))
+    note_under(figure, [*notes, *missing_note(frames, budget)], step.style)
+    return figure
+
+
+def _joined(metrics: pd.DataFrame, allocated: pd.DataFrame, budget: int) -> pd.DataFrame:
+    """What the lines of the last panel join: all levels at this budget, or all budgets where there is one level."""
+    if allocated["levels"].nunique() > 1:
+        return allocated
+    rows = of_modes(of_models(metrics), is_allocation)
+    return rows[rows["levels"] == compared_levels(metrics, budget)]
+
+
+def _extent(rows: pd.DataFrame) -> str:
+    """Budgets and levels of the allocations among the rows."""
+    allocated = of_modes(rows, is_allocation)
+    budgets, levels = (sorted(int(number) for number in allocated[name].unique()) for name in ("d", "levels"))
+    return f"d = {', '.join(f'{d:,}' for d in budgets)}, L = {', '.join(map(str, levels))}"
+
+
+def _draw_risk(axes: Axes, rows: pd.DataFrame, looks: dict[str, ModeLook], style: FigureSettings) -> None:
+    """The allocations, and the frontier of their means over all levels."""
+    complexity_axis(axes, list(rows[COMPLEXITY]))
+    axes.set_ylim(view_of(rows[RISK], 0.08))
+    frontier = unbeaten(mean_points(rows, [COMPLEXITY, RISK]), COMPLEXITY, RISK)
+    draw_frontier(axes, frontier, COMPLEXITY, RISK, style)
+    _draw(axes, rows, COMPLEXITY, [OF_RISK], looks)
+    axes.set(xlabel=KL_LABEL, ylabel=RISK_LABEL)
+
+
+def _draw_bounds(
+    axes: Axes,
+    rows: pd.DataFrame,
+    x: str,
+    series: Sequence[Series],
+    looks: dict[str, ModeLook],
+    style: FigureSettings,
+) -> None:
+    """The series, with the vacuous line, as far as the allocations go."""
+    _draw(axes, rows, x, series, looks)
+    draw_vacuous(axes, rows, style)
+    values = [value for one in series for value in rows[one.column]]
+    view_up_to(axes, values, highest_shown(of_modes(rows, is_allocation)))
+
+
+def _draw(axes: Axes, rows: pd.DataFrame, x: str, series: Sequence[Series], looks: dict[str, ModeLook]) -> None:
+    """Of every mode the seeds as small points and their means, joined by rising x."""
+    for mode in modes_in_order(rows["mode"]):
+        of_mode, look = rows[rows["mode"] == mode], looks[mode]
+        for one in series:
+            axes.plot(of_mode[x], of_mode[one.column], **seed_points(look.colour) | {"zorder": 2.5})
+            means = mean_points(of_mode, [x, one.column]).sort_values(x)
+            mark = look.mark | {"ms": one.marked, "mfc": look.colour if one.filled else "white"}
+            axes.plot(means[x], means[one.column], ls=one.line, lw=one.width, zorder=3, **mark)
+
+
+def _handles(rows: pd.DataFrame, looks: dict[str, ModeLook], style: FigureSettings) -> list[Line2D]:
+    grey = style.baseline_colour
+    of_series = [
+        Line2D(
+            *([], []),
+            color=grey,
+            ls=one.line,
+            lw=one.width,
+            marker="o",
+            ms=one.marked,
+            mfc=grey if one.filled else "white",
+            label=one.label,
+        )
+        for one in (OURS, THEIRS, OF_RISK)
+    ]
+    frontier = Line2D([], [], color=grey, label="frontier of the mean risks", **FRONTIER)
+    return [*mode_handles(modes_in_order(rows["mode"]), looks), *of_series, frontier, vacuous_handle(rows, style)]

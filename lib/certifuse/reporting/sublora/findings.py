@@ -1,0 +1,118 @@
+"""What the page says beside its tests: the setting, who dominates whom, what is certified and what is missing."""
+
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import pandas as pd
+
+from certifuse.reporting.sublora.choice import (
+    HEADLINE,
+    PUBLISHED,
+    best_certificate,
+    compared_levels_in_words,
+    compared_rows,
+)
+from certifuse.reporting.sublora.frames import NGRAM, SubloraFrames, budgets_of, grid, of_models
+from certifuse.reporting.sublora.modes import EQUAL_SHARE, fixed_share, is_asymmetric, mode_label, modes_in_order
+from certifuse.reporting.sublora.notes import missing_reasons
+from certifuse.reporting.sublora.questions import learned_budgets, learned_gates
+
+
+def setting(frames: SubloraFrames) -> list[str]:
+    """What was certified on what, and at which number of levels modes are compared."""
+    metrics = frames.metrics
+    if metrics.empty:
+        return ["No certificate has been made yet."]
+    first, models = metrics.iloc[0], of_models(metrics)
+    where = compared_levels_in_words(metrics, budgets_of(frames))
+    said = (
+        f"{len(models)} certificates of language models and {len(metrics) - len(models)} of coded n-gram tables. "
+        f"m = {first['documents']:,} documents, n = {first['subsample']:,} of them drawn and scored, "
+        f"V = {first['vocabulary']:,}, delta = {first['delta']:g}. Losses are in bits per token (BPD)."
+    )
+    rule = (
+        f"Modes are compared at {where}: the number of levels with the lowest mean of our bound over all allocations."
+    )
+    return [said, *([rule] if where else [])]
+
+
+def domination_findings(frames: SubloraFrames) -> list[str]:
+    """In how many seeds an asymmetric mode has no more bits and less risk than the equal split, and the other way."""
+    counted = []
+    for d in budgets_of(frames):
+        rows = compared_rows(frames.metrics, d)
+        equal = rows[rows["mode"].map(fixed_share) == EQUAL_SHARE].set_index("seed")
+        for mode in filter(is_asymmetric, modes_in_order(rows["mode"])):
+            own = rows[rows["mode"] == mode].set_index("seed")
+            seeds = own.index.intersection(equal.index)
+            if len(seeds):
+                better, worse = (
+                    _dominates(own.loc[seeds], equal.loc[seeds]),
+                    _dominates(equal.loc[seeds], own.loc[seeds]),
+                )
+                counted.append(f"{mode_label(mode)} at d = {d:,}: {better} for, {worse} against, of {len(seeds)}")
+    if not counted:
+        return []
+    return [
+        "Beside the equal split (fixed 0.5): seeds in which a mode has at most as many bits and less risk (for), and "
+        f"seeds in which the equal split has (against). {'; '.join(counted)}."
+    ]
+
+
+def gate_findings(gates: pd.DataFrame) -> list[str]:
+    """In what steps a gate can move, and over what range it did."""
+    said = []
+    for d in learned_budgets(gates):
+        rows = learned_gates(gates, d)
+        said.append(
+            f"At d = {d:,} gamma lies between {rows['gamma'].min():.3f} and {rows['gamma'].max():.3f}; a group has "
+            f"{rows['budget'].min():,} to {rows['budget'].max():,} directions, and gamma moves in steps of one of them."
+        )
+    return said
+
+
+def bound_findings(metrics: pd.DataFrame) -> list[str]:
+    """How many bounds are not vacuous, the best one and what quoting it costs, and the n-gram tables beside it."""
+    models = of_models(metrics)
+    best = best_certificate(models)
+    if best is None:
+        return ["No language model has a certificate."]
+    row, vacuous = best.row, float(metrics["vacuous_bpd"].max())
+    below = {column: int((models[column] < models["vacuous_bpd"]).sum()) for column in (HEADLINE, PUBLISHED)}
+    said = [
+        f"Below the vacuous line of log2 V = {vacuous:.4g}: {below[HEADLINE]} of {len(models)} certificates by our "
+        f"bound, {below[PUBLISHED]} by the published one.",
+        f"The lowest bound of ours is {row[HEADLINE]:.3f} (published inequality on the same bitstream: "
+        f"{row[PUBLISHED]:.3f}; risk {row['risk_bpd']:.3f}, {row['code_bits']:,.0f} bits, deviation of a document's "
+        f"loss {row['deviation_bpd']:.3f}): {_name(row)}. It is the best of {best.candidates} certificates; quoting it "
+        f"as such costs log2 {best.candidates} = {best.selection_bits:.1f} bits, if its ledger has no row for that.",
+    ]
+    shrank = models[PUBLISHED] - models[HEADLINE]
+    said.append(
+        f"From the published bound to ours the certificates of language models shrank by {shrank.mean():.3f} on "
+        f"average ({shrank.min():.3f} to {shrank.max():.3f})."
+    )
+    tables = metrics[metrics["model"] == NGRAM].sort_values(HEADLINE)
+    for table in tables.to_dict("records"):
+        than = "below" if row[HEADLINE] < table[HEADLINE] else "not below"
+        said.append(
+            f"Coded {table['mode']} table: risk {table['risk_bpd']:.3f}, {table['code_bits']:,.0f} bits, our bound "
+            f"{table[HEADLINE]:.3f}; the best language model's bound is {than} it."
+        )
+    return said
+
+
+def missing_findings(frames: SubloraFrames) -> list[str]:
+    """How many certificates are missing, and why; nothing where all are there."""
+    if frames.missing.empty:
+        return []
+    reasons = "; ".join(missing_reasons(frames.missing, most=len(frames.missing)))
+    return [f"{len(frames.missing)} of {len(grid(frames))} certificates: {reasons}."]
+
+
+def _dominates(rows: pd.DataFrame, others: pd.DataFrame) -> int:
+    return int(((rows["code_bits"] <= others["code_bits"]) & (rows["risk_bpd"] < others["risk_bpd"])).sum())
+
+
+def _name(row: Mapping[Hashable, Any]) -> str:
+    return f"{mode_label(str(row['mode']))}, d = {row['d']:,}, L = {row['levels']}, seed {row['seed']}"

@@ -1,0 +1,108 @@
+"""Sentences that the figures and the page of the SubLoRA study share: the sample, the levels, and what is missing."""
+
+import textwrap
+from collections.abc import Sequence
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from certifuse.reporting.certificates.panels import nothing_to_draw
+from certifuse.reporting.style import note_below
+from certifuse.reporting.sublora.choice import HEADLINE, PUBLISHED, compared_levels_in_words
+from certifuse.reporting.sublora.frames import SUBLORA, SubloraFrames, at_budget, grid, of_models
+from certifuse.reporting.sublora.modes import mode_label, modes_in_order
+from certifuse.study.settings.figures import FigureSettings
+from certifuse.study.steps import FigureStep
+
+MOST_REASONS = 2
+REASON_CHARACTERS = 70
+DIGITS_WIDER = 0.93
+"""Share of a figure's width that is given to a note, because notes here are full of digits, which are wide."""
+
+
+def note_under(figure: Figure, sentences: Sequence[str], style: FigureSettings) -> None:
+    """`note_below` with lines short enough for digits."""
+    width = figure.get_figwidth()
+    figure.set_figwidth(DIGITS_WIDER * width)
+    note_below(figure, sentences, style)
+    figure.set_figwidth(width)
+
+
+# ---- what is not there ---------------------------------------------------------------------------
+
+
+def nothing_at(frames: SubloraFrames, step: FigureStep, d: int, what: str) -> Figure:
+    """A figure that says why this budget has nothing to show."""
+    return nothing_to_draw(step, "; ".join([f"no {what} at d = {d:,}", *missing_reasons(_missing(frames, d))]))
+
+
+def missing_note(frames: SubloraFrames, d: int | None = None) -> list[str]:
+    """How many certificates (of a budget) are missing and why; no sentence where all are there."""
+    missing = _missing(frames, d)
+    if missing.empty:
+        return []
+    asked = grid(frames)
+    everything = len(asked if d is None else at_budget(of_models(asked), d))
+    reasons = "; ".join(missing_reasons(missing))
+    return [f"{len(missing)} of {everything} certificates are missing ({reasons}); means are over the seeds there are."]
+
+
+def missing_reasons(missing: pd.DataFrame, most: int = MOST_REASONS) -> list[str]:
+    """The most frequent reasons, each with the modes that it befell."""
+    said = []
+    counts = missing["reason"].value_counts()
+    for reason in counts.index[:most]:
+        modes = modes_in_order(missing.loc[missing["reason"] == reason, "mode"])
+        said.append(f"{', '.join(map(mode_label, modes))}: {textwrap.shorten(reason, REASON_CHARACTERS)}")
+    return said + ([f"{len(counts) - most} other reasons"] if len(counts) > most else [])
+
+
+def reason_of(frames: SubloraFrames, d: int, mode: str) -> str:
+    """Why a mode has no certificate at a budget."""
+    missing = _missing(frames, d)
+    reasons = missing.loc[missing["mode"] == mode, "reason"]
+    return "not in the grid" if reasons.empty else f"missing: {textwrap.shorten(reasons.iloc[0], REASON_CHARACTERS)}"
+
+
+def _missing(frames: SubloraFrames, d: int | None) -> pd.DataFrame:
+    missing = frames.missing
+    return missing if d is None else at_budget(missing[missing["model"] == SUBLORA], d)
+
+
+# ---- notes ---------------------------------------------------------------------------------------
+
+
+def sample_note(metrics: pd.DataFrame) -> str:
+    """How many documents there are, how many were drawn, and with what confidence a bound holds."""
+    parts = [f"m = {_counts(metrics['documents'])} documents", f"n = {_counts(metrics['subsample'])} drawn"]
+    deltas = " or ".join(f"{delta:g}" for delta in sorted(metrics["delta"].unique()))
+    return f"{', '.join(parts)}, V = {_counts(metrics['vocabulary'])}, δ = {deltas} for each certificate by itself."
+
+
+def cut_note(rows: pd.DataFrame, highest: float) -> list[str]:
+    """How many bounds lie above the panels; no sentence where none does."""
+    above = rows[[HEADLINE, PUBLISHED]] > highest
+    modes = modes_in_order(rows.loc[above.any(axis=1), "mode"])
+    said = (
+        f"Not drawn: {int(above.sum().sum())} of the bounds, above {highest:.3g} ({', '.join(map(mode_label, modes))})."
+    )
+    return [said] if modes else []
+
+
+def seeds_note(metrics: pd.DataFrame) -> list[str]:
+    """That a mean of bounds certifies nothing; no sentence where there is one seed."""
+    if metrics["seed"].nunique() < 2:
+        return []
+    return ["A mean over seeds certifies nothing: a certificate is of one model."]
+
+
+def levels_note(frames: SubloraFrames, budgets: Sequence[int]) -> list[str]:
+    """At which number of levels modes are compared, and by what rule."""
+    where = compared_levels_in_words(frames.metrics, budgets)
+    if where and frames.metrics.loc[frames.metrics["model"] == SUBLORA, "levels"].nunique() < 2:
+        return [f"{where} levels."]
+    return [f"{where}: the number of levels with the lowest mean of our bound over all allocations."] if where else []
+
+
+def _counts(numbers: pd.Series) -> str:
+    return " or ".join(f"{number:,}" for number in sorted(numbers.unique()))

@@ -1,0 +1,111 @@
+"""What the figures of the SubLoRA study share: points with their means and intervals, the vacuous line, axes."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+
+from certifuse.reporting.fusion.runs import estimate
+from certifuse.reporting.style import NICE_STEPS, seed_points, view_of
+from certifuse.reporting.sublora.choice import HEADLINE, PUBLISHED
+from certifuse.reporting.sublora.modes import ModeLook
+from certifuse.study.settings.figures import FigureSettings
+
+KL_LABEL = "complexity KL = K ln 2 (nats)"
+BITS_LABEL = "code length K (bits)"
+SIZE_LABEL = "compressed size (KB of 1,000 bytes)"
+RISK_LABEL = "empirical BPD (bits per token)"
+BOUND_LABEL = "bound (bits per token)"
+
+VACUOUS: dict[str, Any] = {"ls": (0, (6, 2, 1, 2)), "lw": 1.0, "zorder": 1}
+BARS: dict[str, Any] = {"elinewidth": 0.7, "zorder": 2}
+FRONTIER: dict[str, Any] = {"ls": "-", "lw": 0.9, "zorder": 1.5}
+FEWEST_TICKS = 3
+LOG_STEPS = ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 7))
+NARROW = 1.5
+"""Ratio of the largest to the smallest value below which no logarithm is needed."""
+
+MOST_VACUOUS = 1.5
+"""Bounds of allocations above so many times log2 V are not drawn: they would squeeze the others."""
+
+
+def half_width(values: pd.Series, confidence: float) -> float:
+    """Half of the t interval of the mean; NaN for fewer than two values."""
+    found = estimate(values, confidence)
+    return math.nan if found is None or found.high is None else found.high - found.mean
+
+
+def draw_seeds_and_mean(axes: Axes, rows: pd.DataFrame, x: str, y: str, look: ModeLook, confidence: float) -> None:
+    """Every seed as a small point, their mean as the mode's mark, and t intervals in both directions."""
+    axes.plot(rows[x], rows[y], **seed_points(look.colour) | {"marker": look.marker, "ms": 3.4})
+    errors: dict[str, Any] = {"xerr": half_width(rows[x], confidence), "yerr": half_width(rows[y], confidence)}
+    axes.errorbar([rows[x].mean()], [rows[y].mean()], **errors, ls="", ms=7, ecolor=look.colour, **BARS, **look.mark)
+
+
+def draw_vacuous(axes: Axes, metrics: pd.DataFrame, style: FigureSettings, vertical: bool = False) -> float:
+    """The line of a uniform guess, log2 V, with what lies beyond it in grey; its place."""
+    place, colour = float(metrics["vacuous_bpd"].max()), style.baseline_colour
+    line, span = (axes.axvline, axes.axvspan) if vertical else (axes.axhline, axes.axhspan)
+    line(place, color=colour, **VACUOUS)
+    span(place, 2 * MOST_VACUOUS * place, color=colour, alpha=0.08, lw=0, zorder=0)
+    return place
+
+
+def highest_shown(allocated: pd.DataFrame) -> float:
+    """Where panels of bounds end: at the highest bound of an allocation, but for hopeless ones, or the vacuous line."""
+    bounds, vacuous = allocated[[HEADLINE, PUBLISHED]].to_numpy().ravel(), float(allocated["vacuous_bpd"].max())
+    return float(max([vacuous, *bounds[bounds <= MOST_VACUOUS * vacuous]]))
+
+
+def view_up_to(axes: Axes, values: Sequence[float], highest: float) -> None:
+    """Limits of y around the values up to `highest`."""
+    axes.set_ylim(view_of([*(value for value in values if value <= highest), highest], 0.1))
+
+
+def vacuous_handle(metrics: pd.DataFrame, style: FigureSettings) -> Line2D:
+    """Its legend entry."""
+    place = float(metrics["vacuous_bpd"].max())
+    return Line2D([], [], color=style.baseline_colour, **VACUOUS, label=f"vacuous: log₂ V = {place:.4g}")
+
+
+def draw_frontier(axes: Axes, points: pd.DataFrame, x: str, y: str, style: FigureSettings) -> None:
+    """Steps through points that none beats, on to the right edge of the panel."""
+    if not points.empty:
+        xs, ys = [*points[x], axes.get_xlim()[1]], [*points[y], points[y].iloc[-1]]
+        axes.plot(xs, ys, color=style.baseline_colour, drawstyle="steps-post", **FRONTIER)
+
+
+def linear_axis(axes: Axes, values: Sequence[float]) -> None:
+    """Linear x around the values, which need not begin at 0, with few ticks."""
+    axes.set_xlim(view_of(values, 0.1))
+    axes.xaxis.set_major_locator(MaxNLocator(5, steps=NICE_STEPS))
+    axes.xaxis.set_major_formatter(FuncFormatter(_number))
+
+
+def log_axis(axes: Axes, values: Sequence[float], margin: float = 1.25) -> None:
+    """Logarithmic x around the values, with as many multiples of powers of ten as ticks as it takes."""
+    low, high = min(values) / margin, max(values) * margin
+    axes.set_xscale("log")
+    axes.set_xlim(low, high)
+    powers = [10.0**power for power in range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)]
+    choices = [[step * power for power in powers for step in steps] for steps in LOG_STEPS]
+    choices.append(list(MaxNLocator(FEWEST_TICKS, steps=NICE_STEPS).tick_values(low, high)))
+    inside = [[tick for tick in ticks if low <= tick <= high] for ticks in choices]
+    ticks = next((ticks for ticks in inside if len(ticks) >= FEWEST_TICKS), inside[-1])
+    axes.xaxis.set_major_locator(FixedLocator(ticks))
+    axes.xaxis.set_minor_locator(LogLocator(subs=tuple(range(2, 10))))
+    axes.xaxis.set_major_formatter(FuncFormatter(_number))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+def complexity_axis(axes: Axes, values: Sequence[float]) -> None:
+    """Linear where the values are nearly one, else logarithmic."""
+    (linear_axis if max(values) < NARROW * min(values) else log_axis)(axes, values)
+
+
+def _number(value: float, _: Any = None) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"

@@ -1,0 +1,1 @@
+"""One module per step of the workflow, of its name: the story of the step, top to bottom."""

@@ -1,0 +1,222 @@
+"""Score predictors on the test images: the part that cells and baselines share.
+
+Temperature is fitted on the validation images; the test images are only scored. Stacking is fitted on the fusion
+images with a penalty that the validation images choose, and only for experts that have not trained on the fusion
+images: what they say of their own training images is overconfident, and a stacking fitted on it would be a straw man.
+Shapes: E experts, N images, K classes.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from certifuse.base.manifest import StepRecord, label
+from certifuse.base.rows import write_rows
+from certifuse.data.images.image_set import ImageSet
+from certifuse.data.images.splits import Splits
+from certifuse.evaluation.images import calibration, combination, diversity, scores
+from certifuse.evaluation.images.predictions import save_predictions
+from certifuse.evaluation.images.scores import forward_costs
+from certifuse.models.compute.device_images import DeviceImages, official_test_on_device, on_device
+from certifuse.models.compute.runtime import Runtime
+from certifuse.models.images.fused_network import FusedNetwork
+from certifuse.study import paths
+from certifuse.study.settings.evaluation import EvaluationSettings
+from certifuse.study.settings.superclasses import superclass_of_class
+from certifuse.training.loop.record import peak_memory_bytes
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ImageParts:
+    """The images that an evaluation looks at, each part as images on the device and the indices into them."""
+
+    test: tuple[DeviceImages, Tensor]
+    validation: tuple[DeviceImages, Tensor]
+    fusion: tuple[DeviceImages, Tensor]
+
+    def scored(self) -> dict[str, tuple[DeviceImages, Tensor]]:
+        """The parts on which every predictor is run, by name."""
+        return {"test": self.test, "validation": self.validation}
+
+    def labels(self) -> "Labels":
+        """The labels of all parts, on the CPU."""
+        parts = self.scored() | {"fusion": self.fusion}
+        return Labels(**{name: data.labels[indices].cpu() for name, (data, indices) in parts.items()})
+
+
+def image_parts(images: ImageSet, splits: Splits, runtime: Runtime) -> ImageParts:
+    """The official test images, and the validation and fusion images."""
+    training, test = on_device(images, splits, runtime), official_test_on_device(images, splits, runtime)
+    device = runtime.device
+    return ImageParts(
+        test=(test, torch.arange(len(test.labels), device=device)),
+        validation=(training, splits.validation.to(device)),
+        fusion=(training, splits.fusion.to(device)),
+    )
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Labels of the test, validation and fusion images."""
+
+    test: Tensor
+    validation: Tensor
+    fusion: Tensor
+
+
+@dataclass(frozen=True)
+class ExpertLogits:
+    """Logits (E, N, K) of the experts of one stage on the test and validation images.
+
+    `fusion`, the logits on the fusion images, is given for experts that have not trained on them.
+    """
+
+    test: Tensor
+    validation: Tensor
+    fusion: Tensor | None = None
+
+
+def empty_sheet(
+    identity: Mapping[str, Any], settings: EvaluationSettings, parts: ImageParts, images: ImageSet
+) -> "ScoreSheet":
+    """A sheet for predictors of these images."""
+    name = settings.superclasses
+    grouping = None if name is None else superclass_of_class(name, images.num_classes)
+    return ScoreSheet(identity, settings, parts.labels(), grouping)
+
+
+@dataclass
+class ScoreSheet:
+    """Everything that is written about the predictors of one cell or family."""
+
+    identity: Mapping[str, Any]
+    settings: EvaluationSettings
+    labels: Labels
+    superclass_of_class: Sequence[int] | None = None
+    metrics: list[dict[str, Any]] = field(default_factory=list)
+    per_class: list[dict[str, Any]] = field(default_factory=list)
+    calibration: list[dict[str, Any]] = field(default_factory=list)
+    predictions: dict[str, Tensor] = field(default_factory=dict)
+
+    def add(self, predictor: str, metrics: Mapping[str, float]) -> None:
+        """One row per metric."""
+        rows = ({"predictor": predictor, "metric": metric, "value": value} for metric, value in metrics.items())
+        self.metrics.extend({**self.identity, **row} for row in rows)
+
+    def add_hard(self, predictor: str, predicted_N: Tensor) -> None:
+        """A predictor that names a class and gives no probabilities."""
+        correct_N = predicted_N == self.labels.test
+        self.add(predictor, {"top1_percent": 100 * float(correct_N.double().mean())})
+        self._add_superclasses(predictor, predicted_N)
+        self.predictions[f"{predictor}/predicted"] = predicted_N.to(torch.int16)
+
+    def add_soft(self, predictor: str, test_NK: Tensor, validation_NK: Tensor) -> None:
+        """A predictor with log-probabilities: scores as they are, and after temperature."""
+        labels_N = self.labels.test
+        temperature = calibration.fit_temperature(validation_NK, self.labels.validation)
+        cooled_NK = calibration.apply_temperature(test_NK, temperature)
+        before, after = (
+            _in_percent(scores.score_table(log_probs_NK, labels_N, self.settings.calibration_bins))
+            for log_probs_NK in (test_NK, cooled_NK)
+        )
+        self.add(predictor, before)
+        self._add_superclasses(predictor, test_NK.argmax(-1))
+        self.add(predictor, {"temperature": temperature})
+        self.add(predictor, {f"{name}_calibrated": after[name] for name in ("nll_nats", "brier", "ece")})
+        for calibrated, log_probs_NK in enumerate((test_NK, cooled_NK)):
+            self._add_bins(predictor, calibrated, log_probs_NK)
+        self._add_classes(predictor, test_NK)
+        self.predictions[f"{predictor}/predicted"] = test_NK.argmax(-1).to(torch.int16)
+        label_N = test_NK.gather(1, labels_N[:, None])[:, 0]
+        self.predictions[f"{predictor}/log_probability_of_label"] = label_N.to(torch.float32)
+        self.predictions[f"{predictor}/log_confidence"] = test_NK.amax(-1).to(torch.float32)
+
+    def add_experts(self, stage: str, logits: ExpertLogits) -> None:
+        """The experts of one stage: each alone, every way to combine them, and how they differ."""
+        test_ENK, validation_ENK = (
+            functional.log_softmax(part.double(), -1) for part in (logits.test, logits.validation)
+        )
+        for index, (test_NK, validation_NK) in enumerate(zip(test_ENK, validation_ENK, strict=True)):
+            self.add_soft(f"expert_{index}_{stage}", test_NK, validation_NK)
+        averages = {
+            "probability_average": combination.probability_average,
+            "logit_average": combination.logit_average,
+        }
+        for name, combine in averages.items():
+            self.add_soft(f"{name}_{stage}", combine(test_ENK), combine(validation_ENK))
+        if logits.fusion is not None:
+            self._add_stacking(stage, test_ENK, validation_ENK, logits.fusion)
+        self.add_hard(f"majority_vote_{stage}", combination.majority_vote(test_ENK))
+        oracle_N = combination.oracle_correct(test_ENK, self.labels.test)
+        self.add(f"oracle_{stage}", {"top1_percent": 100 * float(oracle_N.double().mean())})
+        self.add(f"experts_{stage}", _in_percent(diversity.diversity_table(test_ENK, self.labels.test)))
+
+    def add_expert_costs(self, stage: str, network: FusedNetwork, image_shape: Sequence[int]) -> None:
+        """What each expert of a network costs, and their average: all of them."""
+        each = [forward_costs(expert, image_shape) for expert in network.experts]
+        for index, costs in enumerate(each):
+            self.add(f"expert_{index}_{stage}", costs)
+        self.add(f"probability_average_{stage}", {name: sum(costs[name] for costs in each) for name in each[0]})
+
+    def write(self, directory: Path, runtime: Runtime, record: StepRecord | None = None) -> None:
+        """Write metrics, per-class scores, calibration bins, per-example predictions, and the manifest of a step."""
+        tables = {"metrics.csv": self.metrics, "per_class.csv": self.per_class, "calibration.csv": self.calibration}
+        for name, rows in tables.items():
+            write_rows(directory / name, rows)
+        predictions = self.predictions | {"labels": self.labels.test.to(torch.int16)}
+        save_predictions(directory, predictions, self.identity)
+        predictors = dict.fromkeys(row["predictor"] for row in self.metrics)
+        count = len(self.labels.test)
+        log.info("[%s] scored %d predictors on %d test images", label(self.identity), len(predictors), count)
+        if record is not None:
+            written = [directory / name for name in (*tables, paths.PREDICTIONS_FILE)]
+            manifest, peak = directory / paths.MANIFEST_FILE, peak_memory_bytes(runtime)
+            record.write(manifest, written, self.identity, runtime.record(), peak)
+
+    def _add_stacking(self, stage: str, test_ENK: Tensor, validation_ENK: Tensor, fusion_ENK: Tensor) -> None:
+        log_probs_ENK = functional.log_softmax(fusion_ENK.double(), -1)
+        fits = [
+            (l2, combination.fit_stacking(log_probs_ENK, self.labels.fusion, l2)) for l2 in self.settings.stacking_l2
+        ]
+        losses = [scores.nll_nats(fit.log_probs(validation_ENK), self.labels.validation) for _, fit in fits]
+        l2, best = fits[losses.index(min(losses))]
+        self.add(f"stacking_{stage}", {"l2": l2, "fit_converged": int(best.converged)})
+        self.add_soft(f"stacking_{stage}", best.log_probs(test_ENK), best.log_probs(validation_ENK))
+
+    def _add_superclasses(self, predictor: str, predicted_N: Tensor) -> None:
+        if self.superclass_of_class is not None:
+            accuracy = scores.superclass_accuracy(predicted_N, self.labels.test, self.superclass_of_class)
+            self.add(predictor, {"superclass_top1_percent": 100 * accuracy})
+
+    def _add_bins(self, predictor: str, calibrated: int, log_probs_NK: Tensor) -> None:
+        bins = calibration.reliability_bins(log_probs_NK, self.labels.test, self.settings.calibration_bins)
+        for number, count in enumerate(bins.count.tolist()):
+            if count:
+                confidence, accuracy = float(bins.mean_confidence[number]), float(bins.accuracy[number])
+                row = {"bin": number, "count": int(count), "mean_confidence": confidence, "accuracy": accuracy}
+                self.calibration.append({**self.identity, "predictor": predictor, "calibrated": calibrated, **row})
+
+    def _add_classes(self, predictor: str, log_probs_NK: Tensor) -> None:
+        accuracy_K, count_K = scores.per_class_accuracy(log_probs_NK, self.labels.test)
+        for number, count in enumerate(count_K.tolist()):
+            if count:
+                superclass = "" if self.superclass_of_class is None else self.superclass_of_class[number]
+                accuracy = float(accuracy_K[number])
+                row = {"class": number, "superclass": superclass, "count": int(count), "accuracy": accuracy}
+                self.per_class.append({**self.identity, "predictor": predictor, **row})
+
+
+def _in_percent(table: Mapping[str, float]) -> dict[str, float]:
+    """Accuracies (names that begin with `top`) in percent and named so; everything else as it is."""
+    return {
+        f"{name}_percent" if name.startswith("top") else name: 100 * value if name.startswith("top") else value
+        for name, value in table.items()
+    }

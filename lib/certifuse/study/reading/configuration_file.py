@@ -1,0 +1,59 @@
+"""A configuration file as plain values. A key that stands twice is refused: YAML would let the last one win."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml  # type: ignore[import-untyped]
+
+from certifuse.base.errors import UserError
+from certifuse.study.reading.plain_values import DEEPEST, dotted
+
+UNREADABLE = (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError)
+"""What PyYAML raises for what is no YAML, too deep for it, or no number or date that it can make."""
+
+
+def read_configuration(path: Path) -> dict[str, Any]:
+    """The mapping in a configuration file.
+
+    Raises:
+        UserError: the file is absent, no YAML, no mapping, or gives a key twice.
+    """
+    try:
+        loader = yaml.SafeLoader(path.read_text(encoding="utf-8"))
+        node = loader.get_single_node()
+        repeated = list(_repeated_keys(node, ()))
+        config = None if node is None else loader.construct_document(node)
+    except OSError as error:
+        raise UserError(f"{path}: expected a configuration, found none ({error.strerror}): see config/") from None
+    except UNREADABLE as error:
+        raise UserError(f"{path}: expected YAML, found {_reason(error)}") from None
+    if repeated:
+        raise UserError("\n".join(f"{path}: {problem}" for problem in repeated))
+    if not isinstance(config, dict):
+        found = "nothing" if config is None else type(config).__name__
+        raise UserError(f"{path}: expected a mapping of settings, found {found}")
+    return config
+
+
+def _reason(error: Exception) -> str:
+    return "more nesting than can be read" if isinstance(error, RecursionError) else " ".join(str(error).split())
+
+
+def _repeated_keys(node: Any, path: tuple[str | int, ...]) -> Iterator[str]:
+    """One line for each key that stands twice in one mapping."""
+    if len(path) > DEEPEST:
+        return
+    if isinstance(node, yaml.SequenceNode):
+        for index, item in enumerate(node.value):
+            yield from _repeated_keys(item, (*path, index))
+    elif isinstance(node, yaml.MappingNode):
+        lines: dict[str, int] = {}
+        for key, value in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                line, place = key.start_mark.line + 1, (*path, key.value)
+                if key.value in lines:
+                    first = lines[key.value]
+                    yield f"line {line}: {dotted(place)}: expected each key once, found it on line {first} too"
+                lines[key.value] = line
+                yield from _repeated_keys(value, place)

@@ -1,1 +1,0 @@
-"""Random subspaces of parameter space: projectors and networks that live in them."""

@@ -1,0 +1,303 @@
+"""`certifuse crate`: the packed study by value, and against what RO-Crate and its profiles require."""
+
+import copy
+import hashlib
+import json
+import zipfile
+from datetime import date
+from urllib.parse import unquote
+
+import pytest
+import yaml
+
+CELL_DIR = "fusion_checkpoints/resnet_fusions_lambda_0.5/concatenation/seed_0"
+COMPLETE = f"{CELL_DIR}/complete_fusion_best.safetensors"
+EXPERT = "experts/resnet/seed_0/expert_1_best.safetensors"
+SUMMARY, FIGURE = "metrics/fusion_performance_summary.csv", "figures/lambda_ablation.png"
+WORKFLOW_TYPES = {"File", "SoftwareSourceCode", "ComputationalWorkflow", "HowTo"}
+# Terms of the context of RO-Crate 1.1 that are used, and the two that the crate itself defines.
+TERMS = {
+    *("@id", "@type", "about", "actionStatus", "author", "conformsTo", "contentSize", "datePublished", "description"),
+    *("encodingFormat", "endTime", "hasPart", "identifier", "instrument", "license", "mainEntity", "mentions", "name"),
+    *("object", "programmingLanguage", "propertyID", "result", "softwareRequirements", "softwareVersion", "startTime"),
+    *("step", "unitCode", "url", "value", "version", "workExample", "resourceUsage", "sha256"),
+}
+
+
+@pytest.fixture
+def pack(call, results):
+    """Packs the study: (graph by identifier, bytes of the files by name)."""
+
+    def run(name="crate.zip", *options):
+        output = results.workdir / "out" / name
+        code, out, err = call("crate", results.root, "--configfile", results.config, "--output", output, *options)
+        assert (code, err) == (0, "")
+        assert out.endswith("files, 8 runs\n")
+        with zipfile.ZipFile(output) as archive:
+            files = {entry: archive.read(entry) for entry in archive.namelist()}
+        return json.loads(files["ro-crate-metadata.json"]), files
+
+    return run
+
+
+def many(value):
+    return value if isinstance(value, list) else [] if value is None else [value]
+
+
+def linked(entity, key):
+    return [link["@id"] for link in many(entity.get(key))]
+
+
+def by_id(crate):
+    found = {entity["@id"]: entity for entity in crate["@graph"]}
+    assert len(found) == len(crate["@graph"]), "an identifier twice"
+    return found
+
+
+# ---- what the specifications require -------------------------------------------------------------
+
+
+def check_base(crate, files):
+    """RO-Crate 1.1: flat JSON-LD, descriptor, root, data entities that exist and are parts of the root."""
+    graph = by_id(crate)
+    for entity in graph.values():
+        assert entity["@type"]
+        assert set(entity) <= TERMS, set(entity) - TERMS
+        for value in (one for values in entity.values() for one in many(values)):
+            assert not isinstance(value, dict) or set(value) == {"@id"}, "nested"
+            if isinstance(value, dict) and not value["@id"].startswith("http"):
+                assert value["@id"] in graph, f"{value['@id']} is linked and absent"
+    descriptor, root = graph["ro-crate-metadata.json"], graph["./"]
+    assert descriptor["@type"] == "CreativeWork"
+    assert linked(descriptor, "about") == ["./"]
+    assert "https://w3id.org/ro/crate/1.1" in linked(descriptor, "conformsTo")
+    assert root["@type"] == "Dataset"
+    assert root["name"]
+    assert root["description"]
+    date.fromisoformat(root["datePublished"])
+    assert [graph[name]["@type"] for name in linked(root, "license")] == ["CreativeWork"]
+    parts, waiting = set(), linked(root, "hasPart")
+    while waiting:
+        name = waiting.pop()
+        parts.add(name)
+        waiting += linked(graph[name], "hasPart") if graph[name]["@type"] == "Dataset" else []
+    data = {name for name, entity in graph.items() if {"File", "Dataset"} & set(many(entity["@type"]))} - {"./"}
+    assert parts == data
+    for name in data:
+        if graph[name]["@type"] == "Dataset":
+            assert name.endswith("/")
+        else:
+            content = files[unquote(name)]
+            assert graph[name]["contentSize"] == str(len(content))
+            assert graph[name]["sha256"] == hashlib.sha256(content).hexdigest()
+    assert {unquote(name) for name in data if not name.endswith("/")} == set(files) - {"ro-crate-metadata.json"}
+
+
+def check_profiles(crate):
+    """Workflow RO-Crate 1.0, and Process, Workflow and Provenance Run Crate 0.5."""
+    graph = by_id(crate)
+    root, types = graph["./"], {name: set(many(entity["@type"])) for name, entity in graph.items()}
+    for name in ("process", "workflow", "provenance"):
+        assert types[f"https://w3id.org/ro/wfrun/{name}/0.5"] == {"CreativeWork"}
+        assert f"https://w3id.org/ro/wfrun/{name}/0.5" in linked(root, "conformsTo")
+    [main] = linked(root, "mainEntity")
+    workflow = graph[main]
+    assert types[main] == WORKFLOW_TYPES
+    assert [types[name] for name in linked(workflow, "programmingLanguage")] == [{"ComputerLanguage"}]
+    of = {kind: [one for one in graph.values() if one["@type"] == kind] for kind in ("CreateAction", "ControlAction")}
+    instruments = {name for action in of["CreateAction"] for name in linked(action, "instrument")}
+    for action in of["CreateAction"]:
+        assert all(types[name] & {"SoftwareSourceCode", "SoftwareApplication"} for name in linked(action, "instrument"))
+        assert linked(action, "instrument")
+        assert action["@id"] in linked(root, "mentions")
+        assert all("propertyID" in graph[name] for name in linked(action, "resourceUsage"))
+    assert main in instruments
+    assert set(linked(workflow, "hasPart")) <= instruments
+    steps = {name for name, entity in graph.items() if entity["@type"] == "HowToStep"}
+    assert steps == set(linked(workflow, "step"))
+    assert all(set(linked(graph[step], "workExample")) <= set(linked(workflow, "hasPart")) for step in steps)
+    assert all(linked(graph[step], "workExample") for step in steps)
+    for control in of["ControlAction"]:
+        assert set(linked(control, "instrument")) <= steps
+        assert [graph[name]["@type"] for name in linked(control, "object")] == ["CreateAction"]
+    [organised] = [entity for entity in graph.values() if entity["@type"] == "OrganizeAction"]
+    assert set(linked(organised, "object")) == {control["@id"] for control in of["ControlAction"]}
+    assert [types[name] for name in linked(organised, "instrument")] == [{"SoftwareApplication"}]
+    assert [linked(graph[name], "instrument") for name in linked(organised, "result")] == [[main]]
+
+
+def check_all(crate, files):
+    check_base(crate, files)
+    check_profiles(crate)
+
+
+def test_it_is_what_the_specifications_require(pack):
+    check_all(*pack())
+
+
+def without(name, key):
+    return lambda graph: graph[name].pop(key)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        without("./", "license"),
+        without("./", "datePublished"),
+        without("./", "mainEntity"),
+        without("./", "conformsTo"),
+        without("ro-crate-metadata.json", "about"),
+        without("Snakefile", "programmingLanguage"),
+        without("#step/gather", "workExample"),
+        without("#organisation", "object"),
+        without(f"#run/{CELL_DIR}/manifest.json", "instrument"),
+        without("results/figures/", "hasPart"),
+        lambda graph: graph[f"results/{FIGURE}"].update(sha256="0" * 64),
+        lambda graph: graph[f"results/{FIGURE}"].update(contentSize="1"),
+        lambda graph: graph["./"]["hasPart"].append({"@id": "absent.txt"}),
+        lambda graph: graph["./"].update(author={"@id": "#me", "name": "nested"}),
+        lambda graph: graph["Snakefile"].update({"@type": "File"}),
+    ],
+)
+def test_the_check_sees_what_is_wrong(pack, damage):
+    crate, files = pack()
+    damaged = copy.deepcopy(crate)
+    damage(by_id(damaged))
+    with pytest.raises((AssertionError, KeyError, ValueError)):
+        check_all(damaged, files)
+
+
+# ---- by value ------------------------------------------------------------------------------------
+
+
+def test_a_run_says_what_it_read_wrote_and_took(pack, results):
+    graph = by_id(pack()[0])
+    action = graph[f"#run/{CELL_DIR}/manifest.json"]
+    settings = results.study.for_fusion("resnet", "concatenation")
+    key = f"#settings/{hashlib.sha256(settings.encode()).hexdigest()[:16]}"
+    images = f"#absent/results/data/images.safetensors/{results.digest('data/images.safetensors')}"
+    assert linked(action, "instrument") == ["workflow/scripts/train_fusion.py"]
+    assert linked(action, "object")[:5] == [
+        *(images, "results/splits/splits.safetensors"),
+        *("results/experts/resnet/seed_0/expert_0_best.safetensors", f"results/{EXPERT}"),
+        key,
+    ]
+    assert graph[key]["value"] == settings
+    assert graph[images]["sha256"] == results.digest("data/images.safetensors")
+    commit = f"#commit/{'c0ffee' * 6}c0ff/{'d1' * 32}"
+    assert commit in linked(action, "object")
+    assert json.loads(graph[commit]["value"])["dirty"] is True
+    assert {f"results/{COMPLETE}", f"results/{CELL_DIR}/manifest.json"} <= set(linked(action, "result"))
+    usage = {graph[name]["propertyID"]: graph[name]["value"] for name in linked(action, "resourceUsage")}
+    assert usage == {"wall_s": "2.5", "peak_memory_bytes": str(3 * 2**20)}
+    packages = {
+        graph[name]["name"]: graph[name]["softwareVersion"]
+        for name in linked(graph["Snakefile"], "softwareRequirements")
+    }
+    assert packages == {"python": "3.11.7", "torch": "2.13.0", "snakemake": "9.27.1"}
+
+
+def test_the_figure_can_be_followed_to_the_images(pack):
+    graph = by_id(pack()[0])
+    made_by = {}
+    for action in graph.values():
+        if action["@type"] == "CreateAction" and action["@id"] != "#execution":
+            made_by |= dict.fromkeys(linked(action, "result"), action)
+    path, steps = f"results/{FIGURE}", []
+    while path in made_by:
+        action = made_by[path]
+        steps.append(action["name"].partition(" ")[0])
+        read = [name for name in linked(action, "object") if name in made_by]
+        path = min(read, key=lambda name: ("images" in name, "splits" in name), default=None)
+    assert steps == [
+        *("draw_figure/lambda_ablation", "gather", "evaluate_fusion", "train_fusion"),
+        *("pretrain_expert", "split_images", "prepare_images"),
+    ]
+
+
+def test_what_is_packed_and_what_is_not(pack):
+    _, files = pack()
+    names = set(files)
+    assert {
+        "Snakefile",
+        "LICENSE",
+        "study/config.yaml",
+        "lib/certifuse/cli/crate/graph.py",
+        f"results/{COMPLETE}",
+    } <= names
+    assert not any("epochs" in name or "__pycache__" in name or name.endswith("images.safetensors") for name in names)
+    crate, bare = pack("bare.zip", "--without-weights")
+    gone = {
+        f"results/{COMPLETE}",
+        *(f"results/experts/resnet/seed_0/expert_{index}_best.safetensors" for index in (0, 1)),
+    }
+    assert names - set(bare) == gone
+    check_base(crate, bare)
+    crate, full = pack("full.zip", "--with-data")
+    assert set(full) - names == {"results/data/images.safetensors"}
+    check_base(crate, full)
+
+
+def test_equal_studies_give_equal_bytes_and_a_directory_the_same_files(pack, call, results):
+    _, files = pack()
+    pack("again.zip")
+    first, second = (results.workdir / "out" / name for name in ("crate.zip", "again.zip"))
+    assert first.read_bytes() == second.read_bytes()
+    directory = results.workdir / "plain"
+    code, _, _ = call("crate", results.root, "--configfile", results.config, "--output", directory)
+    assert code == 0
+    below = {path.relative_to(directory).as_posix(): path for path in directory.rglob("*") if path.is_file()}
+    assert {name: path.read_bytes() for name, path in below.items()} == files
+
+
+def test_a_run_of_other_source_names_another_script(pack, results):
+    manifest = results.root / CELL_DIR / "manifest.json"
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"source_fingerprint": "0123456789abcdef"}))
+    crate, files = pack()
+    graph = by_id(crate)
+    assert linked(graph[f"#run/{CELL_DIR}/manifest.json"], "instrument") == ["#script/train_fusion.py/0123456789abcdef"]
+    assert graph["#script/train_fusion.py/0123456789abcdef"]["@type"] == "SoftwareSourceCode"
+    check_all(crate, files)
+
+
+# ---- what is refused -----------------------------------------------------------------------------
+
+
+def test_results_that_are_not_what_they_say_are_refused(refused, results):
+    def crate():
+        return refused("crate", results.root, "--configfile", results.config, "--output", results.workdir / "c.zip")
+
+    config = yaml.safe_load(results.config.read_text())
+    results.config.write_text(yaml.safe_dump(config | {"fusion": {"augmentation": "none", "epochs": 7}}))
+    assert "training.epochs is 7 there and was" in crate()
+    results.config.write_text(yaml.safe_dump(config))
+    content = (results.root / COMPLETE).read_text()
+    results.write(COMPLETE, "edited")
+    assert f"{COMPLETE}: changed since train_fusion (architecture=resnet" in crate()
+    results.write(COMPLETE, content)
+    manifest = results.root / "splits" / "manifest.json"
+    splits = results.write("splits/splits.safetensors", "drawn again")
+    record = json.loads(manifest.read_text())
+    manifest.write_text(
+        json.dumps(record | {"outputs_sha256": {splits.name: results.digest("splits/splits.safetensors")}})
+    )
+    assert "read another one than split_images wrote: run snakemake again" in crate()
+    assert not (results.workdir / "c.zip").exists()
+
+
+def test_results_from_before_there_was_a_setting_are_refused_by_its_name(refused, results):
+    manifest = results.root / CELL_DIR / "manifest.json"
+    record = json.loads(manifest.read_text())
+    assert record["settings"]["training"].pop("early_stopping_patience", 0) is None
+    manifest.write_text(json.dumps(record))
+    said = refused("crate", results.root, "--configfile", results.config, "--output", results.workdir / "c.zip")
+    assert "training.early_stopping_patience is null there and was absent in train_fusion" in said
+
+
+def test_wrong_places_are_refused(refused, results, tmp_path):
+    (tmp_path / "empty").mkdir()
+    output = ("--configfile", results.config, "--output", tmp_path / "c.zip")
+    assert "found no run" in refused("crate", tmp_path / "empty", *output)
+    assert "found none" in refused("crate", tmp_path / "absent", *output)
+    (tmp_path / "c.zip").touch()
+    assert "expected a new crate" in refused("crate", results.root, *output)

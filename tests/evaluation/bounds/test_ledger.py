@@ -1,0 +1,32 @@
+import math
+
+import pytest
+
+from certifuse.evaluation.bounds.ledger import Charge, Ledger, elias_delta_bits, prefix_charge, selection_charge
+
+
+def test_a_ledger_adds_up_and_survives_json():
+    ledger = Ledger().plus(Charge("symbols", 1200), selection_charge("d among 9", 9)).plus(Charge("alpha", 3.5))
+    assert ledger.code_bits == pytest.approx(1200 + math.log2(9) + 3.5)
+    assert Ledger.from_rows(ledger.rows()) == ledger
+    assert list(ledger.rows()) == ["symbols", "d among 9", "alpha"]
+    assert Ledger().code_bits == 0.0
+
+
+def test_rows_need_names_of_their_own_and_sensible_prices():
+    with pytest.raises(ValueError, match="repeated: alpha"):
+        Ledger((Charge("alpha", 1.0), Charge("alpha", 2.0)))
+    for bits in (-1.0, math.nan, math.inf):
+        with pytest.raises(ValueError, match="'gates'"):
+            Charge("gates", bits)
+    with pytest.raises(ValueError, match="candidate"):
+        selection_charge("seed", 0)
+    with pytest.raises(ValueError, match="Elias"):
+        elias_delta_bits(0)
+
+
+def test_prefix_charges_meet_kraft_and_the_published_form_does_not():
+    numbers = range(1, 1 << 14)
+    assert sum(2.0 ** -elias_delta_bits(c) for c in numbers) <= 1.0
+    assert sum(2.0 ** -(2 * math.log2(c)) for c in numbers) > 1.0
+    assert prefix_charge("length", 3110).bits == 18 < 2 * math.log2(3110)

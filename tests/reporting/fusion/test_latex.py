@@ -1,0 +1,55 @@
+import subprocess
+
+import pytest
+from tools import needs
+
+from certifuse.reporting.latex import SPECIAL, TableRow, escape, longtable
+from certifuse.steps.write_tables import write_tables
+from certifuse.study.settings.evaluation import StatisticsSettings
+from certifuse.study.steps import TablesStep
+
+COLUMNS = [("name", "l"), ("share_%", "r")]
+
+
+def test_every_special_character_is_escaped():
+    assert escape(r"50% of a_b & {c} #1 $x$ \y ~ ^") == (
+        r"50\% of a\_b \& \{c\} \#1 \$x\$ \textbackslash{}y \textasciitilde{} \textasciicircum{}"
+    )
+    assert escape("λ = 0.5 ± 0.1") == r"$\lambda$ = 0.5 $\pm$ 0.1"
+
+
+def test_text_is_one_line_that_every_font_can_show():
+    assert escape("killed\n\n\tby 网 signal\x07") == "killed by ? signal?"
+
+
+def test_header_caption_and_cells_are_escaped():
+    text = longtable("t", "50% & more", COLUMNS, [TableRow(("a_b", "<1"))])
+    assert r"\caption{50\% \& more}\label{tab:t}\\" in text
+    assert r"\toprule name & share\_\% \\ \midrule" in text
+    assert r"a\_b & \textless{}1 \\" in text
+
+
+def test_a_remark_fills_the_row():
+    text = longtable("t", "caption", COLUMNS, [TableRow(("a",), "missing: no_result", space_above=True)])
+    assert r"\addlinespace a & \multicolumn{1}{l}{\emph{missing: no\_result}} \\" in text
+
+
+def test_a_row_of_the_wrong_length_is_refused():
+    with pytest.raises(ValueError, match="expected 2 cells, found 1"):
+        longtable("t", "caption", COLUMNS, [TableRow(("a",))])
+
+
+@pytest.mark.tools
+@pytest.mark.parametrize("finished", [True, False])
+def test_the_tables_compile(frames, spent, tmp_path, finished):
+    needs("pdflatex", "texlive-latex-recommended")
+    reasons = "".join(SPECIAL) + r"\end{document}" + "".join(map(chr, range(32, 127)))
+    missing = frames.missing.assign(reason=reasons)
+    rows = slice(None) if finished else slice(0)
+    step = TablesStep(study="cifar100_small", statistics=StatisticsSettings())
+    write_tables(step, frames.summary[rows], frames.comparison[rows], missing, spent, tmp_path)
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "tables.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert (tmp_path / "tables.pdf").stat().st_size > 10_000
+    assert "Overfull" not in done.stdout

@@ -1,0 +1,54 @@
+"""A configuration file that cannot be read: one line with the file, what was expected, what was found, and where."""
+
+from pathlib import Path
+
+import pytest
+
+from certifuse.base.errors import UserError
+from certifuse.study.reading.configuration_file import read_configuration
+
+REFUSED = {
+    "no YAML": (b"name: [a\n b: }\n", "expected YAML, found while parsing a flow .*line 2, column [0-9]+"),
+    "a tab": (b"data:\n\tsource: digits\n", "expected YAML, found .*line 2, column 1"),
+    "a Python object": (b"name: !!python/object:os.system {}\n", "expected YAML, found could not determine a constr"),
+    "no UTF-8": (b"name: \xff\n", "expected YAML, found 'utf-8' codec can't decode byte 0xff in position 6"),
+    "a date that is none": (b"name: 2026-13-41\n", "expected YAML, found month must be in 1"),
+    "a number too long": (b"name: " + b"9" * 5000, "expected YAML, found Exceeds the limit"),
+    "nothing": (b"", "expected a mapping of settings, found nothing"),
+    "a comment alone": (b"# later\n", "expected a mapping of settings, found nothing"),
+    "a list": (b"- name: a\n", "expected a mapping of settings, found list"),
+    "a text": (b"digits", "expected a mapping of settings, found str"),
+    "a key twice": (b"name: a\nname: b\n", "line 2: name: expected each key once, found it on line 1 too"),
+    "a key twice, inside": (
+        b"grid:\n  - seeds: [0]\n    lambdas: []\n    seeds: [1]\n",
+        r"line 4: grid\.0\.seeds: expected each key once, found it on line 2 too",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_no_configuration_is_one_line(tmp_path: Path, name: str) -> None:
+    content, line = REFUSED[name]
+    path = tmp_path / "study.yaml"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=rf"^{path}: {line}[^\n]*$"):
+        read_configuration(path)
+
+
+def test_a_file_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    for path in (tmp_path / "study.yaml", tmp_path):
+        with pytest.raises(UserError, match=rf"^{path}: expected a configuration, found none \([^\n]*\): see config/$"):
+            read_configuration(path)
+
+
+def test_nesting_beyond_what_yaml_reads_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").write_text("name: " + "[" * 3000, encoding="utf-8")
+    with pytest.raises(UserError, match=r"^[^\n]*: expected YAML, found [^\n]*$"):
+        read_configuration(tmp_path / "study.yaml")
+
+
+def test_equal_keys_of_different_mappings_are_none_twice(tmp_path: Path) -> None:
+    text = "a: &common {seed: 1, name: x}\nb: {seed: 2}\nc: *common\nd: [{seed: 1}, {seed: 1}]\n"
+    (tmp_path / "study.yaml").write_text(text, encoding="utf-8")
+    found = read_configuration(tmp_path / "study.yaml")
+    assert found == {"a": {"seed": 1, "name": "x"}, "b": {"seed": 2}, "c": found["a"], "d": [{"seed": 1}, {"seed": 1}]}
