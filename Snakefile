@@ -1,8 +1,8 @@
 """Certifuse: expert fusion from splits to certificates, figures and tables. See README.md."""
 
+import os
 import sys
 from pathlib import Path
-from shlex import quote
 
 from snakemake.utils import min_version
 
@@ -14,10 +14,11 @@ sys.path.insert(0, str(ROOT / "lib"))
 from certifuse.base.errors import UserError
 from certifuse.base.fingerprint import source_fingerprint
 from certifuse.base.machine import require_writable
-from certifuse.study import declared, paths, targets, tasks
+from certifuse.base.program import Program
+from certifuse.study import paths, targets, tasks
+from certifuse.study.cells import SINGLE, WIDER
 from certifuse.study.reading.configuration_file import read_configuration
 from certifuse.study.settings.architectures import ARCHITECTURE_SETTINGS
-from certifuse.study.settings.figures import CERTIFICATE_FIGURES, FIGURES
 from certifuse.study.settings.fusion import FUSIONS
 from certifuse.study.settings.sublora import MODE_PATTERN
 from certifuse.study.study import read_study
@@ -43,30 +44,43 @@ except UserError as error:
 R = study.results_dir
 SCRIPTS = ROOT / "workflow" / "scripts"
 EXPERTS = [f"expert_{i}" for i in range(study.splits.experts)]
+ENVIRONMENT = {
+    "PYTHONPATH": os.pathsep.join([str(ROOT / "lib"), *filter(None, [os.environ.get("PYTHONPATH")])]),
+    "CERTIFUSE_JOBS_PER_GPU": str(study.jobs_per_gpu),
+}
 
-# One line before every command. cuBLAS must know its workspace before CUDA starts. The scripts are a shell variable
-# because an absolute path among the params would rerun all in a moved copy.
-shell.prefix(
-    f"set -euo pipefail; SCRIPTS={quote(str(SCRIPTS))}; "
-    f"export PYTHONPATH={quote(str(ROOT / 'lib'))}${{{{PYTHONPATH:+:$PYTHONPATH}}}} CUBLAS_WORKSPACE_CONFIG=:4096:8 "
-    f"CERTIFUSE_JOBS_PER_GPU={study.jobs_per_gpu}; "
-)
+
+def program(script, launcher="python"):
+    """The beginning of the command of a rule."""
+    return Program(SCRIPTS / f"{script}.py", ENVIRONMENT, launcher)
+
+
+def settings_of(step):
+    """The settings of a job of this step, as text: what its outputs depend on beside its inputs and its source."""
+    return lambda wildcards: step.of(study, dict(wildcards.items())).text
+
+
+def source_of(step):
+    """The fingerprint of all source that a job of this step uses."""
+    script = SCRIPTS / f"{step.rule}.py"
+    return lambda wildcards: source_fingerprint(script, step.of(study, dict(wildcards.items())).modules())
+
+
+def job_of(template):
+    """The name of a job: rule and wildcards."""
+    return lambda wildcards: template.format(**dict(wildcards.items()))
 
 
 wildcard_constraints:
+    **{"lambda": r"[0-9]+(\.[0-9]+)?"},
     architecture="|".join(ARCHITECTURE_SETTINGS),
     fusion="|".join(FUSIONS),
-    lam=r"[0-9]+(\.[0-9]+)?",
     seed="[0-9]+",
-    member="|".join([paths.SINGLE, paths.WIDER, *EXPERTS]),
-    figure="|".join(FIGURES),
-    dim="[0-9]+",
-    certificate_figure="|".join(CERTIFICATE_FIGURES),
+    member="|".join([SINGLE, WIDER, *EXPERTS]),
     d="[0-9]+",
     mode=MODE_PATTERN,
     levels="[0-9]+",
     ngram="uniform|unigram|bigram",
-    sublora_figure=targets.exactly(targets.CERTIFIED_FIGURES),
 
 
 onstart:
@@ -83,7 +97,6 @@ include: "rules/data.smk"
 include: "rules/experts.smk"
 include: "rules/fusion.smk"
 include: "rules/evaluation.smk"
-include: "rules/reporting.smk"
 include: "rules/certificates.smk"
 
 
@@ -92,29 +105,19 @@ if study.sublora is not None:
     include: "rules/sublora.smk"
 
 
+#REPORT
+
+
 localrules:
     all,
     prepare_images,
     split_images,
     gather,
     compare_cells,
-    draw_figure,
-    write_tables,
     gather_certificates,
-    draw_certificate_figure,
-    write_certificate_tables,
-
-
-FUSED = [*rules.write_tables.output, *expand(rules.draw_figure.output, figure=FIGURES)]
-CERTIFIED = [
-    *rules.write_certificate_tables.output,
-    *expand(rules.draw_certificate_figure.output, certificate_figure=CERTIFICATE_FIGURES),
-]
 
 
 rule all:
     default_target: True
     input:
-        FUSED if study.grid else [],
-        CERTIFIED if study.certificates.blocks else [],
-        SUBLORA if study.sublora is not None else [],
+        rules.gather.output,rules.compare_cells.output,rules.gather_certificates.output,rules.gather_sublora.output,rules.gather_gates.output

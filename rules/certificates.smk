@@ -1,18 +1,21 @@
-# What both kinds of certificate start from: the experts, and what these were trained on.
-PRIOR = EXPERT_DATA | {"manifests": expand(rules.pretrain_expert.output.manifest, member=EXPERTS, allow_missing=True)}
-PRIOR_OPTIONS = "--experts {input.experts} --expert-manifests {input.manifests}"
-SUBSPACE_OPTIONS = (
-    f"{CELL_OPTIONS} --dim {{wildcards.dim}} {PRIOR_OPTIONS} --output {{params.directory}} {TRAINING_OPTIONS}"
-)
-SUBSPACE_DIRECTORY = {"directory": subpath(output.manifest, parent=True)}
-JOINT_OPTIONS = f"--source {{params.source}} {CELL_OPTIONS} {PRIOR_OPTIONS} {COMPONENT_OPTIONS}"
+from certifuse.study.steps.certificates import CertifyJoint, CertifySubspace
+from certifuse.study.steps.gathering import GatherCertificates
+
+LEVELS = [paths.LEVELS_DIR.format(levels=number) for number in study.certificates.levels]
 
 
 rule certify_subspace:
     input:
-        **PRIOR,
+        images=rules.prepare_images.output.images,
+        splits=rules.split_images.output.splits,
+        experts=expand(rules.pretrain_expert.output.component, member=EXPERTS, allow_missing=True),
+        manifests=expand(rules.pretrain_expert.output.manifest, member=EXPERTS, allow_missing=True),
     output:
-        **declared.subspace_files(R, study.certificates.levels),
+        manifest=f"{R}/{paths.SUBSPACE_DIR}/{paths.MANIFEST_FILE}",
+        certificates=[f"{R}/{paths.SUBSPACE_DIR}/{name}/{paths.CERTIFICATE_FILE}" for name in LEVELS],
+        bitstreams=[f"{R}/{paths.SUBSPACE_DIR}/{name}/{paths.BITSTREAM_FILE}" for name in LEVELS],
+        csv=f"{R}/{paths.SUBSPACE_LOG_DIR}/full_precision.csv",
+        quantised_csv=[f"{R}/{paths.SUBSPACE_LOG_DIR}/{name}.csv" for name in LEVELS],
     log:
         f"{R}/logs/{tasks.CERTIFY_SUBSPACE}.log",
     benchmark:
@@ -23,19 +26,31 @@ rule certify_subspace:
     resources:
         **TRAINING,
     params:
-        **declared.working_directories(R, tasks.CERTIFY_SUBSPACE) | SUBSPACE_DIRECTORY,
-        settings=lambda wildcards: study.for_subspace(wildcards.fusion),
-        source=source_fingerprint(SCRIPTS / "certify_subspace.py"),
+        run=program("certify_subspace"),
+        settings=settings_of(CertifySubspace),
+        source=source_of(CertifySubspace),
+        directory=subpath(output.manifest, parent=True),
+        results=subpath(output.manifest, ancestor=5),
+        job=job_of(tasks.CERTIFY_SUBSPACE),
     shell:
-        f'python "$SCRIPTS/certify_subspace.py" --architecture {{wildcards.architecture}} {SUBSPACE_OPTIONS}'
+        "{params.run} --settings {params.settings:q} --source {params.source} "
+        "--images {input.images} --splits {input.splits} "
+        "--experts {input.experts} --expert-manifests {input.manifests} "
+        "--output {params.directory} --manifest {output.manifest} --log-file {output.csv} "
+        "--resume-dir {params.results}/.resume/{params.job} --telemetry-dir {params.results}/telemetry "
+        "--time-budget-min {resources.runtime} 2> {log}"
 
 
 rule certify_joint:
     input:
-        **PRIOR,
+        images=rules.prepare_images.output.images,
+        splits=rules.split_images.output.splits,
+        experts=expand(rules.pretrain_expert.output.component, member=EXPERTS, allow_missing=True),
+        manifests=expand(rules.pretrain_expert.output.manifest, member=EXPERTS, allow_missing=True),
         components=rules.train_fusion.output.manifest,
     output:
-        **declared.certificate_files(f"{R}/{paths.JOINT_CERTIFICATE_DIR}"),
+        certificate=f"{R}/{paths.JOINT_CERTIFICATE_DIR}/{paths.CERTIFICATE_FILE}",
+        bitstream=f"{R}/{paths.JOINT_CERTIFICATE_DIR}/{paths.BITSTREAM_FILE}",
     log:
         f"{R}/logs/{tasks.CERTIFY_JOINT}.log",
     conda:
@@ -44,17 +59,19 @@ rule certify_joint:
     resources:
         **TRAINING,
     params:
-        settings=study.for_joint_certificate(),
-        source=source_fingerprint(SCRIPTS / "certify_joint.py"),
+        run=program("certify_joint"),
+        settings=settings_of(CertifyJoint),
+        source=source_of(CertifyJoint),
         components=subpath(input.components, parent=True),
         directory=subpath(output.certificate, parent=True),
     shell:
-        f'python "$SCRIPTS/certify_joint.py" {JOINT_OPTIONS}'
+        "{params.run} --settings {params.settings:q} --source {params.source} "
+        "--images {input.images} --splits {input.splits} "
+        "--experts {input.experts} --expert-manifests {input.manifests} "
+        "--components {params.components} --output {params.directory} 2> {log}"
 
 
-CELL_CERTIFICATES = targets.certificates(
-    study, rules.certify_subspace.output.certificates, rules.certify_joint.output
-)
+CELL_CERTIFICATES = targets.certificates(study, rules.certify_subspace.output.certificates, rules.certify_joint.output)
 
 
 rule gather_certificates:
@@ -69,68 +86,10 @@ rule gather_certificates:
     conda:
         "../envs/reporting.yaml"
     params:
-        settings=study.for_certificate_gathering(),
-        source=source_fingerprint(SCRIPTS / "gather_certificates.py"),
+        run=program("gather_certificates"),
+        settings=settings_of(GatherCertificates),
+        source=source_of(GatherCertificates),
         results=subpath(output.certificates, ancestor=2),
         finished=targets.finished(study, CELL_CERTIFICATES),
     shell:
-        f'python "$SCRIPTS/gather_certificates.py" {GATHERING_OPTIONS}'
-
-
-# What every figure and table of certificates shows, and where the report puts it.
-CERTIFIED_RESULTS = {
-    "certificates": rules.gather_certificates.output.certificates,
-    "ledgers": rules.gather_certificates.output.ledgers,
-}
-CERTIFICATE_FIGURE = {
-    "caption": "../workflow/report/certificate_figures.rst",
-    "category": "Certificates",
-    "labels": {"figure": "{certificate_figure}", "format": "PNG"},
-}
-CERTIFICATE_TABLE = {
-    "caption": "../workflow/report/certificate_tables.rst",
-    "category": "Certificates",
-}
-CERTIFICATE_TABLES = ["certificates", "certificate_ledger"]
-CERTIFICATE_CSV = [*CERTIFICATE_TABLES, "crossings"]
-
-
-rule draw_certificate_figure:
-    input:
-        **CERTIFIED_RESULTS,
-    output:
-        png=report(f"{R}/figures/{{certificate_figure}}.png", **CERTIFICATE_FIGURE),
-        pdf=f"{R}/figures/{{certificate_figure}}.pdf",
-    log:
-        f"{R}/logs/draw_figure/{{certificate_figure}}.log",
-    conda:
-        "../envs/reporting.yaml"
-    params:
-        settings=lambda wildcards: study.for_certificate_figure(wildcards.certificate_figure),
-        source=source_fingerprint(SCRIPTS / "draw_certificate_figure.py"),
-    shell:
-        'python "$SCRIPTS/draw_certificate_figure.py" --settings {params.settings:q} '
-        "--figure {wildcards.certificate_figure} --certificates {input.certificates} --ledgers {input.ledgers} "
-        "--png {output.png} --pdf {output.pdf} 2> {log}"
-
-
-rule write_certificate_tables:
-    input:
-        **CERTIFIED_RESULTS,
-    output:
-        csv=[
-            report(f"{R}/tables/{t}.csv", labels=declared.table_labels(t), **CERTIFICATE_TABLE)
-            for t in CERTIFICATE_CSV
-        ],
-        tex=expand(f"{R}/tables/{{table}}.tex", table=[*CERTIFICATE_TABLES, "certificate_tables"]),
-    log:
-        f"{R}/logs/write_certificate_tables.log",
-    conda:
-        "../envs/reporting.yaml"
-    params:
-        settings=study.for_tables(),
-        source=source_fingerprint(SCRIPTS / "write_certificate_tables.py"),
-        directory=subpath(output[0], parent=True),
-    shell:
-        'python "$SCRIPTS/write_certificate_tables.py" --settings {params.settings:q} '
-        "--certificates {input.certificates} --ledgers {input.ledgers} --output-dir {params.directory} 2> {log}"
+        "{params.run} --settings {params.settings:q} --source {params.source} --results-dir {params.results} 2> {log}"

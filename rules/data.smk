@@ -1,3 +1,6 @@
+from certifuse.study.steps.data import PrepareImages, SplitImages
+
+
 rule prepare_images:
     input:
         lambda wildcards: targets.image_files(study),
@@ -10,11 +13,12 @@ rule prepare_images:
     resources:
         download=int(study.may_download_images),
     params:
-        settings=study.for_images(),
-        source=source_fingerprint(SCRIPTS / "prepare_images.py"),
+        run=program("prepare_images"),
+        settings=settings_of(PrepareImages),
+        source=source_of(PrepareImages),
     shell:
-        'python "$SCRIPTS/prepare_images.py" --settings {params.settings:q} --download {resources.download} '
-        "--output {output.images} 2> {log}"
+        "{params.run} --settings {params.settings:q} --source {params.source} "
+        "--download {resources.download} --output {output.images} 2> {log}"
 
 
 rule split_images:
@@ -28,12 +32,9 @@ rule split_images:
     conda:
         "../envs/training.yaml"
     params:
-        settings=study.for_splits(),
-        source=source_fingerprint(SCRIPTS / "split_images.py"),
+        run=program("split_images"),
+        settings=settings_of(SplitImages),
+        source=source_of(SplitImages),
     shell:
-        'python "$SCRIPTS/split_images.py" --settings {params.settings:q} --images {input.images} '
-        "--output {output.splits} --summary {output.summary} 2> {log}"
-
-
-# Inputs of everything that trains or scores a network.
-DATA = {"images": rules.prepare_images.output.images, "splits": rules.split_images.output.splits}
+        "{params.run} --settings {params.settings:q} --source {params.source} "
+        "--images {input.images} --output {output.splits} --summary {output.summary} 2> {log}"

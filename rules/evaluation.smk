@@ -1,28 +1,23 @@
-# The end of every evaluation command; each rule puts its own options before.
-EVALUATION_OPTIONS = (
-    "--settings {params.settings:q} --architecture {wildcards.architecture} --seed {wildcards.seed} "
-    "--images {input.images} --splits {input.splits} --output {params.directory} 2> {log}"
-)
-# The same for what is put together from the components of a cell.
-COMPONENT_OPTIONS = f"--components {{params.components}} {EVALUATION_OPTIONS}"
-BASELINE_OPTIONS = (
-    "--experts {input.experts} --finetuned {input.finetuned} --single {input.single} --wider {input.wider}"
-)
+from certifuse.study.steps.gathering import CompareCells, Gather
+from certifuse.study.steps.training import EvaluateBaselines, EvaluateFusion
+
 MEMBER = rules.pretrain_expert.output.component
-# The models on all training images that an (architecture, seed) has.
-SINGLE_MODELS = {
-    "single": lambda wildcards: targets.single_model(study, MEMBER, wildcards),
-    "wider": lambda wildcards: targets.single_model(study, MEMBER, wildcards, paths.WIDER),
-}
 
 
 rule evaluate_baselines:
     input:
-        **EXPERT_DATA,
-        **SINGLE_MODELS,
+        images=rules.prepare_images.output.images,
+        splits=rules.split_images.output.splits,
+        experts=expand(MEMBER, member=EXPERTS, allow_missing=True),
         finetuned=rules.finetune_experts.output.experts if study.baselines.finetuned_average else [],
+        single=lambda wildcards: targets.single_model(study, MEMBER, dict(wildcards.items()), SINGLE),
+        wider=lambda wildcards: targets.single_model(study, MEMBER, dict(wildcards.items()), WIDER),
     output:
-        **declared.score_files(f"{R}/{paths.BASELINE_METRICS}"),
+        metrics=f"{R}/{paths.BASELINE_METRICS}/metrics.csv",
+        per_class=f"{R}/{paths.BASELINE_METRICS}/per_class.csv",
+        calibration=f"{R}/{paths.BASELINE_METRICS}/calibration.csv",
+        predictions=f"{R}/{paths.BASELINE_METRICS}/{paths.PREDICTIONS_FILE}",
+        manifest=f"{R}/{paths.BASELINE_METRICS}/{paths.MANIFEST_FILE}",
     log:
         f"{R}/logs/{tasks.EVALUATE_BASELINES}.log",
     conda:
@@ -31,19 +26,27 @@ rule evaluate_baselines:
     resources:
         **TRAINING,
     params:
-        settings=study.for_evaluation(),
-        source=source_fingerprint(SCRIPTS / "evaluate_baselines.py"),
+        run=program("evaluate_baselines"),
+        settings=settings_of(EvaluateBaselines),
+        source=source_of(EvaluateBaselines),
         directory=subpath(output.metrics, parent=True),
     shell:
-        f'python "$SCRIPTS/evaluate_baselines.py" {BASELINE_OPTIONS} {EVALUATION_OPTIONS}'
+        "{params.run} --settings {params.settings:q} --source {params.source} "
+        "--images {input.images} --splits {input.splits} --experts {input.experts} --finetuned {input.finetuned} "
+        "--single {input.single} --wider {input.wider} --output {params.directory} 2> {log}"
 
 
 rule evaluate_fusion:
     input:
-        **DATA,
+        images=rules.prepare_images.output.images,
+        splits=rules.split_images.output.splits,
         components=rules.train_fusion.output.manifest,
     output:
-        **declared.score_files(f"{R}/{paths.CELL_METRICS}"),
+        metrics=f"{R}/{paths.CELL_METRICS}/metrics.csv",
+        per_class=f"{R}/{paths.CELL_METRICS}/per_class.csv",
+        calibration=f"{R}/{paths.CELL_METRICS}/calibration.csv",
+        predictions=f"{R}/{paths.CELL_METRICS}/{paths.PREDICTIONS_FILE}",
+        manifest=f"{R}/{paths.CELL_METRICS}/{paths.MANIFEST_FILE}",
     log:
         f"{R}/logs/{tasks.EVALUATE_FUSION}.log",
     conda:
@@ -52,40 +55,51 @@ rule evaluate_fusion:
     resources:
         **TRAINING,
     params:
-        settings=study.for_evaluation(),
-        source=source_fingerprint(SCRIPTS / "evaluate_fusion.py"),
+        run=program("evaluate_fusion"),
+        settings=settings_of(EvaluateFusion),
+        source=source_of(EvaluateFusion),
         components=subpath(input.components, parent=True),
         directory=subpath(output.metrics, parent=True),
     shell:
-        f'python "$SCRIPTS/evaluate_fusion.py" {CELL_OPTIONS} {COMPONENT_OPTIONS}'
+        "{params.run} --settings {params.settings:q} --source {params.source} "
+        "--images {input.images} --splits {input.splits} --components {params.components} "
+        "--output {params.directory} 2> {log}"
 
 
-CELL = rules.evaluate_fusion.output
-BASELINE = rules.evaluate_baselines.output
-LOG = rules.train_fusion.output.csv
-PREDICTIONS = targets.fusion_files(study, [CELL.predictions], BASELINE.predictions)
-TABLE = {"caption": "../workflow/report/tables.rst", "category": "Tables"}
-# The command of everything that gathers results.
-GATHERING_OPTIONS = "--settings {params.settings:q} --results-dir {params.results} 2> {log}"
+SCORES = targets.fusion_files(study, [rules.evaluate_fusion.output.metrics], rules.evaluate_baselines.output.metrics)
+LOGS = targets.fusion_files(study, [rules.train_fusion.output.csv])
+PREDICTIONS = targets.fusion_files(
+    study, [rules.evaluate_fusion.output.predictions], rules.evaluate_baselines.output.predictions
+)
 
 
 rule gather:
     input:
-        targets.awaited(study, targets.fusion_files(study, [CELL.metrics, LOG], BASELINE.metrics)),
+        targets.awaited(study, [*SCORES, *LOGS]),
     output:
-        **declared.gathered_tables(R),
-        summary=report(f"{R}/{paths.SUMMARY}", **TABLE, labels={"table": "every score", "format": "CSV"}),
+        summary=report(
+            f"{R}/{paths.SUMMARY}",
+            caption="../workflow/report/tables.rst",
+            category="Tables",
+            labels={"table": "every score", "format": "CSV"},
+        ),
+        logs=f"{R}/{paths.LOGS}",
+        calibration=f"{R}/{paths.CALIBRATION}",
+        per_class=f"{R}/{paths.PER_CLASS}",
+        missing=f"{R}/{paths.MISSING}",
+        costs=f"{R}/{paths.COSTS}",
     log:
         f"{R}/logs/gather.log",
     conda:
         "../envs/reporting.yaml"
     params:
-        settings=study.for_gathering(),
-        source=source_fingerprint(SCRIPTS / "gather.py"),
+        run=program("gather"),
+        settings=settings_of(Gather),
+        source=source_of(Gather),
         results=subpath(output.summary, ancestor=2),
-        finished=targets.finished(study, targets.fusion_files(study, [CELL.metrics], BASELINE.metrics)),
+        finished=targets.finished(study, SCORES),
     shell:
-        f'python "$SCRIPTS/gather.py" {GATHERING_OPTIONS}'
+        "{params.run} --settings {params.settings:q} --source {params.source} --results-dir {params.results} 2> {log}"
 
 
 rule compare_cells:
@@ -98,9 +112,10 @@ rule compare_cells:
     conda:
         "../envs/reporting.yaml"
     params:
-        settings=study.for_comparison(),
-        source=source_fingerprint(SCRIPTS / "compare_cells.py"),
+        run=program("compare_cells"),
+        settings=settings_of(CompareCells),
+        source=source_of(CompareCells),
         results=subpath(output.comparison, ancestor=2),
         finished=targets.finished(study, PREDICTIONS),
     shell:
-        f'python "$SCRIPTS/compare_cells.py" {GATHERING_OPTIONS}'
+        "{params.run} --settings {params.settings:q} --source {params.source} --results-dir {params.results} 2> {log}"

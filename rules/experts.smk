@@ -1,3 +1,6 @@
+from certifuse.study.steps.training import FinetuneExperts, PretrainExpert
+
+# What every training asks for. Each may be set for one rule or all: snakemake --set-resources RULE:runtime=MINUTES.
 TRAINING = {
     "gpu": 1,
     "cpus_per_task": max(4, study.execution.threads),
@@ -6,23 +9,15 @@ TRAINING = {
     "slurm_partition": "gpu",
 }
 
-# The end of every training command: of any, of one on images, of one that starts from experts. Each rule puts its own
-# options before.
-RUN_OPTIONS = (
-    "--settings {params.settings:q} --source {params.source} --seed {wildcards.seed} "
-    "--manifest {output.manifest} --log-file {output.csv} "
-    "--resume-dir {params.resume} --telemetry-dir {params.telemetry} --time-budget-min {resources.runtime} 2> {log}"
-)
-TRAINING_OPTIONS = f"--images {{input.images}} --splits {{input.splits}} {RUN_OPTIONS}"
-FUSION_OPTIONS = f"--experts {{input.experts}} {TRAINING_OPTIONS}"
-MEMBER_OPTIONS = "--member {wildcards.member} --output {output.component}"
-
 
 rule pretrain_expert:
     input:
-        **DATA,
+        images=rules.prepare_images.output.images,
+        splits=rules.split_images.output.splits,
     output:
-        **declared.member_files(R),
+        component=f"{R}/{paths.MEMBER}",
+        manifest=f"{R}/{paths.MEMBER_MANIFEST}",
+        csv=f"{R}/{paths.MEMBER_LOG}",
     log:
         f"{R}/logs/{tasks.PRETRAIN_EXPERT}.log",
     benchmark:
@@ -33,22 +28,29 @@ rule pretrain_expert:
     resources:
         **TRAINING,
     params:
-        **declared.working_directories(R, tasks.PRETRAIN_EXPERT),
-        settings=lambda wildcards: study.for_pretraining(wildcards.architecture, wildcards.member),
-        source=source_fingerprint(SCRIPTS / "pretrain_expert.py"),
+        run=program("pretrain_expert"),
+        settings=settings_of(PretrainExpert),
+        source=source_of(PretrainExpert),
+        results=subpath(output.manifest, ancestor=4),
+        job=job_of(tasks.PRETRAIN_EXPERT),
     shell:
-        f'python "$SCRIPTS/pretrain_expert.py" {MEMBER_OPTIONS} {TRAINING_OPTIONS}'
-
-
-# Inputs of everything that starts from the experts.
-EXPERT_DATA = DATA | {"experts": expand(rules.pretrain_expert.output.component, member=EXPERTS, allow_missing=True)}
+        "{params.run} --settings {params.settings:q} --source {params.source} "
+        "--images {input.images} --splits {input.splits} "
+        "--output {output.component} --manifest {output.manifest} --log-file {output.csv} "
+        "--resume-dir {params.results}/.resume/{params.job} --telemetry-dir {params.results}/telemetry "
+        "--time-budget-min {resources.runtime} 2> {log}"
 
 
 rule finetune_experts:
     input:
-        **EXPERT_DATA,
+        images=rules.prepare_images.output.images,
+        splits=rules.split_images.output.splits,
+        experts=expand(rules.pretrain_expert.output.component, member=EXPERTS, allow_missing=True),
     output:
-        **declared.finetuned_files(R, study.splits.experts),
+        experts=[f"{R}/{paths.FINETUNED_DIR}/{paths.finetuned_expert(i)}" for i in range(study.splits.experts)],
+        complete=f"{R}/{paths.FINETUNED_DIR}/{paths.COMPLETE_FILE}",
+        manifest=f"{R}/{paths.FINETUNED_MANIFEST}",
+        csv=f"{R}/{paths.FINETUNED_LOG}",
     log:
         f"{R}/logs/{tasks.FINETUNE_EXPERTS}.log",
     benchmark:
@@ -59,8 +61,14 @@ rule finetune_experts:
     resources:
         **TRAINING,
     params:
-        **declared.working_directories(R, tasks.FINETUNE_EXPERTS),
-        settings=lambda wildcards: study.for_finetuning(wildcards.architecture),
-        source=source_fingerprint(SCRIPTS / "train_fusion.py"),
+        run=program("finetune_experts"),
+        settings=settings_of(FinetuneExperts),
+        source=source_of(FinetuneExperts),
+        results=subpath(output.manifest, ancestor=4),
+        job=job_of(tasks.FINETUNE_EXPERTS),
     shell:
-        f'python "$SCRIPTS/train_fusion.py" --architecture {{wildcards.architecture}} {FUSION_OPTIONS}'
+        "{params.run} --settings {params.settings:q} --source {params.source} "
+        "--images {input.images} --splits {input.splits} --experts {input.experts} "
+        "--manifest {output.manifest} --log-file {output.csv} "
+        "--resume-dir {params.results}/.resume/{params.job} --telemetry-dir {params.results}/telemetry "
+        "--time-budget-min {resources.runtime} 2> {log}"

@@ -1,14 +1,19 @@
-# The names of a cell beside its architecture and seed.
-CELL_OPTIONS = "--fusion {wildcards.fusion} --lambda {wildcards.lam}"
-# A cell starts from the experts, or from the earlier components that the study names.
-START = EXPERT_DATA | {"initial": lambda wildcards: targets.initial_components(study, wildcards)}
+from certifuse.study.steps.training import TrainFusion
 
 
 rule train_fusion:
     input:
-        **START,
+        images=rules.prepare_images.output.images,
+        splits=rules.split_images.output.splits,
+        experts=expand(rules.pretrain_expert.output.component, member=EXPERTS, allow_missing=True),
+        initial=lambda wildcards: targets.initial_components(study, dict(wildcards.items())),
     output:
-        **declared.cell_files(R, study.splits.experts),
+        experts=[f"{R}/{paths.CELL_DIR}/{paths.cell_expert(i)}" for i in range(study.splits.experts)],
+        fusion=f"{R}/{paths.CELL_DIR}/{paths.FUSION_FILE}",
+        head=f"{R}/{paths.CELL_DIR}/{paths.HEAD_FILE}",
+        complete=f"{R}/{paths.CELL_DIR}/{paths.COMPLETE_FILE}",
+        manifest=f"{R}/{paths.CELL_DIR}/{paths.MANIFEST_FILE}",
+        csv=f"{R}/{paths.CELL_LOG}",
     log:
         f"{R}/logs/{tasks.TRAIN_FUSION}.log",
     benchmark:
@@ -19,8 +24,14 @@ rule train_fusion:
     resources:
         **TRAINING,
     params:
-        **declared.working_directories(R, tasks.TRAIN_FUSION),
-        settings=lambda wildcards: study.for_fusion(wildcards.architecture, wildcards.fusion),
-        source=source_fingerprint(SCRIPTS / "train_fusion.py"),
+        run=program("train_fusion"),
+        settings=settings_of(TrainFusion),
+        source=source_of(TrainFusion),
+        results=subpath(output.manifest, ancestor=5),
+        job=job_of(tasks.TRAIN_FUSION),
     shell:
-        f'python "$SCRIPTS/train_fusion.py" --architecture {{wildcards.architecture}} {CELL_OPTIONS} {FUSION_OPTIONS}'
+        "{params.run} --settings {params.settings:q} --source {params.source} "
+        "--images {input.images} --splits {input.splits} --experts {input.experts} "
+        "--manifest {output.manifest} --log-file {output.csv} "
+        "--resume-dir {params.results}/.resume/{params.job} --telemetry-dir {params.results}/telemetry "
+        "--time-budget-min {resources.runtime} 2> {log}"

@@ -1,23 +1,14 @@
-"""Gather the scores of all cells into one table, with the training logs and the list of missing cells."""
+"""Gather the scores of all cells into one table, with training logs, costs and the list of missing cells."""
 
-from certifuse.steps.command import add_file_options, run_step, step_parser
+from certifuse.steps.command import run_step
+from certifuse.study.steps.gathering import Gather, GatheringFiles
 
-EXAMPLE = "python workflow/scripts/gather.py --settings '{\"grid\": [...]}' --results-dir results"
 
+def run(step: Gather, files: GatheringFiles) -> None:
+    from certifuse.steps.gather import gather
 
-def main() -> None:
-    parser = step_parser(__doc__, EXAMPLE)
-    add_file_options(parser, "results-dir")
-    arguments = parser.parse_args()
-
-    def step() -> None:
-        from certifuse.steps.gather import gather
-        from certifuse.study.steps import GatherStep
-
-        gather(GatherStep.from_json(arguments.settings), arguments.results_dir)
-
-    run_step(step)
+    gather(step, files)
 
 
 if __name__ == "__main__":
-    main()
+    run_step(Gather, run)

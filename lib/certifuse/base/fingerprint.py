@@ -1,16 +1,134 @@
-"""Canonical JSON, digests, source fingerprints, atomic files and manifests. Imports neither torch nor numpy."""
+"""The source fingerprint of a job: a digest of every definition of this library that the job can use, and no other.
+
+From the script of a step, names are followed through the library as text; nothing is imported. A function, a class or
+an assignment counts when something that counts names it; a statement that defines nothing counts where its module is
+entered. What a job finds by name at run time (a fusion rule, an architecture, a figure) is handed over as `modules`,
+which count whole. So an edit reruns the steps that use what was edited, and an addition reruns nothing. Comments,
+layout and docstrings do not count, nor does what stands under `if TYPE_CHECKING`.
+"""
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
 from certifuse.base.digests import digest_bytes
 
 LIBRARY = Path(__file__).resolve().parents[1]
+"""The directory of this package."""
+DIGITS = 16
 
 
-# ---- source fingerprints -------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Definition:
+    """A statement at the top of a module: its digest, and the names that it uses, dotted as in `module.name`."""
+
+    digest: str
+    uses: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A module as its text tells: what defines each name, what defines none, and the dotted path behind each import."""
+
+    defined: dict[str, list[Definition]] = field(default_factory=dict)
+    others: list[Definition] = field(default_factory=list)
+    imported: dict[str, str] = field(default_factory=dict)
+
+    def whole(self) -> list[Definition]:
+        """Every statement."""
+        return [*self.others, *(one for named in self.defined.values() for one in named)]
+
+
+def source_fingerprint(script: Path, modules: Iterable[str] = ()) -> str:
+    """Sixteen hexadecimal digits for all that a job runs of this library.
+
+    Args:
+        script: the program of the step.
+        modules: dotted names of the modules that the job finds by name.
+
+    Raises:
+        ValueError: one of `modules` does not exist, or a module imports relatively.
+    """
+    return _fingerprint(script.resolve(), script.name, tuple(sorted(set(modules))))
+
+
+@cache
+def _fingerprint(script: Path, name: str, modules: tuple[str, ...]) -> str:
+    waiting: list[tuple[str, Source, Definition]] = []
+    parts: set[str] = set()
+
+    def count(where: str, source: Source, definitions: Iterable[Definition]) -> None:
+        for one in definitions:
+            parts.add(f"{where}:{one.digest}")
+            waiting.append((where, source, one))
+
+    own = _read(script)
+    count(name, own, own.whole())
+    for module in modules:
+        if (source := _source(module)) is None:
+            raise ValueError(f"source fingerprint: expected a module of this library, found none called {module}")
+        count(module, source, source.whole())
+    seen: set[tuple[str, str]] = set()
+    while waiting:
+        where, source, definition = waiting.pop()
+        for used in definition.uses:
+            for target in _targets(where, source, used):
+                if target not in seen:
+                    seen.add(target)
+                    found = _source(target[0])
+                    assert found is not None
+                    count(target[0], found, _counted(found, target[1]))
+    return digest_bytes("\n".join(sorted(parts)).encode())[:DIGITS]
+
+
+def _counted(source: Source, name: str) -> list[Definition]:
+    """What counts of a module where `name` of it is used; all of it where the module itself is (`*`)."""
+    return source.whole() if name == "*" else [*source.others, *source.defined.get(name, ())]
+
+
+def _targets(where: str, source: Source, used: str) -> Iterator[tuple[str, str]]:
+    """Module and name of all that a used name leads to in this library."""
+    first, _, rest = used.partition(".")
+    if first in source.defined:
+        if _source(where) is source:  # the script itself counts already
+            yield where, first
+    elif first in source.imported:
+        yield from _behind(f"{source.imported[first]}.{rest}" if rest else source.imported[first])
+
+
+def _behind(path: str) -> Iterator[tuple[str, str]]:
+    """Module and name of what a dotted path means: the longest part of it that is a module, then one name."""
+    parts = path.split(".")
+    if parts[0] != "certifuse":
+        return
+    lengths = [length for length in range(2, len(parts) + 1) if _file(".".join(parts[:length]))]
+    for length in lengths:  # importing a.b.c also runs the __init__ of a.b
+        module = ".".join(parts[:length])
+        if length < lengths[-1]:
+            yield module, "*"
+            continue
+        name = parts[length] if length < len(parts) else "*"
+        yield module, name
+        source = _source(module)
+        if source is not None and name in source.imported:  # handed on
+            yield from _behind(".".join([source.imported[name], *parts[length + 1 :]]))
+
+
+def _file(module: str) -> Path | None:
+    """The file of a module, except the library's own `__init__`, which holds its version alone."""
+    path = LIBRARY.joinpath(*module.split(".")[1:])
+    return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()), None)
+
+
+@cache
+def _source(module: str) -> Source | None:
+    file = _file(module) if module.startswith("certifuse.") else None
+    return None if file is None else _read(file)
+
+
+# ---- reading a module ----------------------------------------------------------------------------
 
 
 class _WithoutDocstrings(ast.NodeTransformer):
@@ -21,54 +139,69 @@ class _WithoutDocstrings(ast.NodeTransformer):
         return None if is_text else node
 
 
-def _imported_modules(tree: ast.Module) -> Iterable[str]:
-    """Every module that may run for the imports of `tree`: importing `a.b.c` also runs `a` and `a.b`."""
-    for node in ast.walk(tree):
-        names: list[str] = []
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            if node.level or node.module is None:
-                raise ValueError(f"line {node.lineno}: expected absolute imports, found a relative one")
-            names = [f"{node.module}.{alias.name}" for alias in node.names]
-        for name in names:
-            parts = name.split(".")
-            yield from (".".join(parts[:end]) for end in range(1, len(parts) + 1))
-
-
-def _module_file(name: str) -> Path | None:
-    """The file of a module of this library, except the library's own `__init__`, which holds its version alone."""
-    if not name.startswith("certifuse."):
-        return None
-    path = LIBRARY.joinpath(*name.split(".")[1:])
-    for candidate in (path.with_suffix(".py"), path / "__init__.py"):
-        if candidate.is_file():
-            return candidate
-    return None
-
-
 @cache
-def _read_module(path: Path) -> tuple[str, tuple[Path, ...]]:
-    """Digest of the module's syntax tree, and the library files that it imports (at any depth of nesting)."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    imported = {file for name in _imported_modules(tree) if (file := _module_file(name))}
-    return digest_bytes(ast.dump(_WithoutDocstrings().visit(tree)).encode()), tuple(sorted(imported))
+def _read(path: Path) -> Source:
+    source = Source()
+    for node in _WithoutDocstrings().visit(ast.parse(path.read_text(encoding="utf-8"))).body:
+        if _is_for_types_alone(node):
+            continue
+        source.imported.update(_imports_in(node))
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            continue
+        definition = Definition(digest_bytes(ast.dump(node).encode()), frozenset(_names_in(node)))
+        names = _defined_by(node)
+        for name in names:
+            source.defined.setdefault(name, []).append(definition)
+        if not names:
+            source.others.append(definition)
+    return source
 
 
-def source_fingerprint(script: Path) -> str:
-    """Digest of everything a step's script runs from this library, blind to comments, layout and docstrings.
+def _is_for_types_alone(node: ast.stmt) -> bool:
+    """An `if TYPE_CHECKING` without an else, which never runs."""
+    if not isinstance(node, ast.If) or node.orelse:
+        return False
+    return isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
 
-    The import graph is followed statically from `script`, so that nothing is imported to compute it.
-    """
-    digests: dict[Path, str] = {}
-    waiting = [script.resolve()]
+
+def _imports_in(node: ast.AST) -> Iterator[tuple[str, str]]:
+    """What each import binds, at any depth, and the dotted path behind it."""
+    for inner in ast.walk(node):
+        if isinstance(inner, ast.Import):
+            for alias in inner.names:
+                yield (alias.asname, alias.name) if alias.asname else (alias.name.partition(".")[0],) * 2
+        elif isinstance(inner, ast.ImportFrom):
+            if inner.level or inner.module is None:
+                raise ValueError(f"line {inner.lineno}: expected absolute imports, found a relative one")
+            for alias in inner.names:
+                yield alias.asname or alias.name, f"{inner.module}.{alias.name}"
+
+
+def _names_in(node: ast.AST) -> Iterator[str]:
+    """Every name that is used below a node, with the attributes behind it: `paths.CELL_DIR`."""
+    attributes, inner = [], node
+    while isinstance(inner, ast.Attribute):
+        attributes.append(inner.attr)
+        inner = inner.value
+    if isinstance(inner, ast.Name):
+        yield ".".join([inner.id, *reversed(attributes)])
+    else:
+        for below in ast.iter_child_nodes(inner):
+            yield from _names_in(below)
+
+
+def _defined_by(node: ast.stmt) -> set[str]:
+    """The names that a statement binds at the top of its module."""
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return {node.name}
+    names: set[str] = set()
+    waiting: list[ast.AST] = [node]
     while waiting:
-        path = waiting.pop()
-        if path not in digests:
-            digests[path], imported = _read_module(path)
-            waiting.extend(imported)
-    parts = sorted(
-        f"{path.name if path == script.resolve() else path.relative_to(LIBRARY)}:{digest}"
-        for path, digest in digests.items()
-    )
-    return digest_bytes("\n".join(parts).encode())[:16]
+        inner = waiting.pop()
+        if isinstance(inner, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names.add(inner.name)
+        elif isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store):
+            names.add(inner.id)
+        elif not isinstance(inner, ast.Lambda | ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp):
+            waiting.extend(ast.iter_child_nodes(inner))
+    return names

@@ -1,7 +1,6 @@
-"""The manifest of a step's run: what it ran with, what it read and wrote, and what that took.
+"""The manifest of a step's run: what it ran with, what it read and wrote, and what that took. One form for every step.
 
-Paths in it are relative to its own directory, so that a results directory can be moved. Training writes its own kind of
-manifest, see `training.record`.
+Paths in it are relative to its own directory, so that a results directory can be moved.
 """
 
 import json
@@ -13,22 +12,34 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from certifuse.base.digests import canonical_json, digest_bytes, digest_file
 from certifuse.base.environment import environment_record
 from certifuse.base.errors import UserError
 from certifuse.base.files import write_json
-from certifuse.base.fingerprint import LIBRARY, source_fingerprint
-from certifuse.base.records import Settings
 
-FORMAT = 1
+FORMAT = 2
 SEAL = "manifest_sha256"
 _MEND = "delete it and run the step that writes it"
 SHARED_NAME = "{job}_manifest.json"
-"""In a directory that several jobs write to, each its own; elsewhere it is `layout.MANIFEST_FILE`."""
+"""In a directory that several jobs write to, each its own; elsewhere it is `paths.MANIFEST_FILE`."""
 HOST = {"device": "cpu", "deterministic": True}
 """The runtime of a step in which no network runs: seeded arithmetic on the host, which no switch changes."""
+
+
+class Described(Protocol):
+    """What a manifest says of a step: its rule, its settings, and the names of its job."""
+
+    @property
+    def rule(self) -> str:
+        """The rule of the workflow."""
+
+    def plain(self) -> dict[str, Any]:
+        """The settings as plain values."""
+
+    def identity(self) -> dict[str, Any]:
+        """Architecture, fusion, lambda, seed, ...: what tells the job from others of its rule."""
 
 
 @dataclass(frozen=True)
@@ -36,13 +47,13 @@ class StepRecord:
     """A run that has begun. Its inputs are digested here, before anything is computed from them.
 
     Args:
-        step: the rule.
-        settings: what the rule handed to the script.
+        step: the job.
+        source: fingerprint of the source that runs.
         inputs: every file that is read.
     """
 
-    step: str
-    settings: Settings
+    step: Described
+    source: str
     inputs: Iterable[Path]
     began_s: float = field(default_factory=time.perf_counter, init=False)
     started: datetime = field(default_factory=lambda: datetime.now(UTC), init=False)
@@ -57,29 +68,31 @@ class StepRecord:
         self,
         path: Path,
         outputs: Iterable[Path],
-        identity: Mapping[str, Any] | None = None,
+        *,
         runtime: Mapping[str, Any] | None = None,
         peak_memory_bytes: int | None = None,
         data: Mapping[str, Iterable[str]] | None = None,
+        found: Mapping[str, Any] | None = None,
     ) -> None:
         """Write the manifest, last of all files of the step.
 
         Args:
             path: where to.
             outputs: every file that was written.
-            identity: the names of what was computed: architecture, fusion, lambda, seed, ...
-            runtime: device, precision and determinism (`training.runtime.Runtime.record`), where a network ran.
+            runtime: device, precision and determinism (`Runtime.record`), where a network ran.
             peak_memory_bytes: where the device has its own; otherwise that of this process.
             data: SHA-256 of images, splits or corpus, beside what the manifests of the inputs say of them.
+            found: what the step found out, under keys of its own: epochs, parameters, ...
         """
         for name, digests in (data or {}).items():
             self.data.setdefault(name, set()).update(digests)
         record = {
+            **(found or {}),
             "format": FORMAT,
-            "step": self.step,
-            "identity": dict(identity or {}),
-            "settings": self.settings.plain(),
-            "source_fingerprint": running_source(),
+            "step": self.step.rule,
+            "identity": self.step.identity(),
+            "settings": self.step.plain(),
+            "source_fingerprint": self.source,
             "data_sha256": {name: sorted(digests) for name, digests in self.data.items()},
             "inputs_sha256": {path_from(path.parent, file): digest for file, digest in self.digests.items()},
             "outputs_sha256": {path_from(path.parent, file): digest_file(file) for file in outputs},
@@ -111,6 +124,9 @@ def read_manifest(path: Path) -> dict[str, Any]:
         sound = False
     if not sound:
         raise UserError(f"{path}: expected the manifest of a run, found none or a damaged one: {_MEND}")
+    if record.get("format") != FORMAT:
+        found = record.get("format", "that of an older version")
+        raise UserError(f"{path}: expected a manifest of format {FORMAT}, found {found}: run the step that writes it again")
     return record
 
 
@@ -122,12 +138,12 @@ def _seal(record: Mapping[str, Any]) -> str:
 def check_as_written(path: Path) -> None:
     """UserError unless a file, such as a table, is what the manifest beside it says was written, where one lists it."""
     for manifest in sorted(path.parent.glob("*manifest.json")):
-        check_recorded(path, manifest, "outputs_sha256")
+        check_written_by(path, manifest)
 
 
-def check_recorded(path: Path, manifest: Path, key: str) -> None:
-    """UserError unless a file has the digest that a manifest lists for it under `key`, where it lists it."""
-    recorded = read_manifest(manifest).get(key, {}).get(path_from(manifest.parent, path))
+def check_written_by(path: Path, manifest: Path) -> None:
+    """UserError unless a file has the digest that a manifest lists for it among its outputs, where it lists it."""
+    recorded = read_manifest(manifest).get("outputs_sha256", {}).get(path_from(manifest.parent, path))
     if recorded is not None and recorded != digest_file(path):
         raise UserError(f"{path}: its bytes differ from their digest in {manifest}: {_MEND}")
 
@@ -140,15 +156,6 @@ def label(identity: Mapping[str, Any]) -> str:
 def shared_manifest(output: Path) -> Path:
     """The manifest of a job beside its output, named after that."""
     return output.with_name(SHARED_NAME.format(job=output.stem))
-
-
-def running_source() -> str | None:
-    """The fingerprint of the workflow's script that runs; None where another program does, such as a test."""
-    script = getattr(sys.modules["__main__"], "__file__", None)
-    scripts = LIBRARY.parents[1] / "workflow" / "scripts"
-    if script is None or Path(script).resolve().parent != scripts:
-        return None
-    return source_fingerprint(Path(script))
 
 
 def peak_resident_bytes() -> int:

@@ -1,74 +1,42 @@
-"""What every script of the workflow shares: options, logging to standard error, one-line errors."""
+"""What every script of the workflow shares: options from the fields of its step, a log, errors of one line."""
 
 import argparse
+import dataclasses
 import logging
-import os
 import sys
 import time
-from collections.abc import Callable
+import types
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from certifuse.base.errors import OUT_OF_TIME_STATUS, USER_ERROR_STATUS, OutOfTimeError, UserError
 from certifuse.base.machine import MENDS
+from certifuse.study.steps.step import Step
 
 BEGAN_S = time.monotonic()
 """When the process began: every script imports this module first, and PyTorch later."""
-SAVE_INTERVAL = "CERTIFUSE_SAVE_INTERVAL_S"
-"""Environment variable: seconds between stored states of a training. No setting, because no result depends on it."""
+
+StepType = TypeVar("StepType", bound=Step)
 
 
-def step_parser(description: str, example: str) -> argparse.ArgumentParser:
-    """A parser with `--settings`, which takes the JSON text that the rule computed from the configuration."""
-    parser = argparse.ArgumentParser(
-        description=description,
-        epilog=f"example:\n  {example}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
-        "--settings", required=True, metavar="JSON", help="settings of this step, as the rule gives them"
-    )
-    return parser
+def run_step(step: type[StepType], run: Callable[[StepType, Any], None], argv: Sequence[str] | None = None) -> None:
+    """Read the command line of a step and run it: its log goes to standard error.
 
+    A user's mistake is one line and exit status 2. A training that stored its state because its time is up says so in
+    one line and exits with status 75.
 
-def add_training_options(parser: argparse.ArgumentParser) -> None:
-    """The options of all steps that train on images."""
-    add_file_options(parser, "images", "splits")
-    add_run_options(parser)
-
-
-def add_run_options(parser: argparse.ArgumentParser) -> None:
-    """The options that all training steps have."""
-    add_file_options(parser, "log-file", "manifest")
-    parser.add_argument("--seed", type=int, required=True, help="seed of weights, order and augmentation")
-    parser.add_argument("--resume-dir", type=Path, required=True, help="where the state of an unfinished run is kept")
-    parser.add_argument("--telemetry-dir", type=Path, required=True, help="where CERTIFUSE_TELEMETRY's writers write")
-    parser.add_argument("--source", required=True, help="fingerprint of the source that runs")
-    seconds = float(os.environ.get(SAVE_INTERVAL, "120"))
-    parser.add_argument("--save-interval-s", type=float, default=seconds, help=f"between stored states ({seconds:g})")
-    parser.add_argument("--time-budget-min", type=float, help="store and stop before so many minutes (no limit)")
-    parser.set_defaults(began_s=BEGAN_S)
-
-
-def add_file_options(parser: argparse.ArgumentParser, *names: str) -> None:
-    """Required options that each take one path."""
-    for name in names:
-        parser.add_argument(f"--{name}", type=Path, required=True, metavar="FILE")
-
-
-def add_download_option(parser: argparse.ArgumentParser) -> None:
-    """The permission to fetch what is absent, which is no part of the settings: no result depends on it."""
-    parser.add_argument("--download", type=int, choices=(0, 1), default=0, help="1: fetch what is absent (0)")
-
-
-def run_step(step: Callable[[], None]) -> None:
-    """Run a step: its log goes to standard error; a user's mistake is one line and exit status 2.
-
-    A training that stored its state because its time is up says so in one line and exits with status 75.
+    Args:
+        step: the step, whose `Files` are the options.
+        run: what the step does with its settings and files. It imports what is heavy itself, once the command is sound.
+        argv: the command line; that of the process unless given.
     """
+    parser = step_parser(step)
+    arguments = vars(parser.parse_args(argv))
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
     logging.captureWarnings(True)
     try:
-        step()
+        run(step.from_json(arguments.pop("settings")), _files(step, arguments))
     except UserError as error:
         for line in str(error).splitlines():
             logging.error("error: %s", line)
@@ -86,3 +54,44 @@ def run_step(step: Callable[[], None]) -> None:
             raise
         logging.error("error: the device is out of memory: lower batch_size (%s)", str(error).splitlines()[0])
         sys.exit(USER_ERROR_STATUS)
+
+
+def step_parser(step: type[Step]) -> argparse.ArgumentParser:
+    """The parser of a step: `--settings`, the JSON that the rule computed, and an option for each of its files."""
+    parser = argparse.ArgumentParser(
+        description=step.__doc__,
+        epilog=f"The rule {step.rule} puts this command together; `snakemake --printshellcmds` shows it.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--settings", required=True, metavar="JSON", help="settings of this step, as the rule has them")
+    hints = get_type_hints(step.Files)
+    for field in dataclasses.fields(step.Files):
+        if field.metadata.get("option", True):
+            required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+            parser.add_argument(_option(field.name), required=required, **_kind(hints[field.name]), **_default(field))
+    return parser
+
+
+def _option(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def _default(field: "dataclasses.Field[Any]") -> dict[str, Any]:
+    return {} if field.default is dataclasses.MISSING else {"default": field.default}
+
+
+def _kind(hint: Any) -> dict[str, Any]:
+    """How an option of this type is read: a value, or several where it is a tuple."""
+    if get_origin(hint) is tuple:
+        return {"nargs": "*", **_kind(get_args(hint)[0])}
+    if get_origin(hint) in (Union, types.UnionType):
+        (kind,) = (kind for kind in get_args(hint) if kind is not type(None))
+        return _kind(kind)
+    return {"type": hint, "metavar": "FILE" if hint is Path else hint.__name__.upper()}
+
+
+def _files(step: type[Step], arguments: dict[str, Any]) -> Any:
+    given = {name: tuple(value) if isinstance(value, list) else value for name, value in arguments.items()}
+    names = {field.name for field in dataclasses.fields(step.Files)}
+    kind: Any = step.Files
+    return kind(**given, **({"began_s": BEGAN_S} if "began_s" in names else {}))

@@ -7,6 +7,8 @@ Holm-adjusted over all such rows of one predictor and baseline. `cell`: the mean
 over the test images (seeds kept), its p-values Holm-adjusted over these cells, and, where there are two seeds or
 more, a t interval over the seeds.
 Shapes: S seeds, N test images.
+
+Reads the stored predictions; writes `metrics/paired_comparisons.csv` and a manifest. A second for each cell.
 """
 
 from collections.abc import Sequence
@@ -21,8 +23,8 @@ from certifuse.base.rows import write_rows
 from certifuse.evaluation.images.predictions import load_predictions
 from certifuse.evaluation.statistics import holm, mcnemar_exact, paired_bootstrap, t_interval
 from certifuse.study import paths
-from certifuse.study.cells import Cell
-from certifuse.study.steps import CompareStep
+from certifuse.study.cells import Cell, Family
+from certifuse.study.steps.gathering import CompareCells, GatheringFiles
 
 PREDICTORS = ("fused", "fused_plus_experts", "probability_average_after")
 BASELINES = ("probability_average_finetuned", "probability_average_before")
@@ -41,37 +43,40 @@ COLUMNS = (
 )
 
 
-def compare_cells(settings: CompareStep, results: Path) -> None:
+def compare_cells(step: CompareCells, files: GatheringFiles) -> None:
     """Write the paired comparisons of all cells that have predictions."""
-    files = _predictions(settings, results)
-    record = StepRecord("compare_cells", settings, files.values())
-    correct = {key: _correct(file, PREDICTORS if isinstance(key, Cell) else BASELINES) for key, file in files.items()}
+    results = files.results_dir
+    predictions = _predictions(step, results)
+    record = StepRecord(step, files.source, predictions.values())
+    correct = {
+        key: _correct(file, PREDICTORS if isinstance(key, Cell) else BASELINES) for key, file in predictions.items()
+    }
     rows = []
     for predictor in PREDICTORS:
         for baseline in BASELINES:
-            seeds = [row for cell in settings.cells() for row in _seed_rows(correct, cell, predictor, baseline)]
+            seeds = [row for cell in step.cells for row in _seed_rows(correct, cell, predictor, baseline)]
             for row, adjusted in zip(seeds, holm([row["mcnemar_p"] for row in seeds]), strict=True):
                 row["mcnemar_p_holm"] = float(adjusted)
-            cells = _cell_rows(settings, correct, seeds, predictor, baseline)
+            cells = _cell_rows(step, correct, seeds, predictor, baseline)
             for row, adjusted in zip(cells, holm([row["bootstrap_p"] for row in cells]), strict=True):
                 row["bootstrap_p_holm"] = float(adjusted)
             rows += seeds + cells
     comparison = results / paths.COMPARISON
     write_rows(comparison, rows, COLUMNS)
-    record.write(comparison.with_name(SHARED_NAME.format(job="compare_cells")), [comparison])
+    record.write(comparison.with_name(SHARED_NAME.format(job=step.rule)), [comparison])
 
 
-Key = Cell | tuple[str, int]
+Key = Cell | Family
 Correct = dict[Key, dict[str, NDArray[np.bool_]]]
 
 
-def _predictions(settings: CompareStep, results: Path) -> dict[Key, Path]:
+def _predictions(step: CompareCells, results: Path) -> dict[Key, Path]:
     """The stored predictions of every cell and of every (architecture, seed): those that there are."""
     files: dict[Key, Path] = {}
-    for cell in settings.cells():
-        family = paths.BASELINE_METRICS.format(architecture=cell.architecture, seed=cell.seed)
-        files[cell] = results / paths.CELL_METRICS.format(**cell._asdict()) / paths.PREDICTIONS_FILE
-        files[cell.architecture, cell.seed] = results / family / paths.PREDICTIONS_FILE
+    for cell in step.cells:
+        family = Family(cell.architecture, cell.seed)
+        files[cell] = results / paths.CELL_METRICS.format(**cell.names()) / paths.PREDICTIONS_FILE
+        files[family] = results / paths.BASELINE_METRICS.format(**family.names()) / paths.PREDICTIONS_FILE
     return {key: file for key, file in files.items() if file.is_file()}
 
 
@@ -84,7 +89,7 @@ def _correct(file: Path, predictors: Sequence[str]) -> dict[str, NDArray[np.bool
 
 def _seed_rows(correct: Correct, cell: Cell, predictor: str, baseline: str) -> list[dict[str, Any]]:
     ours = correct.get(cell, {}).get(predictor)
-    theirs = correct.get((cell.architecture, cell.seed), {}).get(baseline)
+    theirs = correct.get(Family(cell.architecture, cell.seed), {}).get(baseline)
     if ours is None or theirs is None:
         return []
     test = mcnemar_exact(ours, theirs)
@@ -104,9 +109,9 @@ def _seed_rows(correct: Correct, cell: Cell, predictor: str, baseline: str) -> l
 
 
 def _cell_rows(
-    settings: CompareStep, correct: Correct, seeds: list[dict[str, Any]], predictor: str, baseline: str
+    step: CompareCells, correct: Correct, seeds: list[dict[str, Any]], predictor: str, baseline: str
 ) -> list[dict[str, Any]]:
-    statistics = settings.statistics
+    statistics = step.statistics
     by_cell: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
     for row in seeds:
         by_cell.setdefault((row["architecture"], row["fusion"], row["lambda"]), []).append(row)
@@ -114,7 +119,7 @@ def _cell_rows(
     for (architecture, fusion, lam), members in by_cell.items():
         cells = [Cell(architecture, fusion, lam, row["seed"]) for row in members]
         ours = np.stack([correct[cell][predictor] for cell in cells])
-        theirs = np.stack([correct[(cell.architecture, cell.seed)][baseline] for cell in cells])
+        theirs = np.stack([correct[Family(cell.architecture, cell.seed)][baseline] for cell in cells])
         boot = paired_bootstrap(ours, theirs, statistics.bootstrap_samples, statistics.confidence, statistics.seed)
         over_seeds = t_interval([row["difference_points"] for row in members], statistics.confidence)
         differing = [row for row in members if row["mcnemar_p_holm"] < 1 - statistics.confidence]
@@ -138,5 +143,5 @@ def _cell_rows(
 
 
 def _names(cell: Cell, predictor: str, baseline: str) -> dict[str, Any]:
-    names = {"architecture": cell.architecture, "fusion": cell.fusion, "lambda": cell.lam}
+    names = {key: value for key, value in cell.names().items() if key != "seed"}
     return {**names, "predictor": predictor, "baseline": baseline}

@@ -1,8 +1,8 @@
-"""Score one cell from its saved components: the fused network, its experts and what they give together."""
+"""Score one cell from its saved components: the fused network, its experts and what they give together.
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+Reads images, splits and the components of the cell; writes metrics, per-class scores, calibration bins, the prediction
+for every test image, and a manifest. One pass over the test and validation images: seconds to minutes.
+"""
 
 import torch
 from torch.nn import functional
@@ -17,37 +17,29 @@ from certifuse.models.components.belonging import check_belonging
 from certifuse.models.compute import runtime as runtimes
 from certifuse.models.compute.inference import fused_logits_of
 from certifuse.steps.score_sheet import ExpertLogits, empty_sheet, image_parts
-from certifuse.study.steps import EvaluationStep
+from certifuse.study.steps.training import EvaluateFusion
 
 
-def evaluate_fusion(
-    settings: EvaluationStep,
-    identity: Mapping[str, Any],
-    components: Path,
-    images_file: Path,
-    splits_file: Path,
-    output: Path,
-) -> None:
+def evaluate_fusion(step: EvaluateFusion, files: EvaluateFusion.Files) -> None:
     """Write the scores of the cell whose components are in a directory."""
-    runtime = runtimes.start(settings.execution, training=False)
-    found = find_components(components)
-    files = [path for path in (*found.experts, found.fusion, found.global_head) if path is not None]
-    record = StepRecord("evaluate_fusion", settings, [images_file, splits_file, *files])
-    images, splits = load_image_set(images_file), load_splits(splits_file)
-    data = {"images_sha256": record.digests[images_file], "splits_sha256": record.digests[splits_file]}
-    run = {"lam" if name == "lambda" else name: value for name, value in identity.items()}
-    check_belonging(files, run | data, images)
+    runtime = runtimes.start(step.execution, training=False)
+    found = find_components(files.components)
+    components = [path for path in (*found.experts, found.fusion, found.global_head) if path is not None]
+    record = StepRecord(step, files.source, [files.images, files.splits, *components])
+    images, splits = load_image_set(files.images), load_splits(files.splits)
+    data = {"images_sha256": record.digests[files.images], "splits_sha256": record.digests[files.splits]}
+    check_belonging(components, step.cell.names() | data, images)
     parts = image_parts(images, splits, runtime)
     network = load_network(found.experts, found.fusion, found.global_head)
     image_shape = images.train_images.shape[1:]
-    sheet = empty_sheet(identity, settings.evaluation, parts, images)
+    sheet = empty_sheet(step.cell.names(), step.evaluation, parts, images)
     costs = forward_costs(network, image_shape)
     for predictor in ("fused", "fused_plus_experts"):
         sheet.add(predictor, costs)
     sheet.add_expert_costs("after", network, image_shape)
     runtime.place(network)
 
-    batch_size = settings.evaluation.batch_size
+    batch_size = step.evaluation.batch_size
     logits = {name: fused_logits_of(network, *part, runtime, batch_size) for name, part in parts.scored().items()}
     fused = {name: functional.log_softmax(pair[0].double(), -1) for name, pair in logits.items()}
     experts = {name: functional.log_softmax(pair[1].double(), -1) for name, pair in logits.items()}
@@ -58,4 +50,4 @@ def evaluate_fusion(
     sheet.add_soft("fused", fused["test"], fused["validation"])
     sheet.add_soft("fused_plus_experts", together["test"], together["validation"])
     sheet.add_experts("after", ExpertLogits(**{name: pair[1] for name, pair in logits.items()}))
-    sheet.write(output, runtime, record)
+    sheet.write(files.output, runtime, record)

@@ -1,6 +1,8 @@
-"""Gather certificates into one table, their ledgers into another, and list those that are missing."""
+"""Gather certificates into one table, their ledgers into another, and list those that are missing.
 
-from pathlib import Path
+Reads the certificates below the results directory; writes `metrics/*certificate*.csv` and a manifest. Seconds.
+"""
+
 from typing import Any
 
 from certifuse.base.manifest import SHARED_NAME, StepRecord
@@ -9,7 +11,7 @@ from certifuse.certificates.images.certificate import Certificate, Claim, Untouc
 from certifuse.evaluation.bounds.inequalities import SOURCES
 from certifuse.study import paths
 from certifuse.study.paths import CERTIFICATE_FILE
-from certifuse.study.steps import GatherCertificatesStep
+from certifuse.study.steps.gathering import GatherCertificates, GatheringFiles
 
 IDENTITY = ("architecture", "fusion", "lambda", "seed", "kind", "d", "levels")
 COUNTS = ("examples", "errors", "prior_errors", "worse", "better")
@@ -22,20 +24,34 @@ COLUMNS = (
 )
 
 
-def gather_certificates(settings: GatherCertificatesStep, results: Path) -> None:
-    """Write the gathered tables below `results`."""
-    expected = {results / directory: names for directory, names in settings.directories().items()}
+def expected_directories(step: GatherCertificates) -> dict[str, dict[str, Any]]:
+    """Where each certificate is expected, and its names: cell, kind, d and levels."""
+    expected: dict[str, dict[str, Any]] = {}
+    for cell in step.joint:
+        directory = paths.JOINT_CERTIFICATE_DIR.format(**cell.names())
+        expected[directory] = {**cell.names(), "kind": "joint", "d": None, "levels": None}
+    for trained in step.subspace:
+        for levels in step.levels:
+            names = {**trained.cell.names(), "kind": "subspace", "d": trained.d, "levels": levels}
+            expected[f"{paths.SUBSPACE_DIR.format(**names)}/{paths.LEVELS_DIR.format(levels=levels)}"] = names
+    return expected
+
+
+def gather_certificates(step: GatherCertificates, files: GatheringFiles) -> None:
+    """Write the gathered tables below the results directory."""
+    results = files.results_dir
+    expected = {results / directory: names for directory, names in expected_directories(step).items()}
     finished = [directory for directory in expected if (directory / CERTIFICATE_FILE).is_file()]
-    record = StepRecord("gather_certificates", settings, [directory / CERTIFICATE_FILE for directory in finished])
+    record = StepRecord(step, files.source, [directory / CERTIFICATE_FILE for directory in finished])
     certificates = [read_certificate(directory) for directory in finished]
     missing = [
-        dict(zip(IDENTITY, names, strict=True)) | {"reason": "no certificate was written"}
+        {**names, "reason": "no certificate was written"}
         for directory, names in expected.items()
         if directory not in finished
     ]
     around_average = [certificate for certificate in certificates if certificate.kind == "subspace"]
     priors = {(row["architecture"], row["seed"]): row for row in map(_prior_row, around_average)}
-    rows = [{"scheme": settings.scheme, **row} for row in [*priors.values(), *map(_row, certificates)]]
+    rows = [{"scheme": step.scheme, **row} for row in [*priors.values(), *map(_row, certificates)]]
     ledgers = [
         {**_identity(certificate), "charge": charge, "bits": bits}
         for certificate in certificates
@@ -46,7 +62,7 @@ def gather_certificates(settings: GatherCertificatesStep, results: Path) -> None
     write_rows(results / paths.MISSING_CERTIFICATES, missing, (*IDENTITY, "reason"))
     written = [results / table for table in (paths.CERTIFICATES, paths.LEDGERS, paths.MISSING_CERTIFICATES)]
     data = {name: [getattr(own, name).sha256 for own in certificates] for name in ("images", "splits")}
-    record.write(written[0].with_name(SHARED_NAME.format(job="gather_certificates")), written, data=data)
+    record.write(written[0].with_name(SHARED_NAME.format(job=step.rule)), written, data=data)
 
 
 def _identity(certificate: Certificate) -> dict[str, Any]:

@@ -1,4 +1,8 @@
-"""Gather the certificates of all language models into tidy tables, and list those that are missing."""
+"""Gather the certificates of all language models into tidy tables, and list those that are missing.
+
+Reads certificates, metrics, manifests and logs below the results directory; writes `metrics/sublora*.csv` and a
+manifest. Seconds.
+"""
 
 import json
 import math
@@ -6,15 +10,15 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from certifuse.base.manifest import SHARED_NAME, StepRecord, check_as_written, check_recorded, read_manifest
+from certifuse.base.manifest import SHARED_NAME, StepRecord, check_as_written, check_written_by, read_manifest
 from certifuse.base.rows import read_rows, write_rows
 from certifuse.certificates.language.certificate import LanguageCertificate, read_language_certificate
 from certifuse.certificates.language.claims import best_rows
 from certifuse.study import paths
-from certifuse.study.cells import CELL
 from certifuse.study.paths import CERTIFICATE_FILE
-from certifuse.study.steps import GatherSubloraStep
+from certifuse.study.steps.gathering import GatheringFiles, GatherSublora
 
+CELL = ("d", "mode", "seed")
 IDENTITY = ("model", *CELL, "levels")
 OTHER_BOUNDS = ("published", "kl", "bernstein", "betting")
 """Inequalities with a column of their own; that of the claim is `bound_best_bpd`."""
@@ -37,12 +41,24 @@ COLUMNS = {
 }
 
 
-def gather_sublora(settings: GatherSubloraStep, results: Path) -> None:
-    """Write the gathered tables below `results`."""
-    directories = settings.directories()
+def expected_directories(step: GatherSublora) -> dict[str, dict[str, Any]]:
+    """Where each certificate is expected, and its names."""
+    found = {}
+    for cell in step.cells:
+        for levels in step.levels:
+            names = {**cell.names(), "levels": levels}
+            found[paths.SUBLORA_CERTIFICATE_DIR.format(**names)] = {"model": "sublora", **names}
+    for name in step.ngrams:
+        found[paths.NGRAM_DIR.format(ngram=name)] = {"model": "ngram", "mode": name}
+    return found
+
+
+def gather_sublora(step: GatherSublora, files: GatheringFiles) -> None:
+    """Write the gathered tables below the results directory."""
+    results, directories = files.results_dir, expected_directories(step)
     finished = [results / directory for directory in directories if (results / directory / CERTIFICATE_FILE).is_file()]
-    cells = [dict(zip(CELL, cell, strict=True)) for cell in settings.cells]
-    record = StepRecord("gather_sublora", settings, _sources(results, finished, cells))
+    cells = [cell.names() for cell in step.cells]
+    record = StepRecord(step, files.source, _sources(results, finished, cells))
     certificates = {directory: read_language_certificate(directory) for directory in finished}
     networks = [certificate for certificate in certificates.values() if certificate.kind == "sublora"]
     tables: dict[str, Iterable[dict[str, Any]]] = {
@@ -63,7 +79,7 @@ def gather_sublora(settings: GatherSubloraStep, results: Path) -> None:
     }
     for table, rows in tables.items():
         write_rows(results / table, list(rows), COLUMNS[table])
-    manifest = (results / paths.SUBLORA_METRICS).with_name(SHARED_NAME.format(job="gather_sublora"))
+    manifest = (results / paths.SUBLORA_METRICS).with_name(SHARED_NAME.format(job=step.rule))
     record.write(manifest, [results / table for table in tables])
 
 
@@ -145,7 +161,7 @@ def _logs(results: Path, cell: dict[str, Any]) -> Iterator[dict[str, Any]]:
     columns = COLUMNS[paths.SUBLORA_LOGS][len(CELL) + 1 :]
     for path in _log_files(results, cell):
         if _manifest(results, cell).is_file():
-            check_recorded(path, _manifest(results, cell), "logs_sha256")
+            check_written_by(path, _manifest(results, cell))
         for row in read_rows(path):
             yield {**cell, "stage": path.stem, **{column: row[column] for column in columns}}
 

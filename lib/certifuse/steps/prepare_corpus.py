@@ -1,7 +1,14 @@
-"""Read the documents of a study from their source into tokens on disk."""
+"""Read the documents of a study from their source into tokens on disk.
+
+Reads JSON lines, this Python's documentation, or OpenWebText; writes tokens, offsets and a manifest for each part below
+`data/corpus`. Minutes for a gigabyte of text; documents pass one by one, so memory stays small.
+"""
 
 import logging
 from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
 
 from certifuse.base.digests import digest_file
 from certifuse.base.manifest import SHARED_NAME, StepRecord
@@ -10,22 +17,22 @@ from certifuse.data.text.corpus import MANIFEST, load_corpus
 from certifuse.data.text.corpus_sources import read_documents
 from certifuse.data.text.corpus_writing import write_corpus
 from certifuse.data.text.tokenisers import load_tokeniser
-from certifuse.study.steps import PrepareCorpusStep
+from certifuse.study.settings.corpora import CorpusSettings
+from certifuse.study.steps.data import PrepareCorpus
 
 LOGGER = logging.getLogger(__name__)
 
 
-def prepare_corpus(settings: PrepareCorpusStep, directory: Path, *, download: bool = False) -> None:
-    """Write the prepared corpus that `settings` describes to `directory`, and say what it holds.
+def prepare_corpus(step: PrepareCorpus, files: PrepareCorpus.Files) -> None:
+    """Write the prepared corpus, and say what it holds.
 
     The manifest of the run has a name of its own, since `manifest.json` is that of the corpus and equal for equal ones.
-    `download` permits that what is absent is fetched.
     """
-    corpus = settings.corpus
-    source = permitting(corpus, download)
+    directory = files.directory
+    source = permitting(_source(step.corpus), bool(files.download))
     tokeniser = load_tokeniser(source)
-    record = StepRecord("prepare_corpus", settings, [path for path in map(Path, corpus.files) if path.is_file()])
-    write_corpus(read_documents(source), tokeniser, corpus.min_tokens, corpus.plain(), directory)
+    record = StepRecord(step, files.source, [path for path in map(Path, source.files) if path.is_file()])
+    write_corpus(read_documents(source), tokeniser, source.min_tokens, step.corpus, directory)
     for part, facts in load_corpus(directory).manifest["parts"].items():
         LOGGER.info(
             "%s: %s documents, %s tokens; dropped %s too short, %s duplicates, %s duplicates of the other part",
@@ -35,4 +42,9 @@ def prepare_corpus(settings: PrepareCorpusStep, directory: Path, *, download: bo
         )
     written = [directory / MANIFEST, *sorted(directory.glob("*.bin"))]
     data = {"corpus": [digest_file(directory / MANIFEST)]}
-    record.write(directory / SHARED_NAME.format(job="prepare_corpus"), written, data=data)
+    record.write(directory / SHARED_NAME.format(job=step.rule), written, data=data)
+
+
+def _source(corpus: dict[str, Any]) -> CorpusSettings:
+    source: CorpusSettings = TypeAdapter(CorpusSettings).validate_python(corpus, strict=False)
+    return source

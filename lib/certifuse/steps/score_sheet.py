@@ -179,7 +179,7 @@ class ScoreSheet:
         if record is not None:
             written = [directory / name for name in (*tables, paths.PREDICTIONS_FILE)]
             manifest, peak = directory / paths.MANIFEST_FILE, peak_memory_bytes(runtime)
-            record.write(manifest, written, self.identity, runtime.record(), peak)
+            record.write(manifest, written, runtime=runtime.record(), peak_memory_bytes=peak)
 
     def _add_stacking(self, stage: str, test_ENK: Tensor, validation_ENK: Tensor, fusion_ENK: Tensor) -> None:
         log_probs_ENK = functional.log_softmax(fusion_ENK.double(), -1)

@@ -1,6 +1,8 @@
-"""Divide the training images among experts, fusion, validation and certificate."""
+"""Divide the training images among experts, fusion, validation and certificate.
 
-from pathlib import Path
+Reads the image set; writes `splits/splits.safetensors` (index sets, statistics of the pool), `splits/splits.json`
+(their sizes and digests) and a manifest. A second for CIFAR, more where near copies are looked for.
+"""
 
 import torch
 
@@ -10,19 +12,15 @@ from certifuse.base.manifest import StepRecord
 from certifuse.data.images.image_set import load_image_set
 from certifuse.data.images.splits import make_splits, save_splits
 from certifuse.study import paths
-from certifuse.study.settings.data import SplitSettings
+from certifuse.study.steps.data import SplitImages
 
 
-def split_images(images: Path, settings: SplitSettings, output: Path, summary: Path) -> None:
-    """Write the index sets and the statistics of the pool to `output` (safetensors).
-
-    `summary` (JSON) holds the statistics and the sizes, digests and class counts of the sets. Beside `output` goes a
-    manifest.
-    """
-    image_set = load_image_set(images)
-    step = StepRecord("split_images", settings, [images])
-    splits = make_splits(image_set, settings)
-    save_splits(splits, output)
+def split_images(step: SplitImages, files: SplitImages.Files) -> None:
+    """Write the index sets and the statistics of the pool, and a summary with sizes, digests and class counts."""
+    image_set = load_image_set(files.images)
+    record = StepRecord(step, files.source, [files.images])
+    splits = make_splits(image_set, step.splits)
+    save_splits(splits, files.output)
     digests = splits.digests
     sets = {
         name: {
@@ -35,8 +33,12 @@ def split_images(images: Path, settings: SplitSettings, output: Path, summary: P
         for name, indices in splits.named().items()
     }
     source = {"name": image_set.name, "sha256": image_set.digest, "training_images": len(image_set.train_labels)}
-    normalisation = {"mean": list(splits.mean), "std": list(splits.std)}
-    record = {"image_set": source, "settings": settings.plain(), "sets": sets, "pool_statistics": normalisation}
-    write_json(summary, record)
-    data = {"splits": [digest_file(output)]}
-    step.write(output.with_name(paths.MANIFEST_FILE), [output, summary], data=data)
+    summary = {
+        "image_set": source,
+        "settings": step.splits.plain(),
+        "sets": sets,
+        "pool_statistics": {"mean": list(splits.mean), "std": list(splits.std)},
+    }
+    write_json(files.summary, summary)
+    data = {"splits": [digest_file(files.output)]}
+    record.write(files.output.with_name(paths.MANIFEST_FILE), [files.output, files.summary], data=data)

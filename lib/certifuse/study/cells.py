@@ -1,12 +1,22 @@
-"""What a study trains: the names of its cells, one type for each kind."""
+"""What a study trains and certifies: one type for each kind of cell.
 
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+`names()` are the names under which files, tables, manifests and wildcards know a cell, and `of` reads them back. In
+Python the weight of the individual losses is `lam`, since `lambda` is a word of the language; elsewhere it is `lambda`.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Self
 
 BASELINE = "baseline"
 """In the place of the fusion rule, of what is trained and scored without one."""
 FINETUNED = "finetuned"
 """Likewise, of the experts that are trained on the fusion images and not fused."""
+JOINT = "joint"
+"""The training of a cell of the grid, among the trainings of a study."""
+SINGLE = "single"
+"""The member of an (architecture, seed) that is trained on all training images."""
+WIDER = "single_wider"
+"""Likewise, with the size of `baselines.wider_single`."""
 
 
 class Cell(NamedTuple):
@@ -17,41 +27,73 @@ class Cell(NamedTuple):
     lam: str
     seed: int
 
-
-@dataclass(frozen=True)
-class CertifiedCell:
-    """Which cell a certificate belongs to."""
-
-    architecture: str
-    fusion: str
-    lam: str
-    seed: int
-
-    def identity(self) -> dict[str, str | int]:
-        """The names of the cell."""
+    def names(self) -> dict[str, Any]:
+        """Architecture, fusion, lambda, seed."""
         return {"architecture": self.architecture, "fusion": self.fusion, "lambda": self.lam, "seed": self.seed}
 
+    @classmethod
+    def of(cls, names: Mapping[str, Any]) -> Self:
+        """The cell of these names."""
+        return cls(names["architecture"], names["fusion"], names["lambda"], int(names["seed"]))
 
-CELL = ("d", "mode", "seed")
 
-
-@dataclass(frozen=True)
-class CellName:
-    """Which cell is trained. `fusion` is None for the control, whose `lam` is then "none"."""
+class Family(NamedTuple):
+    """What the cells of one architecture and seed share: experts and baselines."""
 
     architecture: str
-    fusion: str | None
-    lam: str
     seed: int
 
-    def fields(self) -> dict[str, Any]:
-        """For path templates and labels."""
-        return {
-            "architecture": self.architecture,
-            "fusion": self.fusion or FINETUNED,
-            "lam": self.lam,
-            "seed": self.seed,
-        }
+    def names(self) -> dict[str, Any]:
+        """Architecture and seed."""
+        return self._asdict()
+
+    @classmethod
+    def of(cls, names: Mapping[str, Any]) -> Self:
+        """The family of these names."""
+        return cls(names["architecture"], int(names["seed"]))
+
+
+class Member(NamedTuple):
+    """One network of a family: an expert, or a model that is trained on all training images."""
+
+    architecture: str
+    seed: int
+    member: str
+
+    def names(self) -> dict[str, Any]:
+        """Architecture, seed, member."""
+        return self._asdict()
+
+    @classmethod
+    def of(cls, names: Mapping[str, Any]) -> Self:
+        """The member of these names."""
+        return cls(names["architecture"], int(names["seed"]), names["member"])
+
+
+class Finetuned(NamedTuple):
+    """The experts of a family, trained on the fusion images beside each other: the control of every cell."""
+
+    architecture: str
+    seed: int
+
+    @property
+    def fusion(self) -> str:
+        """What stands in the place of a fusion rule."""
+        return FINETUNED
+
+    @property
+    def lam(self) -> str:
+        """What stands in the place of lambda."""
+        return "none"
+
+    def names(self) -> dict[str, Any]:
+        """Those of a cell."""
+        return {"architecture": self.architecture, "fusion": self.fusion, "lambda": self.lam, "seed": self.seed}
+
+    @classmethod
+    def of(cls, names: Mapping[str, Any]) -> Self:
+        """The control of these names."""
+        return cls(names["architecture"], int(names["seed"]))
 
 
 class SubspaceCell(NamedTuple):
@@ -61,17 +103,35 @@ class SubspaceCell(NamedTuple):
     fusion: str
     lam: str
     seed: int
-    dim: int
+    d: int
 
     @property
     def cell(self) -> Cell:
         """The cell of the grid with the same names."""
         return Cell(*self[:4])
 
+    def names(self) -> dict[str, Any]:
+        """Those of the cell, and d."""
+        return self.cell.names() | {"d": self.d}
+
+    @classmethod
+    def of(cls, names: Mapping[str, Any]) -> Self:
+        """The training of these names."""
+        return cls(*Cell.of(names), int(names["d"]))
+
 
 class SubloraCell(NamedTuple):
-    """One training: d numbers, in an allocation mode, from a seed."""
+    """One training of a language model: d numbers, in an allocation mode, from a seed."""
 
     d: int
     mode: str
     seed: int
+
+    def names(self) -> dict[str, Any]:
+        """d, mode, seed."""
+        return self._asdict()
+
+    @classmethod
+    def of(cls, names: Mapping[str, Any]) -> Self:
+        """The training of these names."""
+        return cls(int(names["d"]), names["mode"], int(names["seed"]))

@@ -15,33 +15,28 @@ MEMBER = "experts/{architecture}/seed_{seed}/{member}_best.safetensors"
 MEMBER_LOG = "csv_logs/{architecture}_experts/{architecture}_{member}_seed_{seed}_training_log.csv"
 MEMBER_MANIFEST = "experts/{architecture}/seed_{seed}/{member}_manifest.json"
 
-SINGLE = "single"
-"""The member of an (architecture, seed) that is trained on all training images."""
-WIDER = "single_wider"
-"""Likewise, with the size of `baselines.wider_single`."""
-
 FINETUNED_DIR = "experts_finetuned/{architecture}/seed_{seed}"
 FINETUNED_LOG = "csv_logs/{architecture}_experts/{architecture}_finetuned_seed_{seed}_training_log.csv"
 
-CELL_DIR = "fusion_checkpoints/{architecture}_fusions_lambda_{lam}/{fusion}/seed_{seed}"
-CELL_LOG = "csv_logs/{architecture}_fusions/{architecture}_{fusion}_lambda_{lam}_seed_{seed}_training_log.csv"
+CELL_DIR = "fusion_checkpoints/{architecture}_fusions_lambda_{lambda}/{fusion}/seed_{seed}"
+CELL_LOG = "csv_logs/{architecture}_fusions/{architecture}_{fusion}_lambda_{lambda}_seed_{seed}_training_log.csv"
 
-EXPERT_FILE = "experts/{architecture}_expert_{index}_lambda_{lam}_best.safetensors"
-FUSION_FILE = "fusion/{architecture}_{fusion}_lambda_{lam}_fusion_best.safetensors"
-HEAD_FILE = "global/{architecture}_{fusion}_lambda_{lam}_global_head_best.safetensors"
+EXPERT_FILE = "experts/{architecture}_expert_{index}_lambda_{lambda}_best.safetensors"
+FUSION_FILE = "fusion/{architecture}_{fusion}_lambda_{lambda}_fusion_best.safetensors"
+HEAD_FILE = "global/{architecture}_{fusion}_lambda_{lambda}_global_head_best.safetensors"
 COMPONENT_FOLDERS = ("experts", "fusion", "global")
 COMPLETE_FILE = "complete_fusion_best.safetensors"
 MANIFEST_FILE = "manifest.json"
 FINETUNED_MANIFEST = f"{FINETUNED_DIR}/{MANIFEST_FILE}"
 
-CELL_METRICS = "metrics/cells/{architecture}/{fusion}/lambda_{lam}/seed_{seed}"
+CELL_METRICS = "metrics/cells/{architecture}/{fusion}/lambda_{lambda}/seed_{seed}"
 BASELINE_METRICS = "metrics/baselines/{architecture}/seed_{seed}"
 PREDICTIONS_FILE = "predictions.safetensors"
 
-SUBSPACE_DIR = "certificates/{architecture}_{fusion}_lambda_{lam}/seed_{seed}/d_{dim}"
+SUBSPACE_DIR = "certificates/{architecture}_{fusion}_lambda_{lambda}/seed_{seed}/d_{d}"
 LEVELS_DIR = "levels_{levels}"
-SUBSPACE_LOG_DIR = "csv_logs/certificates/{architecture}_{fusion}_lambda_{lam}/seed_{seed}/d_{dim}"
-JOINT_CERTIFICATE_DIR = "certificates/{architecture}_{fusion}_lambda_{lam}/seed_{seed}/joint"
+SUBSPACE_LOG_DIR = "csv_logs/certificates/{architecture}_{fusion}_lambda_{lambda}/seed_{seed}/d_{d}"
+JOINT_CERTIFICATE_DIR = "certificates/{architecture}_{fusion}_lambda_{lambda}/seed_{seed}/joint"
 CERTIFICATES = "metrics/certificates.csv"
 LEDGERS = "metrics/certificate_ledgers.csv"
 MISSING_CERTIFICATES = "metrics/missing_certificates.csv"
@@ -86,4 +81,4 @@ def cell_expert(index: int) -> str:
 
 def finetuned_expert(index: int) -> str:
     """The file of expert `index` inside the directory of the fine-tuned experts."""
-    return cell_expert(index).replace("{lam}", "none")
+    return cell_expert(index).replace("{lambda}", "none")

@@ -1,4 +1,4 @@
-"""The whole configuration of a study, and the slice of it that each rule needs."""
+"""The whole configuration of a study, and the cells that it consists of."""
 
 import posixpath
 from collections import Counter
@@ -9,10 +9,8 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, create_model, model_validator
 
-from certifuse.base.digests import canonical_json
-from certifuse.base.records import Count, MisfitError, Settings, without_permission
-from certifuse.study.cells import FINETUNED, Cell, SubloraCell, SubspaceCell
-from certifuse.study.paths import SINGLE, WIDER
+from certifuse.base.records import Count, MisfitError, Settings
+from certifuse.study.cells import FINETUNED, SINGLE, WIDER, Cell, Family, SubloraCell, SubspaceCell
 from certifuse.study.reading.command_line import with_command_line_types
 from certifuse.study.reading.problems import read_settings, refuse_unplain
 from certifuse.study.settings.architectures import ARCHITECTURE_SETTINGS
@@ -20,7 +18,7 @@ from certifuse.study.settings.certificates import CertificateSettings
 from certifuse.study.settings.data import CifarData, DataSettings, NpzData, SplitSettings
 from certifuse.study.settings.evaluation import EvaluationSettings, ExecutionSettings, StatisticsSettings
 from certifuse.study.settings.figures import CertificateFiguresSettings, FiguresSettings, SubloraFiguresSettings
-from certifuse.study.settings.fusion import FusionSettings, FusionTraining
+from certifuse.study.settings.fusion import FusionSettings
 from certifuse.study.settings.grid import BaselineSettings, Block
 from certifuse.study.settings.pretraining import PretrainingSettings
 from certifuse.study.settings.sublora import LEARNED, NULLS, UNDIVIDED, SubloraSettings
@@ -111,17 +109,15 @@ class Study(Settings):
             raise MisfitError("baselines.single_model_seeds", f"{expected}, found {', '.join(map(str, unknown))}")
         return self
 
-    # ---- the grid ----
-
     @cached_property
     def cells(self) -> tuple[Cell, ...]:
         """Every cell once, in the order of the blocks."""
         return tuple(dict.fromkeys(cell for block in self.grid for cell in block.cells()))
 
     @cached_property
-    def families(self) -> tuple[tuple[str, int], ...]:
+    def families(self) -> tuple[Family, ...]:
         """Every (architecture, seed) of the grid: the cells of one family share their experts and baselines."""
-        return tuple(dict.fromkeys((cell.architecture, cell.seed) for cell in self.cells))
+        return tuple(dict.fromkeys(Family(cell.architecture, cell.seed) for cell in self.cells))
 
     @cached_property
     def family_trainings(self) -> tuple[tuple[str, int, str], ...]:
@@ -188,157 +184,9 @@ class Study(Settings):
         """Whether `prepare_images` may use the network."""
         return isinstance(self.data, CifarData) and self.data.download
 
-    # ---- one canonical settings string per rule ----
-
-    def for_images(self) -> str:
-        """Settings of `prepare_images`."""
-        return canonical_json({"data": None if self.data is None else without_permission(self.data)})
-
-    def for_splits(self) -> str:
-        """Settings of `split_images`."""
-        return canonical_json(self.splits.plain())
-
-    def for_pretraining(self, architecture: str, member: str) -> str:
-        """Settings of `pretrain_expert`."""
-        sizes = self.baselines.wider_single if member == WIDER else self.architectures
-        return canonical_json(
-            {
-                "architecture": {"name": architecture, **getattr(sizes, architecture).plain()},
-                "training": self.pretraining.resolved(architecture).plain(),
-                "execution": self.execution.plain(),
-            }
-        )
-
-    def for_fusion(self, architecture: str, fusion: str) -> str:
-        """Settings of `train_fusion`."""
-        return self._joint_training(architecture, self.fusion.resolved(fusion))
-
-    def for_finetuning(self, architecture: str) -> str:
-        """Settings of `finetune_experts`: the training of one rule, without the rule."""
-        return self._joint_training(architecture, self.fusion.resolved_without_fusion(self.baselines.finetuned_as))
-
-    def for_evaluation(self) -> str:
-        """Settings of `evaluate_fusion` and `evaluate_baselines`."""
-        return canonical_json({"evaluation": self.evaluation.plain(), "execution": self.execution.plain()})
-
-    def for_subspace(self, fusion: str) -> str:
-        """Settings of `certify_subspace`."""
-        certificates = self.certificates
-        return canonical_json(
-            {
-                "delta": certificates.delta,
-                "levels": certificates.levels,
-                "training": certificates.training.plain(),
-                "fusion": self.fusion.resolved_in_subspace(fusion).plain(),
-                "execution": self.execution.plain(),
-            }
-        )
-
-    def for_joint_certificate(self) -> str:
-        """Settings of `certify_joint`."""
-        delta, levels = self.certificates.delta, self.certificates.joint_levels
-        return canonical_json({"delta": delta, "levels": levels, "threads": self.execution.threads})
-
-    def for_certificate_gathering(self) -> str:
-        """Settings of `gather_certificates`: the certificates that are expected, so that a missing one is seen."""
-        return canonical_json(
-            {
-                "scheme": self.splits.scheme,
-                "levels": self.certificates.levels,
-                "subspace": [list(cell) for cell in self.subspace_cells],
-                "joint": [list(cell) for cell in self.certified_cells],
-            }
-        )
-
-    def for_certificate_figure(self, figure: str) -> str:
-        """Settings of the figures of certificates."""
-        style = getattr(self.certificate_figures, figure).plain()
-        return canonical_json({"study": self.name, "style": style, "statistics": self.statistics.plain()})
-
-    def for_gathering(self) -> str:
-        """Settings of `gather`: the cells that are expected, so that a missing one is seen, and the other trainings."""
-        trainings = [list(training) for training in self.family_trainings]
-        return canonical_json({"grid": [block.plain() for block in self.grid], "trainings": trainings})
-
-    def for_comparison(self) -> str:
-        """Settings of `compare_cells`."""
-        grid = [block.plain() for block in self.grid]
-        return canonical_json({"statistics": self.statistics.plain(), "grid": grid})
-
-    def for_figure(self, figure: str) -> str:
-        """Settings of the figure rules."""
-        style = getattr(self.figures, figure).plain()
-        return canonical_json({"study": self.name, "style": style, "statistics": self.statistics.plain()})
-
-    def for_tables(self) -> str:
-        """Settings of `tables`."""
-        return canonical_json({"study": self.name, "statistics": self.statistics.plain()})
-
-    def for_corpus(self) -> str:
-        """Settings of `prepare_corpus`."""
-        return canonical_json({"corpus": without_permission(self._sublora.corpus)})
-
-    def for_sublora_training(self, mode: str) -> str:
-        """Settings of `train_sublora`: what the gates are set to concerns the modes that have some."""
-        sublora = self._sublora
-        return canonical_json(
-            {
-                "model": sublora.model.plain(),
-                "levels": sublora.levels,
-                "training": sublora.training.for_mode(mode).plain(),
-                "execution": self.execution.plain(),
-            }
-        )
-
-    def for_sublora_certificate(self) -> str:
-        """Settings of `certify_sublora`."""
-        sublora = self._sublora
-        return canonical_json(
-            {
-                "model": sublora.model.plain(),
-                "projector": sublora.training.projector,
-                "codebook": sublora.training.codebook,
-                "bounds": sublora.bounds.plain(),
-                "validation_documents": sublora.training.validation_documents,
-                "execution": self.execution.plain(),
-            }
-        )
-
-    def for_ngram(self) -> str:
-        """Settings of `certify_ngram`."""
-        sublora = self._sublora
-        documents = sublora.training.validation_documents
-        return canonical_json({"bounds": sublora.bounds.plain(), "validation_documents": documents})
-
-    def for_sublora_gathering(self) -> str:
-        """Settings of `gather_sublora`: the certificates that are expected, so that a missing one is seen."""
-        sublora = self._sublora
-        cells = [list(cell) for cell in self.sublora_cells]
-        return canonical_json({"levels": sublora.levels, "cells": cells, "ngrams": sublora.ngrams})
-
-    def for_gate_gathering(self) -> str:
-        """Settings of `gather_gates`: the trainings that are expected, so that a missing one is seen."""
-        return canonical_json({"cells": [list(cell) for cell in self.learned_cells]})
-
-    def for_sublora_figure(self, figure: str) -> str:
-        """Settings of the figures of language models."""
-        style = getattr(self.sublora_figures, figure).plain()
-        return canonical_json({"study": self.name, "style": style, "statistics": self.statistics.plain()})
-
-    def _joint_training(self, architecture: str, training: FusionTraining) -> str:
-        return canonical_json(
-            {
-                "architecture": self._architecture(architecture),
-                "training": training.plain(),
-                "execution": self.execution.plain(),
-            }
-        )
-
-    def _architecture(self, name: str) -> dict[str, Any]:
-        return {"name": name, **getattr(self.architectures, name).plain()}
-
     @property
-    def _sublora(self) -> SubloraSettings:
+    def language(self) -> SubloraSettings:
+        """The section `sublora`, which the rules of language models are for."""
         assert self.sublora is not None, "the rules of language models are for studies with a section sublora"
         return self.sublora
 

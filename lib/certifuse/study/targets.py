@@ -1,12 +1,11 @@
 """Which files of a study the gathering rules wait for, as Snakemake asks for them."""
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from certifuse.study import paths
-from certifuse.study.paths import SINGLE
+from certifuse.study.cells import Cell, Family
 from certifuse.study.settings.figures import SUBLORA_BUDGET_FIGURES, SUBLORA_FIGURES, SUBLORA_GATE_FIGURES
 from certifuse.study.settings.sublora import LEARNED, NULLS
 from certifuse.study.study import Study
@@ -31,8 +30,7 @@ def image_files(study: Study) -> list[str]:
 
 def corpus_files(study: Study) -> list[str]:
     """The user's own documents."""
-    assert study.sublora is not None, "the rules of language models are for studies with a section sublora"
-    return _of_the_user("sublora.corpus", study.sublora.corpus.files, ": mend train or validation")
+    return _of_the_user("sublora.corpus", study.language.corpus.files, ": mend train or validation")
 
 
 def _of_the_user(key: str, files: Sequence[str], mend: str) -> list[str]:
@@ -57,32 +55,31 @@ def _seen(files: Sequence[str]) -> list[str]:
     return [f"{file}@{Path(file).stat().st_mtime_ns}" for file in files if Path(file).is_file()]
 
 
-def fusion_files(study: Study, of_cell: Sequence[str], of_family: str) -> list[str]:
-    """The files of every cell, and one of every (architecture, seed)."""
-    files = [template.format(**cell._asdict()) for cell in study.cells for template in of_cell]
-    return files + [of_family.format(architecture=architecture, seed=seed) for architecture, seed in study.families]
+def fusion_files(study: Study, of_cell: Sequence[str], *of_family: str) -> list[str]:
+    """The files of every cell, then those of every (architecture, seed)."""
+    files = [template.format(**cell.names()) for cell in study.cells for template in of_cell]
+    return files + [template.format(**family.names()) for family in study.families for template in of_family]
 
 
 def certificates(study: Study, subspace: Sequence[str], joint: Sequence[str]) -> list[str]:
     """The certificates of every training in a subspace, and of their cells in the grid."""
-    files = [template.format(**cell._asdict()) for cell in study.subspace_cells for template in subspace]
-    return files + [template.format(**cell._asdict()) for cell in study.certified_cells for template in joint]
+    files = [template.format(**cell.names()) for cell in study.subspace_cells for template in subspace]
+    return files + [template.format(**cell.names()) for cell in study.certified_cells for template in joint]
 
 
 def language_certificates(study: Study, sublora: str, ngram: str) -> list[str]:
     """The certificates of every language model, network or table of counts."""
-    assert study.sublora is not None, "the rules of language models are for studies with a section sublora"
     files = [
-        sublora.format(**cell._asdict(), levels=levels)
+        sublora.format(**cell.names(), levels=levels)
         for cell in study.sublora_cells
-        for levels in study.sublora.levels
+        for levels in study.language.levels
     ]
-    return files + [ngram.format(ngram=name) for name in study.sublora.ngrams]
+    return files + [ngram.format(ngram=name) for name in study.language.ngrams]
 
 
 def learned_manifests(study: Study, manifest: str) -> list[str]:
     """The manifests of the trainings of mode `learned`."""
-    return [manifest.format(**cell._asdict()) for cell in study.learned_cells]
+    return [manifest.format(**cell.names()) for cell in study.learned_cells]
 
 
 def sublora_figures(study: Study, of_budget: Sequence[str], of_study: Sequence[str]) -> list[str]:
@@ -97,25 +94,24 @@ def sublora_figures(study: Study, of_budget: Sequence[str], of_study: Sequence[s
     ]
 
 
-def single_model(study: Study, template: str, wildcards: Any, member: str = SINGLE) -> list[str]:
+def single_model(study: Study, template: str, names: Mapping[str, str], member: str) -> list[str]:
     """A model of a family that is trained on all training images, where the study trains it."""
-    architecture, seed = wildcards.architecture, wildcards.seed
-    if member not in study.single_models(architecture, int(seed)):
-        return []
-    return [template.format(architecture=architecture, seed=seed, member=member)]
+    family = Family.of(names)
+    known = study.single_models(*family)
+    return [template.format(**family.names(), member=member)] if member in known else []
 
 
-def initial_components(study: Study, wildcards: Any) -> list[str]:
+def initial_components(study: Study, names: Mapping[str, str]) -> list[str]:
     """The earlier components that a cell continues from, where the study names some.
 
     Of a directory of this study the complete file, which is written with the others and may have to be made first;
     elsewhere every component there is, since each of them is read.
     """
-    template = study.fusion.resolved(wildcards.fusion).initial_components
+    cell = Cell.of(names)
+    template = study.fusion.resolved(cell.fusion).initial_components
     if template is None:
         return []
-    names = {"architecture": wildcards.architecture, "fusion": wildcards.fusion, "seed": wildcards.seed}
-    directory = Path(template.format(**names, **{"lambda": wildcards.lam, "lam": wildcards.lam}))
+    directory = Path(template.format(**cell.names()))
     if directory.resolve().is_relative_to(Path(study.results_dir).resolve()):
         return [str(directory / paths.COMPLETE_FILE)]
     stored = sorted(str(file) for kind in paths.COMPONENT_FOLDERS for file in (directory / kind).glob("*.safetensors"))
@@ -125,8 +121,6 @@ def initial_components(study: Study, wildcards: Any) -> list[str]:
     return stored
 
 
-def learned_weights(weights: str, wildcards: Any) -> list[str]:
+def learned_weights(weights: str, names: Mapping[str, str]) -> list[str]:
     """The weights of mode `learned`, of the same d and seed, for a null that trains with its splits."""
-    if not NULLS.get(wildcards.mode):
-        return []
-    return [weights.format(d=wildcards.d, mode=LEARNED, seed=wildcards.seed)]
+    return [weights.format(**{**names, "mode": LEARNED})] if NULLS.get(names["mode"]) else []

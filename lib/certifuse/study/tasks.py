@@ -11,13 +11,13 @@ from certifuse.study.paths import CERTIFICATE_FILE
 from certifuse.study.settings.sublora import SubloraSettings
 from certifuse.study.study import Study
 
-TRAIN_FUSION = "train_fusion/{architecture}_{fusion}_lambda_{lam}_seed_{seed}"
-EVALUATE_FUSION = "evaluate_fusion/{architecture}_{fusion}_lambda_{lam}_seed_{seed}"
+TRAIN_FUSION = "train_fusion/{architecture}_{fusion}_lambda_{lambda}_seed_{seed}"
+EVALUATE_FUSION = "evaluate_fusion/{architecture}_{fusion}_lambda_{lambda}_seed_{seed}"
 PRETRAIN_EXPERT = "pretrain_expert/{architecture}_seed_{seed}_{member}"
 FINETUNE_EXPERTS = "finetune_experts/{architecture}_seed_{seed}"
 EVALUATE_BASELINES = "evaluate_baselines/{architecture}_seed_{seed}"
-CERTIFY_SUBSPACE = "certify_subspace/{architecture}_{fusion}_lambda_{lam}_seed_{seed}_d_{dim}"
-CERTIFY_JOINT = "certify_joint/{architecture}_{fusion}_lambda_{lam}_seed_{seed}"
+CERTIFY_SUBSPACE = "certify_subspace/{architecture}_{fusion}_lambda_{lambda}_seed_{seed}_d_{d}"
+CERTIFY_JOINT = "certify_joint/{architecture}_{fusion}_lambda_{lambda}_seed_{seed}"
 TRAIN_SUBLORA = "train_sublora/d_{d}_{mode}_seed_{seed}"
 CERTIFY_SUBLORA = "certify_sublora/d_{d}_{mode}_seed_{seed}_levels_{levels}"
 CERTIFY_NGRAM = "certify_ngram/{ngram}"
@@ -63,14 +63,14 @@ def study_tasks(study: Study) -> Iterator[Task]:
     """Every cell of the grid, then what is trained and scored for each (architecture, seed), then the certificates."""
     root = Path(study.results_dir)
     for cell in study.cells:
-        names = cell._asdict()
+        names = cell.names()
         manifest = f"{paths.CELL_DIR}/{paths.MANIFEST_FILE}"
         epochs = study.fusion.resolved(cell.fusion).epochs
         training = _training(root, TRAIN_FUSION, manifest, paths.CELL_LOG, names, epochs)
         evaluation = _evaluation(root, EVALUATE_FUSION, paths.CELL_METRICS, names)
         yield Task("fusion", "fusion", names, training, evaluation)
-    for architecture, seed in study.families:
-        yield from _family_tasks(study, root, {"architecture": architecture, "seed": seed})
+    for family in study.families:
+        yield from _family_tasks(study, root, family.names())
     yield from _certificate_tasks(study, root)
     if study.sublora is not None:
         yield from _language_tasks(study, study.sublora, root)
@@ -93,20 +93,20 @@ def _family_tasks(study: Study, root: Path, family: dict[str, Any]) -> Iterator[
 
 def _certificate_tasks(study: Study, root: Path) -> Iterator[Task]:
     for subspace in study.subspace_cells:
-        names = subspace._asdict()
+        names = subspace.names()
         manifest, csv = f"{paths.SUBSPACE_DIR}/{paths.MANIFEST_FILE}", f"{paths.SUBSPACE_LOG_DIR}/full_precision.csv"
         training = _training(root, CERTIFY_SUBSPACE, manifest, csv, names, study.certificates.training.epochs)
         training = replace(training, resume=training.resume / "full_precision")
-        yield Task("certificates", f"d = {subspace.dim}", names, training, None)
+        yield Task("certificates", f"d = {subspace.d}", names, training, None)
     for cell in study.certified_cells:
-        evaluation = _certification(root, CERTIFY_JOINT, paths.JOINT_CERTIFICATE_DIR, cell._asdict())
-        yield Task("certificates", "joint", cell._asdict(), None, evaluation)
+        evaluation = _certification(root, CERTIFY_JOINT, paths.JOINT_CERTIFICATE_DIR, cell.names())
+        yield Task("certificates", "joint", cell.names(), None, evaluation)
 
 
 def _language_tasks(study: Study, sublora: SubloraSettings, root: Path) -> Iterator[Task]:
     stretches = -(-sublora.training.steps // sublora.training.validate_every)
     for cell in study.sublora_cells:
-        names = cell._asdict()
+        names = cell.names()
         manifest, csv = f"{paths.SUBLORA_DIR}/{paths.MANIFEST_FILE}", f"{paths.SUBLORA_LOG_DIR}/full_precision.csv"
         training = _training(root, TRAIN_SUBLORA, manifest, csv, names, stretches)
         training = replace(training, resume=training.resume / "full_precision")

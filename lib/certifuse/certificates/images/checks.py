@@ -73,7 +73,7 @@ def check_model(
             "parameters": "everything",
             "projector": {"kind": IDENTITY, "seed": 0, "subspace_dim": size, "ambient_dim": size},
         }
-        expect("identity.lambda", identity.get("lambda"), manifest.get("lam"))
+        expect("identity.lambda", identity.get("lambda"), manifest["identity"].get("lambda"))
     else:
         expected |= _described_by_settings(certificate, experts)
     expect("model", model.plain(), expected)

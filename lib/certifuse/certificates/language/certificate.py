@@ -111,7 +111,7 @@ class LanguageCertificate(Settings):
     environment: dict[str, Any]
 
 
-def write_language_certificate(directory: Path, certificate: LanguageCertificate) -> None:
+def write_certificate_file(directory: Path, certificate: LanguageCertificate) -> None:
     """Write `certificate.json` into a directory, atomically, with its seal."""
     write_sealed_json(directory / CERTIFICATE_FILE, certificate)
 

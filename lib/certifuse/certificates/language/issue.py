@@ -7,7 +7,7 @@ scored is the model that the bitstream on disk decodes to. Scores are in single 
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,6 @@ from certifuse.base.digests import digest_bytes
 from certifuse.base.environment import environment_record
 from certifuse.base.files import write_json
 from certifuse.base.manifest import StepRecord, label
-from certifuse.base.records import Settings
 from certifuse.certificates.language.certificate import (
     BoundRow,
     CorpusSizes,
@@ -27,7 +26,7 @@ from certifuse.certificates.language.certificate import (
     LanguageKind,
     SubloraDescription,
     TopKRow,
-    write_language_certificate,
+    write_certificate_file,
 )
 from certifuse.certificates.language.claims import best_rows, claims_of, document_rows, token_rows, top_k_rows
 from certifuse.certificates.language.model import DecodedModel
@@ -146,60 +145,68 @@ class Measured:
     scoring_wall_s: float
 
 
-@dataclass(frozen=True, kw_only=True)
-class CertificateRun:
-    """One run of a step that certifies a language model: what it writes, and from what.
+def write_language_certificate(
+    sample: Sample,
+    bitstream: bytes,
+    decode: Callable[[bytes], DecodedModel],
+    record: StepRecord,
+    corpus: Path,
+    directory: Path,
+    *,
+    kind: LanguageKind,
+    identity: dict[str, str | int],
+    runtime: Mapping[str, Any] | None = None,
+    trained_sha256: str | None = None,
+    model: SubloraDescription | None = None,
+) -> None:
+    """Freeze the bitstream, draw, decode what is on disk, measure, and write certificate, metrics and manifest.
 
-    `identity` names the certificate, `names` the run; `trained_sha256` is None of a table of counts.
+    Args:
+        sample: the documents and the terms.
+        bitstream: the coded model.
+        decode: what makes a model of the bytes on disk.
+        record: the run of the step.
+        corpus: the directory of the documents.
+        directory: where everything is written.
+        kind: a network or a table of counts.
+        identity: the names of the certificate.
+        runtime: how the network runs; None of a table of counts, like the two below.
+        trained_sha256: SHA-256 of the numbers that were coded.
+        model: how the network is rebuilt.
     """
-
-    kind: LanguageKind
-    identity: dict[str, str | int]
-    names: dict[str, str | int]
-    directory: Path
-    corpus: Path
-    settings: Settings
-    source: str
-    record: StepRecord
-    trained_sha256: str | None = None
-    model: SubloraDescription | None = None
-
-    def write(self, sample: Sample, bitstream: bytes, decode: Callable[[bytes], DecodedModel], device: Any) -> None:
-        """Freeze the bitstream, draw, decode what is on disk, measure, and write certificate, metrics and manifest."""
-        written = write_bitstream(self.directory, bitstream)
-        decoded = decode(written)
-        measured, ledger = sample.measure(decoded), sample.ledger(decoded)
-        claim, token_claim = claims_of(measured.bounds, measured.token_bounds)
-        certificate = LanguageCertificate(
-            kind=self.kind,
-            identity=self.identity,
-            statement=STATEMENT,
-            sample=SAMPLE,
-            terms=sample.terms,
-            bitstream_sha256=digest_bytes(written),
-            code_bits=ledger.code_bits,
-            ledger=ledger.rows(),
-            sizes=sample.sizes,
-            drawn_sha256=sample.drawn_sha256(),
-            claim=claim,
-            bounds=measured.bounds,
-            top_k=measured.top_k,
-            token_claim=token_claim,
-            token_bounds=measured.token_bounds,
-            description=measured.description,
-            model=self.model,
-            corpus=stored(self.corpus / MANIFEST, self.directory),
-            trained_sha256=self.trained_sha256,
-            settings=self.settings.plain(),
-            source_fingerprint=self.source,
-            environment=environment_record(),
-        )
-        write_language_certificate(self.directory, certificate)
-        bound_bpd, bits = claim.bound_bpd, ledger.code_bits
-        log.info("[%s] at most %.3f bits per token, with %.0f bits", label(self.identity), bound_bpd, bits)
-        write_json(self.directory / paths.SUBLORA_METRICS_FILE, metrics_of(certificate, measured.scoring_wall_s))
-        outputs = [self.directory / name for name in (BITSTREAM_FILE, CERTIFICATE_FILE, paths.SUBLORA_METRICS_FILE)]
-        self.record.write(self.directory / paths.MANIFEST_FILE, outputs, self.names, device)
+    written = write_bitstream(directory, bitstream)
+    decoded = decode(written)
+    measured, ledger = sample.measure(decoded), sample.ledger(decoded)
+    claim, token_claim = claims_of(measured.bounds, measured.token_bounds)
+    certificate = LanguageCertificate(
+        kind=kind,
+        identity=identity,
+        statement=STATEMENT,
+        sample=SAMPLE,
+        terms=sample.terms,
+        bitstream_sha256=digest_bytes(written),
+        code_bits=ledger.code_bits,
+        ledger=ledger.rows(),
+        sizes=sample.sizes,
+        drawn_sha256=sample.drawn_sha256(),
+        claim=claim,
+        bounds=measured.bounds,
+        top_k=measured.top_k,
+        token_claim=token_claim,
+        token_bounds=measured.token_bounds,
+        description=measured.description,
+        model=model,
+        corpus=stored(corpus / MANIFEST, directory),
+        trained_sha256=trained_sha256,
+        settings=record.step.plain(),
+        source_fingerprint=record.source,
+        environment=environment_record(),
+    )
+    write_certificate_file(directory, certificate)
+    log.info("[%s] at most %.3f bits per token, with %.0f bits", label(identity), claim.bound_bpd, ledger.code_bits)
+    write_json(directory / paths.SUBLORA_METRICS_FILE, metrics_of(certificate, measured.scoring_wall_s))
+    outputs = [directory / name for name in (BITSTREAM_FILE, CERTIFICATE_FILE, paths.SUBLORA_METRICS_FILE)]
+    record.write(directory / paths.MANIFEST_FILE, outputs, runtime=runtime)
 
 
 def metrics_of(certificate: LanguageCertificate, scoring_wall_s: float) -> dict[str, Any]:

@@ -1,116 +1,110 @@
-"""The files of a training step, the identity of its run, and what its manifest says."""
+"""One run of a training step: the identity of its state on disk, how its loop runs, and what its manifest says."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from functools import cached_property
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import nn
 
-from certifuse.base.digests import canonical_json, digest_bytes, digest_file
-from certifuse.base.environment import environment_record
-from certifuse.base.manifest import path_from, peak_resident_bytes
-from certifuse.base.records import Settings
+from certifuse.base.digests import canonical_json, digest_bytes
+from certifuse.base.manifest import StepRecord, peak_resident_bytes
 from certifuse.models.compute.runtime import Runtime
+from certifuse.study.steps.step import Step
+from certifuse.study.steps.training import TrainingFiles
 from certifuse.training.loop.budget import TimeBudget
 from certifuse.training.loop.loop import LoopSettings, Outcome
 from certifuse.training.loop.resume import ResumeStore
 
-DATA = ("images", "splits", "corpus")
-"""The names of inputs that are the data of the study."""
+SAVE_INTERVAL = "CERTIFUSE_SAVE_INTERVAL_S"
+"""Environment variable: seconds between stored states of a training. No setting, because no result depends on it."""
+DEFAULT_SAVE_INTERVAL_S = 120.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class RunFiles:
-    """Where every training step writes, and when it began to."""
+@dataclass(frozen=True)
+class TrainingRun:
+    """A training that has begun: its settings, where it writes, the digests of what it read, the time that it has."""
 
-    log: Path
-    manifest: Path
-    resume: Path
-    telemetry: Path
-    source: str
-    save_interval_s: float
-    started: datetime = field(default_factory=lambda: datetime.now(UTC))
-    budget: TimeBudget = field(default_factory=TimeBudget)
+    step: Step
+    files: TrainingFiles
+    record: StepRecord
+    budget: TimeBudget
 
-    def inputs(self) -> dict[str, Path]:
-        """The input files by name."""
-        return {}
+    @classmethod
+    def begin(cls, step: Step, files: TrainingFiles, inputs: Iterable[Path]) -> Self:
+        """Digest all that it reads."""
+        budget = TimeBudget(files.time_budget_min, files.began_s)
+        return cls(step, files, StepRecord(step, files.source, inputs), budget)
 
-    @cached_property
-    def inputs_sha256(self) -> dict[str, str]:
-        """SHA-256 of every input file, taken once."""
-        return {name: digest_file(path) for name, path in self.inputs().items()}
+    @property
+    def save_interval_s(self) -> float:
+        """Seconds between stored states."""
+        given = self.files.save_interval_s
+        return float(os.environ.get(SAVE_INTERVAL, DEFAULT_SAVE_INTERVAL_S)) if given is None else given
 
     def plan(self, name: str, epochs: int, *, patience: int | None = None, **more: Any) -> LoopSettings:
-        """How the training `name` runs with these files; `more` are other fields of `LoopSettings`."""
-        files: dict[str, Any] = {"save_interval_s": self.save_interval_s, "log_file": self.log, "budget": self.budget}
-        return LoopSettings(epochs=epochs, patience=patience, name=name, **files | more)
-
-    def store(self, settings: Settings, *identity: str | int, kind: type[ResumeStore] = ResumeStore) -> ResumeStore:
-        """The resume state of exactly this run: its settings, source, inputs, PyTorch and identity."""
-        run = {
-            "settings": settings.plain(),
-            "source": self.source,
-            "torch": str(torch.__version__),
-            "inputs": self.inputs_sha256,
-            "identity": list(identity),
+        """How the training `name` runs; `more` are other fields of `LoopSettings`."""
+        own: dict[str, Any] = {
+            "save_interval_s": self.save_interval_s,
+            "log_file": self.files.log_file,
+            "budget": self.budget,
         }
-        return kind(self.resume, digest_bytes(canonical_json(run).encode())[:24])
+        return LoopSettings(epochs=epochs, patience=patience, name=name, **own | more)
 
+    def store(self, stage: str = "", kind: type[ResumeStore] = ResumeStore) -> ResumeStore:
+        """The state of exactly this run, or of one stage of it: its settings, source, inputs and PyTorch."""
+        run = {
+            "rule": self.step.rule,
+            "settings": self.step.plain(),
+            "source": self.files.source,
+            "torch": str(torch.__version__),
+            "inputs": sorted(self.record.digests.values()),
+            "stage": stage,
+        }
+        directory = self.files.resume_dir / stage if stage else self.files.resume_dir
+        return kind(directory, digest_bytes(canonical_json(run).encode())[:24])
 
-@dataclass(frozen=True, kw_only=True)
-class StepFiles(RunFiles):
-    """Where a training step on images reads and writes. `experts` are the components that it starts from."""
+    def sha256(self, **files: Path) -> dict[str, str]:
+        """The digests of inputs, `name_sha256` each: what a component says of the data that it was trained with."""
+        return {f"{name}_sha256": self.record.digests[path] for name, path in files.items()}
 
-    images: Path
-    splits: Path
-    output: Path
-    experts: Sequence[Path] = ()
+    def write_manifest(
+        self,
+        outputs: Iterable[Path],
+        runtime: Runtime,
+        network: nn.Module,
+        outcome: Outcome,
+        data: dict[str, Path],
+        **found: Any,
+    ) -> None:
+        """Write what ran, last of all files.
 
-    def inputs(self) -> dict[str, Path]:
-        """Images, splits and experts."""
-        experts = {f"expert_{index}": path for index, path in enumerate(self.experts)}
-        return {"images": self.images, "splits": self.splits, **experts}
-
-    def data_sha256(self) -> dict[str, str]:
-        """What a component says of the data that it was trained with."""
-        return {f"{name}_sha256": self.inputs_sha256[name] for name in ("images", "splits")}
-
-
-def run_record(
-    settings: Settings,
-    files: RunFiles,
-    runtime: Runtime,
-    network: nn.Module,
-    outcome: Outcome,
-    logs: Iterable[Path],
-) -> dict[str, Any]:
-    """The manifest of a training run: settings, source, inputs, versions, device, cost.
-
-    `started` is when the last attempt began, which finished; `training_wall_s` is that of the epochs of all attempts.
-    """
-    inputs = files.inputs_sha256
-    return {
-        "settings": settings.plain(),
-        "source_fingerprint": files.source,
-        "data_sha256": {name: [inputs[name]] for name in DATA if name in inputs},
-        "inputs_sha256": inputs,
-        "logs_sha256": {path_from(files.manifest.parent, log): digest_file(log) for log in logs},
-        "environment": environment_record(),
-        "runtime": runtime.record(),
-        "parameters": sum(parameter.numel() for parameter in network.parameters()),
-        "epochs_run": len(outcome.rows),
-        "best_row": outcome.best_row,
-        "resumed_after_epochs": list(outcome.resumed_epochs),
-        "training_wall_s": sum(row["seconds"] for row in outcome.rows),
-        "peak_memory_bytes": peak_memory_bytes(runtime),
-        "started": files.started.isoformat(timespec="milliseconds"),
-        "finished": datetime.now(UTC).isoformat(timespec="milliseconds"),
-    }
+        Args:
+            outputs: every file that was written, logs included.
+            runtime: how it ran.
+            network: whose parameters are counted.
+            outcome: the finished training; its `training_wall_s` is that of the epochs of all attempts.
+            data: the inputs that are the data of the study, by name: images, splits, corpus.
+            found: what else the step found out; replaces keys of the same name.
+        """
+        trained = {
+            "parameters": sum(parameter.numel() for parameter in network.parameters()),
+            "epochs_run": len(outcome.rows),
+            "epoch": outcome.best_epoch,
+            "best_row": outcome.best_row,
+            "resumed_after_epochs": list(outcome.resumed_epochs),
+            "training_wall_s": sum(row["seconds"] for row in outcome.rows),
+        }
+        self.record.write(
+            self.files.manifest,
+            outputs,
+            runtime=runtime.record(),
+            peak_memory_bytes=peak_memory_bytes(runtime),
+            data={name: [self.record.digests[path]] for name, path in data.items()},
+            found=trained | found,
+        )
 
 
 def peak_memory_bytes(runtime: Runtime) -> int:
@@ -118,27 +112,3 @@ def peak_memory_bytes(runtime: Runtime) -> int:
     if runtime.device.type == "cuda":
         return int(torch.cuda.max_memory_allocated(runtime.device))
     return peak_resident_bytes()
-
-
-def run_files(arguments: Any) -> dict[str, Any]:
-    """The fields of `RunFiles` from a training script's command line."""
-    return {
-        "log": arguments.log_file,
-        "manifest": arguments.manifest,
-        "resume": arguments.resume_dir,
-        "telemetry": arguments.telemetry_dir,
-        "source": arguments.source,
-        "save_interval_s": arguments.save_interval_s,
-        "budget": TimeBudget(arguments.time_budget_min, arguments.began_s),
-    }
-
-
-def step_files(arguments: Any) -> StepFiles:
-    """The files named on the command line of a training script that reads images."""
-    return StepFiles(
-        **run_files(arguments),
-        images=arguments.images,
-        splits=arguments.splits,
-        output=getattr(arguments, "output", arguments.manifest),
-        experts=tuple(getattr(arguments, "experts", ())),
-    )

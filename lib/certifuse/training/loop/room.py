@@ -1,4 +1,4 @@
-"""Whether a training has room on disk for all that it will store, seen before it begins."""
+"""The room on disk that a training needs for all that it will store, looked for before it begins."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from torch import Tensor
 
 from certifuse.base.machine import require_room, stored_bytes
-from certifuse.training.loop.record import RunFiles
+from certifuse.study.steps.training import TrainingFiles
 from certifuse.training.optimisation import ParameterGroup, optimiser_bytes
 
 STATES = 3
@@ -22,7 +22,7 @@ OPTIMISER_TENSORS = 3
 
 
 def require_training_room(
-    files: RunFiles,
+    files: TrainingFiles,
     output: Path,
     weights: Mapping[str, Tensor],
     groups: Sequence[ParameterGroup],
@@ -55,8 +55,8 @@ def require_training_room(
         f"the training ({STATES * stages} states of {state_bytes} bytes, {copies} times {copy_bytes} of weights)",
         {
             files.manifest.parent: copies * copy_bytes - stored_bytes(output),
-            files.resume: STATES * stages * state_bytes - stored_bytes(files.resume),
-            files.log.parent: 0,
+            files.resume_dir: STATES * stages * state_bytes - stored_bytes(files.resume_dir),
+            files.log_file.parent: 0,
         },
     )
 
