@@ -42,7 +42,7 @@ from certifuse.certificates.coding.codec import decode, encode
 from certifuse.evaluation.bounds.claims import coded_claim
 from certifuse.evaluation.bounds.excess import PriorComparison
 from certifuse.evaluation.images.decisions import TIE, decide
-from certifuse.models.images.architectures import build_architecture
+from certifuse.models.images.architectures.registry import build_architecture
 from certifuse.models.subspace.quantisation import fit_codebook
 from certifuse.study.settings.architectures import ResNetSettings
 

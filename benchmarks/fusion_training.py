@@ -61,9 +61,9 @@ def fresh_network(architecture: str) -> Any:
     """Four experts, concatenation and a global head; the same weights on both sides."""
     import torch
 
-    from certifuse.models.images.architectures import build_architecture
+    from certifuse.models.images.architectures.registry import build_architecture
     from certifuse.models.images.fused_network import FusedNetwork
-    from certifuse.models.images.fusion import build_fusion
+    from certifuse.models.images.fusion.registry import build_fusion
     from certifuse.study.settings.architectures import ARCHITECTURE_SETTINGS
     from certifuse.study.settings.fusion import FusionModuleSettings
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from certifuse.models.images.architectures import build_architecture
+from certifuse.models.images.architectures.registry import build_architecture
 from certifuse.reporting.fusion.runs import best_epochs
 from certifuse.study.settings.evaluation import EvaluationSettings, StatisticsSettings
 from certifuse.study.settings.superclasses import CIFAR100

@@ -22,7 +22,7 @@ from certifuse.data.images.splits import load_splits, make_splits, save_splits
 from certifuse.evaluation.images.decisions import TIE
 from certifuse.models.components.assembly import load_expert, load_network
 from certifuse.models.compute.device_images import DeviceImages
-from certifuse.models.images.fusion import build_fusion
+from certifuse.models.images.fusion.registry import build_fusion
 from certifuse.models.subspace.projectors import KroneckerProjector
 from certifuse.steps import pretrain_expert as pretraining
 from certifuse.steps.certify_joint import certify_joint

@@ -4,7 +4,8 @@ import pytest
 import yaml
 from study_config import CONFIG, REMOVED, changed
 
-from certifuse.models.images import architectures, fusion
+from certifuse.models.images.architectures.registry import architecture_names
+from certifuse.models.images.fusion.registry import fusion_names
 from certifuse.study.paths import SINGLE, WIDER
 from certifuse.study.settings.architectures import ARCHITECTURE_SETTINGS
 from certifuse.study.settings.augmentation import AUGMENTATIONS
@@ -48,8 +49,8 @@ def test_per_fusion_wins_over_the_section_and_the_section_over_the_guides() -> N
 
 
 def test_settings_and_models_have_the_same_names() -> None:
-    assert set(GUIDE_DEFAULTS) == set(FUSIONS) == set(fusion.FUSIONS)
-    assert set(ARCHITECTURE_SETTINGS) == set(architectures.ARCHITECTURES)
+    assert set(GUIDE_DEFAULTS) == set(FUSIONS) == set(fusion_names())
+    assert set(ARCHITECTURE_SETTINGS) == set(architecture_names())
 
 
 # ---- the grid --------------------------------------------------------------------------------------

@@ -50,25 +50,19 @@ def check_unknown(copied: Any, block: dict[str, str]) -> None:
 
 @pytest.mark.slow
 def test_the_new_rule_of_the_readme_trains(copied: Any) -> None:
-    rule, entry, defaults = examples()[:3]
+    rule, defaults = examples()[:2]
     check_unknown(copied, {"fusion": "mean"})
-    models = copied.root / "lib/certifuse/models/images/fusion.py"
-    insert_before(models, "FUSIONS: dict", rule)
-    insert_before_end(models, "FUSIONS: dict", entry)
+    (copied.root / "lib/certifuse/models/images/fusion/mean.py").write_text(f"{rule}\n")
     insert_before_end(copied.root / "lib/certifuse/study/settings/fusion.py", "GUIDE_DEFAULTS: dict", defaults)
     check_trained(copied, {"fusion": "mean"})
 
 
 @pytest.mark.slow
 def test_the_new_architecture_of_the_readme_trains(copied: Any) -> None:
-    sizes, settings_entry, network, entry = examples()[3:]
-    check_unknown(copied, {"architecture": "plain"})
+    sizes, entry, network = examples()[2:]
+    check_unknown(copied, {"architecture": "plain_convolutions"})
     settings = copied.root / "lib/certifuse/study/settings/architectures.py"
     insert_before(settings, "ARCHITECTURE_SETTINGS: dict", sizes)
-    insert_before_end(settings, "ARCHITECTURE_SETTINGS: dict", settings_entry)
-    models = copied.root / "lib/certifuse/models/images/architectures.py"
-    imports = re.findall(r"`(from [^`]+ import [^`]+)`", (ROOT / "README.md").read_text())
-    assert len(imports) == 3
-    insert_before(models, "ARCHITECTURES: dict", "\n".join([*imports, "", "", network]))
-    insert_before_end(models, "ARCHITECTURES: dict", entry)
-    check_trained(copied, {"architecture": "plain"})
+    insert_before_end(settings, "ARCHITECTURE_SETTINGS: dict", entry)
+    (copied.root / "lib/certifuse/models/images/architectures/plain_convolutions.py").write_text(f"{network}\n")
+    check_trained(copied, {"architecture": "plain_convolutions"})

@@ -7,7 +7,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from certifuse.models.compute.runtime import Runtime
-from certifuse.models.images.blocks import Classified, ImageClassifier
 from certifuse.models.images.fused_network import FusedNetwork
 from certifuse.training.losses import cross_entropy, expert_cross_entropies
 
@@ -38,7 +37,7 @@ def path_gradient_cosine(
     return float(functional.cosine_similarity(ours, theirs, dim=0))
 
 
-def _uncompiled(experts: Sequence[ImageClassifier], images_NCHW: Tensor) -> list[Classified]:
+def _uncompiled(experts: Sequence[nn.Module], images_NCHW: Tensor) -> list[tuple[Tensor, Tensor]]:
     return [expert.forward(images_NCHW) for expert in experts]
 
 

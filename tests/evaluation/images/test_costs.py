@@ -6,9 +6,9 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from certifuse.evaluation.images.scores import forward_costs
-from certifuse.models.images.architectures import build_architecture
+from certifuse.models.images.architectures.registry import build_architecture
 from certifuse.models.images.fused_network import FusedNetwork
-from certifuse.models.images.fusion import build_fusion
+from certifuse.models.images.fusion.registry import build_fusion
 from certifuse.study.settings.architectures import ResNetSettings
 from certifuse.study.settings.fusion import FUSIONS, FusionModuleSettings
 

@@ -20,7 +20,7 @@ from certifuse.models.components.assembly import (
     save_complete,
 )
 from certifuse.models.components.files import NotAComponentError, load_component, read_header, save_component
-from certifuse.models.images.architectures import build_architecture
+from certifuse.models.images.architectures.registry import build_architecture
 from certifuse.models.images.fused_network import FusedNetwork
 from certifuse.study.settings.architectures import ARCHITECTURE_SETTINGS, ResNetSettings
 from certifuse.study.settings.fusion import FUSIONS, FusionModuleSettings
@@ -187,7 +187,7 @@ def test_a_tensor_of_another_shape_is_named_with_both_shapes(tmp_path):
 @pytest.mark.parametrize(
     ("change", "pattern"),
     [
-        ({"name": "resnett"}, "expected one of resnet, .* found 'resnett'; did you mean 'resnet'"),
+        ({"name": "resnett"}, "expected one of densenet, .* found 'resnett'; did you mean 'resnet'"),
         ({"width": 0}, r"architecture resnet: width: .*found 0"),
         ({"depth": 3}, r"architecture resnet: depth: unknown key"),
     ],

@@ -18,7 +18,7 @@ from certifuse.models.compute.lease import PER_GPU, take_gpu
 # Takes a GPU, says which and since when, and holds it until it is told to end or is killed. The clock is the machine's.
 HOLD = """
 import pathlib, sys, time
-from certifuse.training import lease
+from certifuse.models.compute import lease
 lease.WAIT_S = 0.02
 print(lease.take_gpu(int(sys.argv[2]), pathlib.Path(sys.argv[1])), time.monotonic_ns(), flush=True)
 sys.stdin.readline()

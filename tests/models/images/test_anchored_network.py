@@ -4,11 +4,11 @@ import pytest
 import torch
 from torch.nn import functional
 
-from certifuse.models.images.architectures import build_architecture
+from certifuse.models.images.architectures.registry import build_architecture
 from certifuse.models.images.fused_network import AnchoredNetwork
-from certifuse.models.images.fusion import FUSIONS, build_fusion
+from certifuse.models.images.fusion.registry import build_fusion
 from certifuse.study.settings.architectures import ResNetSettings
-from certifuse.study.settings.fusion import FusionModuleSettings, FusionTraining
+from certifuse.study.settings.fusion import FUSIONS, FusionModuleSettings, FusionTraining
 from certifuse.training.joint import dual_path_objective
 
 E, N, K = 3, 6, 4

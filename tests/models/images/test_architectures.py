@@ -6,8 +6,13 @@ import pytest
 import torch
 from torch import nn
 
+from certifuse.base.errors import UserError
 from certifuse.base.randomness import initialising
-from certifuse.models.images.architectures import ARCHITECTURES, build_architecture
+from certifuse.models.images.architectures.registry import (
+    architecture_names,
+    architecture_settings,
+    build_architecture,
+)
 from certifuse.study.settings.architectures import (
     ARCHITECTURE_SETTINGS,
     DenseNetSettings,
@@ -24,7 +29,7 @@ TINY = {
     "improved_wide_resnet": ImprovedWideResNetSettings(depth=10, widen_factor=1),
     "resnext": ResNeXtSettings(blocks=(1, 1), cardinality=2, base_width=4, width=4, expansion=2),
 }
-every_architecture = pytest.mark.parametrize("name", list(ARCHITECTURES))
+every_architecture = pytest.mark.parametrize("name", list(ARCHITECTURE_SETTINGS))
 
 
 def tiny(name, num_classes=5, in_channels=3):
@@ -39,7 +44,23 @@ def parameter_count(name, settings, num_classes, in_channels=3):
 
 
 def test_names_are_those_of_the_settings():
-    assert list(ARCHITECTURES) == list(ARCHITECTURE_SETTINGS)
+    assert set(architecture_names()) == set(ARCHITECTURE_SETTINGS)
+    for name, settings in ARCHITECTURE_SETTINGS.items():
+        assert type(architecture_settings(name, {})) is settings
+
+
+@pytest.mark.parametrize("name", ["resnets", "registry", "__init__"])
+def test_what_is_no_architecture_is_refused_with_the_nearest_that_is(name):
+    for refused in (lambda: architecture_settings(name, {}), lambda: build_architecture(name, ResNetSettings(), 5)):
+        with pytest.raises(UserError, match=r"^architecture: expected one of densenet, ") as caught:
+            refused()
+        assert ("did you mean 'resnet'?" in str(caught.value)) == (name == "resnets")
+
+
+def test_sizes_are_checked_by_the_model_of_the_architecture():
+    assert architecture_settings("resnet", {"width": 4}) == ResNetSettings(width=4)
+    with pytest.raises(UserError, match=r"^architecture resnet: depth: unknown key; allowed: width, blocks"):
+        architecture_settings("resnet", {"depth": 4})
 
 
 # ---- sizes ---------------------------------------------------------------------------------------

@@ -6,10 +6,10 @@ import torch
 from torch import nn
 
 from certifuse.base.errors import UserError
-from certifuse.models.images.architectures import build_architecture
+from certifuse.models.images.architectures.registry import build_architecture
 from certifuse.models.images.blocks import ImageClassifier
 from certifuse.models.images.fused_network import FusedNetwork
-from certifuse.models.images.fusion import build_fusion
+from certifuse.models.images.fusion.registry import build_fusion
 from certifuse.study.settings.architectures import ResNetSettings
 from certifuse.study.settings.fusion import FUSIONS, FusionModuleSettings
 

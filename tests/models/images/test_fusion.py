@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from certifuse.models.images.fusion import FUSIONS as RULES
-from certifuse.models.images.fusion import build_fusion
+from certifuse.base.errors import UserError
+from certifuse.models.images.fusion.registry import build_fusion, fusion_names
 from certifuse.study.settings.fusion import FUSIONS, FusionModuleSettings
 
 torch.set_num_threads(1)
@@ -121,7 +121,14 @@ def close(found, expected):
 
 
 def test_names_are_those_of_the_settings():
-    assert tuple(RULES) == FUSIONS
+    assert set(fusion_names()) == set(FUSIONS)
+
+
+@pytest.mark.parametrize("name", ["concatenate", "parts", "registry", "../fusion/concatenation", "", None])
+def test_what_is_no_rule_is_refused_with_the_nearest_that_is(name):
+    with pytest.raises(UserError, match=r"^fusion rule: expected one of TransformerBase, concatenation, ") as refused:
+        build_fusion(name, EXPERTS, SIZE, PLAIN)
+    assert ("did you mean 'concatenation'?" in str(refused.value)) == (name is not None and "concat" in name)
 
 
 @every_rule

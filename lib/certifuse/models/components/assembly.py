@@ -1,19 +1,19 @@
 """Networks from components: experts, fusion module and global head, of any runs and epochs whose sizes fit."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from torch import Tensor, nn
 
-from certifuse.base.errors import UserError, nearest
+from certifuse.base.errors import UserError
 from certifuse.models.components.files import Component, expect_kind, load_component, save_component
-from certifuse.models.images.architectures import build_architecture
+from certifuse.models.images.architectures.registry import architecture_settings, build_architecture
 from certifuse.models.images.blocks import ImageClassifier
 from certifuse.models.images.fused_network import FusedNetwork
-from certifuse.models.images.fusion import FUSIONS, Fusion, build_fusion
+from certifuse.models.images.fusion.parts import Fusion
+from certifuse.models.images.fusion.registry import build_fusion
 from certifuse.study.reading.problems import read_settings
-from certifuse.study.settings.architectures import ARCHITECTURE_SETTINGS
 from certifuse.study.settings.fusion import FusionModuleSettings
 
 # ---- specifications ------------------------------------------------------------------------------
@@ -38,9 +38,8 @@ def build_fusion_module(fusion: str, experts: int, feature_dim: int, settings: F
 
 def build_described_fusion(spec: dict[str, Any]) -> Fusion:
     """The fresh fusion module that a specification describes."""
-    name = known("fusion rule", spec["fusion"], FUSIONS)
-    settings = read_settings(FusionModuleSettings, spec["module"], f"fusion module {name}")
-    return build_fusion(name, spec["experts"], spec["feature_dim"], settings)
+    settings = read_settings(FusionModuleSettings, spec["module"], f"fusion module {spec['fusion']}")
+    return build_fusion(spec["fusion"], spec["experts"], spec["feature_dim"], settings)
 
 
 # ---- networks ------------------------------------------------------------------------------------
@@ -186,22 +185,14 @@ def expert_spec(architecture: dict[str, Any], num_classes: int, in_channels: int
 def build_expert(spec: dict[str, Any]) -> ImageClassifier:
     """The untrained expert that a specification describes."""
     sizes = {key: value for key, value in spec["architecture"].items() if key != "name"}
-    name = known("architecture", spec["architecture"]["name"], ARCHITECTURE_SETTINGS)
-    settings = read_settings(ARCHITECTURE_SETTINGS[name], sizes, f"architecture {name}")
-    return build_architecture(name, settings, spec["num_classes"], spec["in_channels"])
+    name = spec["architecture"]["name"]
+    return build_architecture(name, architecture_settings(name, sizes), spec["num_classes"], spec["in_channels"])
 
 
 def load_expert(path: Path) -> ImageClassifier:
     """The expert in a file."""
     component = expect_kind(load_component(path), "expert")
     return filled(build_expert(component.spec), component)
-
-
-def known(what: str, name: str, allowed: Collection[str]) -> str:
-    """`name`, if it is allowed; otherwise a UserError with the nearest one that is."""
-    if name not in allowed:
-        raise UserError(f"{what}: expected one of {', '.join(allowed)}, found {name!r}{nearest(name, allowed)}")
-    return name
 
 
 def filled(module: ModuleType, component: Component) -> ModuleType:

@@ -6,16 +6,16 @@ import os
 import shutil
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from certifuse.base.errors import UserError
 from certifuse.base.randomness import make_deterministic
+from certifuse.models.compute.experts import HasExperts
 from certifuse.models.compute.lease import take_gpu
 from certifuse.models.compute.side_by_side import run_side_by_side
-from certifuse.models.images.fused_network import FusedNetwork
 from certifuse.study.settings.evaluation import ExecutionSettings
 
 
@@ -40,17 +40,17 @@ class Runtime:
     def place(self, network: nn.Module) -> nn.Module:
         """Move a network to the device in the chosen layout, compiled in place where that is chosen.
 
-        On a CPU the experts of a fused network are compiled one by one, since they are alike and then compile once.
+        On a CPU the experts of a network are compiled one by one, since they are alike and then compile once.
         Where they train side by side, this sets the threads inside each operation (see `run_side_by_side`).
         """
         network = network.to(self.device)
         if self.channels_last:
             network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if self.compile:
-            alike = isinstance(network, FusedNetwork) and self.device.type == "cpu"
-            for module in cast(FusedNetwork, network).experts if alike else [network]:
+            alike = network.experts if isinstance(network, HasExperts) and self.device.type == "cpu" else [network]
+            for module in alike:
                 module.compile()
-        if self.side_by_side and isinstance(network, FusedNetwork):
+        if self.side_by_side and isinstance(network, HasExperts):
             run_side_by_side(network, self.threads)
         return network
 

@@ -1,4 +1,4 @@
-"""Experts of a fused network side by side on a CPU, each in one thread, instead of each in turn on all threads.
+"""Experts of a network side by side on a CPU, each in one thread, instead of each in turn on all threads.
 
 Small networks gain more from this than from threads inside each operation, which wait for each other thousands of
 times in a step. No expert reads what another writes, so the numbers are those of the experts in turn with as many
@@ -14,11 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from certifuse.models.images.blocks import Classified, ImageClassifier
-from certifuse.models.images.fused_network import FusedNetwork
+from certifuse.models.compute.experts import HasExperts
 
 
-def run_side_by_side(network: FusedNetwork, threads: int) -> None:
+def run_side_by_side(network: HasExperts, threads: int) -> None:
     """From now on up to `threads` experts run at once, with the threads that are left over inside each operation.
 
     Experts with dropout stay in turn: they would draw from one generator in an order that differs from run to run.
@@ -36,13 +35,13 @@ class SideBySide:
     def __init__(self, at_once: int, threads_each: int) -> None:
         self._pool = ThreadPoolExecutor(at_once, "expert", torch.set_num_threads, (threads_each,))
 
-    def __call__(self, experts: Sequence[ImageClassifier], images_NCHW: Tensor) -> list[Classified]:
-        """What each expert says of the images."""
+    def __call__(self, experts: Sequence[nn.Module], images_NCHW: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """What each expert says of the images: features and logits."""
         parameters = [[own for own in expert.parameters() if own.requires_grad] for expert in experts]
         flat = _Passes.apply(  # type: ignore[no-untyped-call]
             self._pool, experts, images_NCHW, parameters, torch.is_grad_enabled(), *chain(*parameters)
         )
-        return [Classified(*flat[start : start + 2]) for start in range(0, len(flat), 2)]
+        return list(zip(flat[::2], flat[1::2], strict=True))
 
 
 class _Passes(torch.autograd.Function):
@@ -55,7 +54,7 @@ class _Passes(torch.autograd.Function):
     def forward(
         ctx: Any,
         pool: ThreadPoolExecutor,
-        experts: Sequence[ImageClassifier],
+        experts: Sequence[nn.Module],
         images_NCHW: Tensor,
         parameters: list[list[nn.Parameter]],
         trains: bool,
@@ -63,10 +62,10 @@ class _Passes(torch.autograd.Function):
     ) -> tuple[Tensor, ...]:
         bf16, dtype = torch.is_autocast_enabled("cpu"), torch.get_autocast_dtype("cpu")
 
-        def run(expert: ImageClassifier) -> Classified:
+        def run(expert: nn.Module) -> tuple[Tensor, Tensor]:
             with torch.set_grad_enabled(trains), torch.autocast("cpu", dtype, enabled=bf16):
-                result: Classified = expert(images_NCHW)
-                return result
+                features_Nd, logits_NK = expert(images_NCHW)
+                return features_Nd, logits_NK
 
         ctx.pool, ctx.parameters = pool, parameters
         ctx.results = list(pool.map(run, experts))
@@ -75,7 +74,9 @@ class _Passes(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        def run(result: Classified, parameters: list[nn.Parameter], *gradients: Tensor) -> Sequence[Tensor | None]:
+        def run(
+            result: tuple[Tensor, Tensor], parameters: list[nn.Parameter], *gradients: Tensor
+        ) -> Sequence[Tensor | None]:
             return torch.autograd.grad(result, parameters, gradients, allow_unused=True) if parameters else ()
 
         by_expert = ctx.pool.map(run, ctx.results, ctx.parameters, gradients[::2], gradients[1::2])

@@ -4,16 +4,17 @@ Shapes: E experts, N images, C channels, H height, W width, d features of an exp
 """
 
 import math
-from collections.abc import Callable, Sequence
-from typing import NamedTuple, cast
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from certifuse.base.errors import UserError
-from certifuse.models.images.blocks import Classified, ImageClassifier
-from certifuse.models.images.fusion import Fusion
+from certifuse.models.compute.experts import RunExperts
+from certifuse.models.images.blocks import ImageClassifier
+from certifuse.models.images.fusion.parts import Fusion
 
 
 class FusedOutput(NamedTuple):
@@ -24,8 +25,8 @@ class FusedOutput(NamedTuple):
     features_ENd: Tensor
 
 
-def in_turn(experts: Sequence[ImageClassifier], images_NCHW: Tensor) -> list[Classified]:
-    """What each expert says of the images, one expert after the other."""
+def in_turn(experts: Sequence[nn.Module], images_NCHW: Tensor) -> list[tuple[Tensor, Tensor]]:
+    """What each expert says of the images (features and logits), one expert after the other."""
     return [expert(images_NCHW) for expert in experts]
 
 
@@ -40,13 +41,14 @@ class FusedNetwork(nn.Module):
         fusion: the fusion module, or None for the averaging baseline.
         num_classes: K.
 
-    `run_experts` is how the experts run: in turn, unless training sets another way (`training.side_by_side`).
+    `run_experts` is how the experts run: in turn, unless training sets another way (`models.compute.side_by_side`).
 
     Raises:
         UserError: experts, fusion module and number of classes do not fit each other.
     """
 
-    run_experts: Callable[[Sequence[ImageClassifier], Tensor], list[Classified]]
+    experts: nn.ModuleList
+    run_experts: RunExperts
 
     def __init__(self, experts: Sequence[ImageClassifier], fusion: Fusion | None, num_classes: int) -> None:
         super().__init__()
@@ -59,8 +61,7 @@ class FusedNetwork(nn.Module):
 
     def forward(self, images_NCHW: Tensor) -> FusedOutput:
         """Global logits (N, K), expert logits (E, N, K) and expert features (E, N, d)."""
-        experts = cast(Sequence[ImageClassifier], self.experts)
-        features, logits = zip(*self.run_experts(experts, images_NCHW), strict=True)
+        features, logits = zip(*self.run_experts(list(self.experts), images_NCHW), strict=True)
         features_ENd, expert_logits_ENK = torch.stack(features), torch.stack(logits)
         if self.fusion is None or self.global_head is None:
             global_logits_NK = mean_log_probs(expert_logits_ENK)

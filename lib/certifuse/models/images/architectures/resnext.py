@@ -37,3 +37,7 @@ class ResNeXt(ImageClassifier):
             activation=nn.Sequential(*norm_relu(widths[-1])),
         )
         super().__init__(nn.Sequential(trunk), widths[-1], num_classes)
+
+
+NETWORK = ResNeXt
+SETTINGS = ResNeXtSettings

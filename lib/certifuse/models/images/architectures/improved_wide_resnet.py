@@ -37,3 +37,7 @@ class ImprovedWideResNet(ImageClassifier):
         super().__init__(nn.Sequential(trunk), widths[-1], num_classes)
         nn.init.xavier_uniform_(self.head.weight)
         nn.init.zeros_(self.head.bias)
+
+
+NETWORK = ImprovedWideResNet
+SETTINGS = ImprovedWideResNetSettings

@@ -59,3 +59,7 @@ class DenseLayer(nn.Module):
 
 def _transition(in_channels: int, out_channels: int) -> nn.Sequential:
     return nn.Sequential(*norm_relu(in_channels), convolution(in_channels, out_channels, size=1), nn.AvgPool2d(2))
+
+
+NETWORK = DenseNet
+SETTINGS = DenseNetSettings

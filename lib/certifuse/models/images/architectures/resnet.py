@@ -32,3 +32,7 @@ def _basic_block(in_channels: int, out_channels: int, stride: int) -> nn.Module:
         nn.BatchNorm2d(out_channels),
     )
     return PostActivationBlock(in_channels, out_channels, stride, body)
+
+
+NETWORK = ResNet
+SETTINGS = ResNetSettings
