@@ -23,7 +23,7 @@ def with_command_line_types(
     try:
         validated(model, config)
     except ValidationError as error:
-        refused = {path for problem in error.errors() if (path := tuple(key_path(problem))) in texts}
+        refused = {path for problem in error.errors() if (path := tuple(key_path(model, problem))) in texts}
         return dict(config) if not refused else _reread(config, refused, ())
     return config
 

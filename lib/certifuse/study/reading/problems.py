@@ -11,8 +11,6 @@ from pydantic import BaseModel, ValidationError
 from certifuse.base.errors import UserError, nearest
 from certifuse.base.records import MisfitError, SettingsType
 from certifuse.study.reading.plain_values import dotted, shown, unplain_values
-from certifuse.study.settings.corpora import CorpusSettings
-from certifuse.study.settings.data import DataSettings
 
 EXPECTED = {
     "missing": "this key is required",
@@ -27,13 +25,6 @@ EXPECTED = {
     "model_attributes_type": "expected a mapping",
     "string_too_long": "expected at most {max_length} characters",
 }
-
-SOURCES = {
-    key: {tag for model in get_args(get_args(union)[0]) for tag in get_args(model.model_fields["source"].annotation)}
-    for key, union in {"data": DataSettings, "corpus": CorpusSettings}.items()
-}
-"""What pydantic puts behind `data` and `corpus` in the place of a problem: the member of the union, not a key."""
-
 
 MOST_LINES = 20
 """About what no model could hold. A list that contains itself many times has more problems than can be counted."""
@@ -65,10 +56,23 @@ def validated(model: type[SettingsType], values: Mapping[str, Any]) -> SettingsT
     return model.model_validate_json(json.dumps(values))
 
 
-def key_path(problem: Any) -> list[str | int]:
-    """The keys that lead to what a pydantic problem is about."""
-    place = problem["loc"]
-    return [part for before, part in zip((None, *place), place, strict=False) if part not in SOURCES.get(before, ())]
+def key_path(model: type[BaseModel], problem: Any) -> list[str | int]:
+    """The keys that lead to what a pydantic problem of `model` is about.
+
+    Pydantic also names the member of a union that a `source` chose; that is no key, and left out.
+    """
+    candidates: list[Any] = [model]
+    keys: list[str | int] = []
+    for part in problem["loc"]:
+        if not any(part in _tags(candidate) for candidate in candidates):
+            keys.append(part)
+        candidates = [inner for candidate in candidates for inner in _step(candidate, part)]
+    return keys
+
+
+def _tags(candidate: Any) -> tuple[Any, ...]:
+    source = getattr(candidate, "model_fields", {}).get("source")
+    return () if source is None else get_args(source.annotation)
 
 
 def _causes(problems: list[Any]) -> list[Any]:
@@ -87,7 +91,7 @@ def _causes(problems: list[Any]) -> list[Any]:
 def _line(model: type[BaseModel], problem: Any) -> str:
     """One problem: the dotted path, what is expected there, what was found."""
     kind, context, value = problem["type"], problem.get("ctx", {}), problem["input"]
-    path = key_path(problem)
+    path = key_path(model, problem)
     is_key = kind != "extra_forbidden" and path[-1:] == ["[key]"]
     path = path[:-1] if is_key else path
     where, found = dotted(path), shown(value)
