@@ -13,7 +13,7 @@ from certifuse.study.cells import BASELINE, FINETUNED
 from certifuse.study.paths import SINGLE
 from certifuse.study.settings.evaluation import StatisticsSettings
 from certifuse.study.settings.figures import FigureSettings
-from certifuse.study.settings.grid import JOINT
+from certifuse.study.cells import JOINT
 from certifuse.study.steps import FigureStep
 
 FUSIONS = ("multiplicative", "multiplicativeAddition", "TransformerBase", "concatenation", "simpleAddition")

@@ -6,7 +6,7 @@ from study_config import CONFIG, REMOVED, changed
 
 from certifuse.models.images.architectures.registry import architecture_names
 from certifuse.models.images.fusion.registry import fusion_names
-from certifuse.study.paths import SINGLE, WIDER
+from certifuse.study.cells import SINGLE, WIDER
 from certifuse.study.settings.architectures import ARCHITECTURE_SETTINGS
 from certifuse.study.settings.augmentation import AUGMENTATIONS
 from certifuse.study.settings.fusion import FUSIONS, GUIDE_DEFAULTS, FusionSettings

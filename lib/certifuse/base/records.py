@@ -1,8 +1,10 @@
 """The base of every settings model, the field types they share, and partial overrides."""
 
+import inspect
 import json
 import re
-from typing import Annotated, Any, Self, TypeVar
+from collections.abc import Iterable
+from typing import Annotated, Any, ClassVar, Self, TypeVar, get_origin
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, create_model
 
@@ -11,6 +13,16 @@ class Settings(BaseModel):
     """Frozen; unknown keys are refused; nothing is converted silently (validation runs in strict JSON mode)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Refuse keys that would hide what every settings model has: `plain` could no longer be called.
+
+        Raises:
+            ValueError: names the key.
+        """
+        super().__init_subclass__(**options)
+        kinds = inspect.get_annotations(cls).items()
+        free_names(cls.__name__, [name for name, kind in kinds if ClassVar not in (kind, get_origin(kind))])
 
     @classmethod
     def from_json(cls, text: str) -> Self:
@@ -21,6 +33,19 @@ class Settings(BaseModel):
         """As plain JSON values."""
         values: dict[str, Any] = json.loads(self.model_dump_json())
         return values
+
+
+def free_names(what: str, names: Iterable[str]) -> tuple[str, ...]:
+    """The names of keys or implementations, if they can be such.
+
+    Raises:
+        ValueError: one is no plain identifier, or settings models use it themselves; `what` it is for is said.
+    """
+    for name in (names := tuple(names)):
+        if not name.isidentifier() or hasattr(Settings, name):
+            found = "is used by every settings model" if name.isidentifier() else "is no plain identifier"
+            raise ValueError(f"{what}: expected names that are free, found {name!r}, which {found}: choose another")
+    return names
 
 
 class MisfitError(ValueError):
@@ -59,6 +84,19 @@ Count = Annotated[int, Field(ge=1)]
 Index = Annotated[int, Field(ge=0)]
 FilePath = Annotated[str, AfterValidator(_without_braces)]
 """A path of the user's own."""
+
+
+def distinct(values: tuple[object, ...]) -> tuple[object, ...]:
+    """`values`, if no value is there twice."""
+    repeated = sorted({str(value) for value in values if values.count(value) > 1})
+    if repeated:
+        raise ValueError(f"expected each value once, found {', '.join(repeated)} more than once")
+    return values
+
+
+Seeds = Annotated[tuple[Index, ...], Field(min_length=1), AfterValidator(distinct)]
+Levels = Annotated[int, Field(ge=2, le=65535)]
+"""The number of values that a quantised number may have."""
 
 
 def overrides_of(model: type[Settings], without: tuple[str, ...] = ()) -> type[Settings]:

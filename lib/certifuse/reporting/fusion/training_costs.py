@@ -14,7 +14,7 @@ from certifuse.reporting.fusion.tex import spaced
 from certifuse.reporting.latex import TableRow, longtable
 from certifuse.study.cells import BASELINE, FINETUNED
 from certifuse.study.paths import SINGLE, WIDER
-from certifuse.study.settings.grid import JOINT
+from certifuse.study.cells import JOINT
 
 NAME = "training_costs"
 COLUMNS = (

@@ -1,10 +1,10 @@
-"""The expert architectures and their sizes. The networks are in `certifuse.models`, under the same names."""
+"""The expert architectures and their sizes; the networks are in `certifuse.models.images.architectures`."""
 
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from certifuse.base.records import Count, MisfitError, OpenFraction, Probability, Settings
+from certifuse.base.records import Count, MisfitError, OpenFraction, Probability, Settings, free_names
 
 Blocks = Annotated[tuple[Count, ...], Field(min_length=1)]
 
@@ -51,8 +51,6 @@ class ResNeXtSettings(Settings):
     dropout: Probability = Field(default=0.3, description="Dropout inside each block.")
 
 
-ArchitectureSettings = ResNetSettings | DenseNetSettings | ImprovedWideResNetSettings | ResNeXtSettings
-
 ARCHITECTURE_SETTINGS: dict[str, type[Settings]] = {
     "resnet": ResNetSettings,
     "densenet": DenseNetSettings,
@@ -63,5 +61,5 @@ ARCHITECTURE_SETTINGS: dict[str, type[Settings]] = {
 if TYPE_CHECKING:
     ArchitectureName = str
 else:
-    ArchitectureName = Literal[tuple(ARCHITECTURE_SETTINGS)]
+    ArchitectureName = Literal[free_names("architecture", ARCHITECTURE_SETTINGS)]
 """The name of an architecture; anything else is refused when settings are read."""

@@ -5,12 +5,10 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from certifuse.base.records import Count, NonNegative, OpenFraction, Positive, Settings
+from certifuse.base.records import Count, Levels, NonNegative, OpenFraction, Positive, Settings, distinct
 from certifuse.study.cells import SubspaceCell
 from certifuse.study.settings.augmentation import AUGMENTATIONS, Augmentation
-from certifuse.study.settings.grid import Block, distinct
-
-Levels = Annotated[int, Field(ge=2, le=65535)]
+from certifuse.study.settings.grid import Block
 
 
 class CertificateBlock(Block):

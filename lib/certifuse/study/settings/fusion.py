@@ -12,6 +12,7 @@ from certifuse.base.records import (
     Positive,
     Probability,
     Settings,
+    free_names,
     overridden,
     overrides_of,
 )
@@ -27,7 +28,7 @@ GUIDE_DEFAULTS: dict[str, dict[str, Any]] = {
 }
 """What the guides give for each rule; the value of a key that the configuration leaves at null."""
 
-FUSIONS = tuple(GUIDE_DEFAULTS)
+FUSIONS = free_names("fusion rule", GUIDE_DEFAULTS)
 """The fusion rules; their modules are in `certifuse.models.images.fusion`, under the same names."""
 
 if TYPE_CHECKING:

@@ -5,30 +5,17 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, create_model
 
-from certifuse.base.records import Index, Settings
+from certifuse.base.records import Index, Seeds, Settings, distinct
 from certifuse.study.cells import Cell
 from certifuse.study.settings.architectures import ARCHITECTURE_SETTINGS, ArchitectureName
 from certifuse.study.settings.fusion import FusionName
 
-JOINT = "joint"
-"""The training of a cell."""
-
 LAMBDA_PATTERN = r"(0|[1-9][0-9]*)(\.[0-9]+)?"
-
-
-def distinct(values: tuple[object, ...]) -> tuple[object, ...]:
-    """`values`, if no value is there twice."""
-    repeated = sorted({str(value) for value in values if values.count(value) > 1})
-    if repeated:
-        raise ValueError(f"expected each value once, found {', '.join(repeated)} more than once")
-    return values
-
 
 Lambda = Annotated[str, Field(pattern=f"^{LAMBDA_PATTERN}$", max_length=20)]
 Architectures = Annotated[tuple[ArchitectureName, ...], Field(min_length=1), AfterValidator(distinct)]
 Fusions = Annotated[tuple[FusionName, ...], Field(min_length=1), AfterValidator(distinct)]
 Lambdas = Annotated[tuple[Lambda, ...], Field(min_length=1), AfterValidator(distinct)]
-Seeds = Annotated[tuple[Index, ...], Field(min_length=1), AfterValidator(distinct)]
 
 
 class Block(Settings):

@@ -7,12 +7,21 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from certifuse.base.errors import nearest
-from certifuse.base.records import Count, Index, MisfitError, NonNegative, OpenFraction, Positive, Settings
+from certifuse.base.records import (
+    Count,
+    Index,
+    Levels,
+    MisfitError,
+    NonNegative,
+    OpenFraction,
+    Positive,
+    Seeds,
+    Settings,
+    distinct,
+)
 from certifuse.study.cells import SubloraCell
 from certifuse.study.reading.plain_values import shown
-from certifuse.study.settings.certificates import Levels
 from certifuse.study.settings.corpora import NO_BYTE_PAIRS, CorpusSettings
-from certifuse.study.settings.grid import Seeds, distinct
 from certifuse.study.settings.language_models import AllocationMode, AllocationSettings, LanguageModelSettings
 
 LEARNED: Final = "learned"
