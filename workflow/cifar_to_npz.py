@@ -13,7 +13,7 @@ from torch import Tensor
 
 from certifuse.base.errors import UserError
 from certifuse.base.files import write_bytes
-from certifuse.data.images.sources import load_cifar
+from certifuse.data.images.sources.cifar import load
 from certifuse.study.settings.data import CifarData
 
 EXAMPLE = "python workflow/cifar_to_npz.py cifar100 data/cifar100.npz --root data --download"
@@ -21,7 +21,7 @@ EXAMPLE = "python workflow/cifar_to_npz.py cifar100 data/cifar100.npz --root dat
 
 def convert(settings: CifarData, target: Path) -> int:
     """Write all images, as (N, H, W, C), and labels; the number of images."""
-    images = load_cifar(settings)
+    images = load(settings)
     arrays = {
         "train_images": _channels_last(images.train_images),
         "train_labels": images.train_labels.numpy(),

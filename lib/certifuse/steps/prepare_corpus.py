@@ -6,18 +6,14 @@ Reads JSON lines, this Python's documentation, or OpenWebText; writes tokens, of
 
 import logging
 from pathlib import Path
-from typing import Any
-
-from pydantic import TypeAdapter
 
 from certifuse.base.digests import digest_file
 from certifuse.base.manifest import SHARED_NAME, StepRecord
 from certifuse.base.records import permitting
 from certifuse.data.text.corpus import MANIFEST, load_corpus
-from certifuse.data.text.corpus_sources import read_documents
 from certifuse.data.text.corpus_writing import write_corpus
+from certifuse.data.text.sources.registry import read_documents, source_settings
 from certifuse.data.text.tokenisers import load_tokeniser
-from certifuse.study.settings.corpora import CorpusSettings
 from certifuse.study.steps.data import PrepareCorpus
 
 LOGGER = logging.getLogger(__name__)
@@ -29,7 +25,7 @@ def prepare_corpus(step: PrepareCorpus, files: PrepareCorpus.Files) -> None:
     The manifest of the run has a name of its own, since `manifest.json` is that of the corpus and equal for equal ones.
     """
     directory = files.directory
-    source = permitting(_source(step.corpus), bool(files.download))
+    source = permitting(source_settings(step.corpus), bool(files.download))
     tokeniser = load_tokeniser(source)
     record = StepRecord(step, files.source, [path for path in map(Path, source.files) if path.is_file()])
     write_corpus(read_documents(source), tokeniser, source.min_tokens, step.corpus, directory)
@@ -43,8 +39,3 @@ def prepare_corpus(step: PrepareCorpus, files: PrepareCorpus.Files) -> None:
     written = [directory / MANIFEST, *sorted(directory.glob("*.bin"))]
     data = {"corpus": [digest_file(directory / MANIFEST)]}
     record.write(directory / SHARED_NAME.format(job=step.rule), written, data=data)
-
-
-def _source(corpus: dict[str, Any]) -> CorpusSettings:
-    source: CorpusSettings = TypeAdapter(CorpusSettings).validate_python(corpus, strict=False)
-    return source

@@ -5,17 +5,13 @@ and a manifest. Seconds, and the memory of all images twice.
 """
 
 from pathlib import Path
-from typing import Any
-
-from pydantic import TypeAdapter
 
 from certifuse.base.digests import digest_file
 from certifuse.base.manifest import StepRecord
 from certifuse.base.records import permitting
 from certifuse.data.images.image_set import save_image_set
-from certifuse.data.images.sources import load_source
+from certifuse.data.images.sources.registry import load_source, source_settings
 from certifuse.study import paths
-from certifuse.study.settings.data import DataSettings
 from certifuse.study.steps.data import PrepareImages
 
 
@@ -23,11 +19,6 @@ def prepare_images(step: PrepareImages, files: PrepareImages.Files) -> None:
     """Write the image set, and a manifest beside it."""
     own = [Path(step.data["path"])] if "path" in step.data else []
     record = StepRecord(step, files.source, [path for path in own if path.is_file()])
-    save_image_set(load_source(permitting(_source(step.data), bool(files.download))), files.output)
+    save_image_set(load_source(permitting(source_settings(step.data), bool(files.download))), files.output)
     data = {"images": [digest_file(files.output)]}
     record.write(files.output.with_name(paths.MANIFEST_FILE), [files.output], data=data)
-
-
-def _source(data: dict[str, Any]) -> DataSettings:
-    source: DataSettings = TypeAdapter(DataSettings).validate_python(data, strict=False)
-    return source

@@ -8,6 +8,7 @@ import runpy
 import tarfile
 import zipfile
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -15,12 +16,13 @@ import torch
 
 from certifuse.base.errors import UserError
 from certifuse.data.images.image_set import channel_statistics, load_image_set
-from certifuse.data.images.sources import SOURCES, load_source
+from certifuse.data.images.sources.registry import load_source, source_names, source_settings
 from certifuse.data.images.torchvision_import import import_torchvision_datasets
 from certifuse.steps.prepare_images import prepare_images
-from certifuse.study.settings.data import CifarData, DigitsData, NpzData
-from certifuse.study.steps import PrepareStep
+from certifuse.study.settings.data import CifarData, DataSettings, DigitsData, NpzData
+from certifuse.study.steps.data import PrepareImages
 
+SOURCES = get_args(get_args(DataSettings)[0])
 SHARED_DATA = Path(__file__).resolve().parents[4] / "shared" / "data"
 
 
@@ -32,7 +34,26 @@ def refusal(settings):
 
 
 def test_every_source_of_the_settings_is_registered():
-    assert set(SOURCES) == {"digits", "cifar10", "cifar100", "npz"}
+    assert source_names() == ("cifar", "digits", "npz")
+    named = [name for model in SOURCES for name in get_args(model.model_fields["source"].annotation)]
+    assert named == ["digits", "cifar10", "cifar100", "npz"]
+    for name in named:
+        assert source_settings({"source": name, **({"path": "x.npz"} if name == "npz" else {})}).source == name
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        ({"source": "digit"}, "data.source: expected one of cifar, digits, npz, found 'digit'; did you mean 'digits'?"),
+        ({"source": "arrays"}, "data.source: expected one of cifar, digits, npz, found 'arrays'"),
+        ({}, "data.source: expected one of cifar, digits, npz, found 'None'"),
+        ({"source": "npz"}, "data: path: this key is required"),
+    ],
+)
+def test_sections_that_no_source_reads_are_one_line(data, problem):
+    with pytest.raises(UserError) as caught:
+        source_settings(data)
+    assert str(caught.value) == problem
 
 
 # ---- digits --------------------------------------------------------------------------------------
@@ -170,7 +191,8 @@ def npz(tmp_path, **changes):
 
 
 def test_npz_through_the_recipe(tmp_path):
-    prepare_images(PrepareStep(data=npz(tmp_path)), tmp_path / "images.safetensors")
+    files = PrepareImages.Files(source="test", output=tmp_path / "images.safetensors")
+    prepare_images(PrepareImages(data=npz(tmp_path).plain()), files)
     images = load_image_set(tmp_path / "images.safetensors")
     assert np.array_equal(images.train_images.numpy(), arrays()["train_images"].transpose(0, 3, 1, 2))
     assert np.array_equal(images.test_images.numpy(), arrays()["test_images"].transpose(0, 3, 1, 2))

@@ -16,6 +16,7 @@ from certifuse.data.images.image_set import ImageSet, save_image_set
 from certifuse.data.images.splits import Splits, check_disjoint, load_splits, make_splits, save_splits
 from certifuse.steps.split_images import split_images
 from certifuse.study.settings.data import SplitSettings
+from certifuse.study.steps.data import SplitImages
 
 CIFAR100_LABELS = torch.arange(50_000) % 100
 
@@ -222,7 +223,13 @@ def test_the_recipe_writes_the_splits_and_a_summary_of_them(tmp_path):
     image_set = noise_with_copies()
     save_image_set(image_set, tmp_path / "images.safetensors")
     choice = SplitSettings(experts=2)
-    split_images(tmp_path / "images.safetensors", choice, tmp_path / "splits.safetensors", tmp_path / "splits.json")
+    files = SplitImages.Files(
+        source="test",
+        images=tmp_path / "images.safetensors",
+        output=tmp_path / "splits.safetensors",
+        summary=tmp_path / "splits.json",
+    )
+    split_images(SplitImages(splits=choice), files)
     splits, summary = load_splits(tmp_path / "splits.safetensors"), json.loads((tmp_path / "splits.json").read_text())
     assert splits.digests == make_splits(image_set, choice).digests
     assert {name: entry["sha256"] for name, entry in summary["sets"].items()} == splits.digests

@@ -10,6 +10,7 @@ import sys
 import sysconfig
 from pathlib import Path
 from types import SimpleNamespace
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -18,14 +19,15 @@ from certifuse.base.errors import UserError
 from certifuse.base.manifest import read_manifest
 from certifuse.data.text import corpus as corpus_module
 from certifuse.data.text.corpus import check_disjoint, load_corpus
-from certifuse.data.text.corpus_sources import SOURCES, read_documents
 from certifuse.data.text.corpus_writing import write_corpus
-from certifuse.data.text.python_docs import documentation_strings, python_documents
+from certifuse.data.text.sources.python_docs import documentation_strings, python_documents
+from certifuse.data.text.sources.registry import read_documents, source_names, source_settings
 from certifuse.data.text.tokenisers import ByteTokeniser
 from certifuse.steps.prepare_corpus import prepare_corpus
-from certifuse.study.settings.corpora import JsonlCorpus, OpenWebTextCorpus, PythonDocsCorpus
-from certifuse.study.steps import PrepareCorpusStep
+from certifuse.study.settings.corpora import CorpusSettings, JsonlCorpus, OpenWebTextCorpus, PythonDocsCorpus
+from certifuse.study.steps.data import PrepareCorpus
 
+SOURCES = get_args(get_args(CorpusSettings)[0])
 SCRIPT = Path(__file__).resolve().parents[3] / "workflow" / "scripts" / "prepare_corpus.py"
 TEXTS = [f"document {number} é" for number in range(300)]
 
@@ -48,7 +50,8 @@ def prepared(directory, train, validation=None, **settings):
     files = {"train": (write_lines(directory / "train.jsonl", train),)}
     if validation is not None:
         files["validation"] = (write_lines(directory / "validation.jsonl", validation),)
-    prepare_corpus(PrepareCorpusStep(corpus=JsonlCorpus(source="jsonl", **files, **settings)), directory / "corpus")
+    step = PrepareCorpus(corpus=JsonlCorpus(source="jsonl", **files, **settings).plain())
+    prepare_corpus(step, PrepareCorpus.Files(source="test", directory=directory / "corpus"))
     return load_corpus(directory / "corpus")
 
 
@@ -353,12 +356,21 @@ def test_openwebtext_that_cannot_be_had_is_one_line(hub, monkeypatch):
 
 
 def test_every_source_of_the_settings_is_registered():
-    assert set(SOURCES) == {"python_docs", "jsonl", "openwebtext"}
+    named = {name for model in SOURCES for name in get_args(model.model_fields["source"].annotation)}
+    assert set(source_names()) == named == {"python_docs", "jsonl", "openwebtext"}
+    for name in named:
+        corpus = {"source": name, **({"train": ["x.jsonl"]} if name == "jsonl" else {})}
+        assert source_settings(corpus).source == name
+    with pytest.raises(UserError, match=r"^corpus.source: expected one of jsonl, openwebtext, python_docs, found"):
+        source_settings({"source": "streams"})
+    with pytest.raises(UserError, match=r"^corpus: train: this key is required$"):
+        source_settings({"source": "jsonl"})
 
 
 def test_the_script(tmp_path, monkeypatch, capfd):
     settings = {"corpus": {"source": "jsonl", "train": [write_lines(tmp_path / "a.jsonl.gz", TEXTS)]}}
-    command = [str(SCRIPT), "--settings", json.dumps(settings), "--directory", str(tmp_path / "deep" / "corpus")]
+    command = [str(SCRIPT), "--settings", json.dumps(settings), "--source", "test"]
+    command += ["--directory", str(tmp_path / "deep" / "corpus")]
     monkeypatch.setattr(sys, "argv", command)
     runpy.run_path(str(SCRIPT), run_name="__main__")
     corpus = load_corpus(tmp_path / "deep" / "corpus")

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from certifuse.base.digests import canonical_json, digest_bytes, digest_file
 from certifuse.base.errors import UserError
-from certifuse.data.text.corpus_sources import Part
+from certifuse.data.text.sources.streams import Part
 from certifuse.data.text.tokenisers import Tokens, Vocabulary
 
 MANIFEST = "manifest.json"

@@ -26,7 +26,7 @@ from certifuse.data.text.corpus import (
     load_corpus,
     settings_digest,
 )
-from certifuse.data.text.corpus_sources import Part
+from certifuse.data.text.sources.streams import Part
 from certifuse.data.text.tokenisers import Tokeniser, Tokens
 
 LOGGER = logging.getLogger(__name__)

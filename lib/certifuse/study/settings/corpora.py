@@ -1,6 +1,6 @@
 """Where the documents of the language models come from, and how they become tokens."""
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
@@ -13,7 +13,10 @@ NO_BYTE_PAIRS = (
 
 
 class CorpusBase(Settings):
-    """What every source of documents shares."""
+    """What every source of documents shares; each adds its `source`."""
+
+    if TYPE_CHECKING:
+        source: str
 
     tokenizer: Literal["bytes", "gpt2"] = Field(
         default="bytes", description="`bytes`: UTF-8, vocabulary 256; `gpt2`: GPT-2's byte pairs, vocabulary 50257."

@@ -7,7 +7,13 @@ from pydantic import Field, model_validator
 from certifuse.base.records import FilePath, Fraction, Index, MisfitError, OpenFraction, Settings
 
 
-class DigitsData(Settings):
+class ImageData(Settings):
+    """What every source of images has."""
+
+    source: str = Field(description="The kind of source.")
+
+
+class DigitsData(ImageData):
     """scikit-learn's 1,797 handwritten digits (8 x 8, 10 classes), embedded in that package."""
 
     source: Literal["digits"] = Field(description="The kind of source.")
@@ -15,7 +21,7 @@ class DigitsData(Settings):
     seed: Index = Field(default=0, description="Seed of the draw of the test set.")
 
 
-class CifarData(Settings):
+class CifarData(ImageData):
     """CIFAR-10 or CIFAR-100 by torchvision, with the official split."""
 
     source: Literal["cifar10", "cifar100"] = Field(description="The kind of source.")
@@ -23,7 +29,7 @@ class CifarData(Settings):
     download: bool = Field(default=False, description="Fetch the archive when it is absent. The only network access.")
 
 
-class NpzData(Settings):
+class NpzData(ImageData):
     """Any images: uint8 arrays `train_images` (N, H, W, C), `train_labels` (N,), `test_images`, `test_labels`."""
 
     source: Literal["npz"] = Field(description="The kind of source.")
@@ -31,6 +37,11 @@ class NpzData(Settings):
 
 
 DataSettings = Annotated[DigitsData | CifarData | NpzData, Field(discriminator="source")]
+
+
+def image_source(source: str) -> str:
+    """The module that reads a source of images: CIFAR-10 and CIFAR-100 share one."""
+    return "cifar" if source.startswith("cifar") else source
 
 
 class SplitSettings(Settings):

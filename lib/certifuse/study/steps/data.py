@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from certifuse.base.records import without_permission
-from certifuse.study.settings.data import SplitSettings
+from certifuse.study.settings.data import SplitSettings, image_source
 from certifuse.study.steps.step import Step, StepFiles
 
 if TYPE_CHECKING:
@@ -35,11 +35,6 @@ class PrepareImages(Step):
     def modules(self) -> tuple[str, ...]:
         """The source."""
         return (f"certifuse.data.images.sources.{image_source(self.data['source'])}",)
-
-
-def image_source(source: str) -> str:
-    """The module that reads a source of images: CIFAR-10 and CIFAR-100 share one."""
-    return "cifar" if source.startswith("cifar") else source
 
 
 class SplitImages(Step):

@@ -9,9 +9,20 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from certifuse.base.errors import UserError
+from certifuse.data.text.sources.streams import Streams
+from certifuse.study.settings.corpora import JsonlCorpus
 
+SETTINGS = JsonlCorpus
 UNREADABLE = (OSError, EOFError, lzma.LZMAError, zlib.error)
 """What the decompressors raise for a damaged or truncated file."""
+
+
+def read(settings: JsonlCorpus) -> Streams:
+    """The user's files."""
+    train = json_line_texts(settings.train, settings.text_key)
+    if not settings.validation:
+        return {"train": train}
+    return {"train": train, "validation": json_line_texts(settings.validation, settings.text_key)}
 
 
 def json_line_texts(paths: tuple[str, ...], key: str) -> Iterator[str]:

@@ -8,11 +8,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from certifuse.base.errors import UserError
+from certifuse.data.text.sources.streams import Streams
+from certifuse.study.settings.corpora import PythonDocsCorpus
 
+SETTINGS = PythonDocsCorpus
 LEFT_OUT = {"site-packages", "dist-packages", "test", "tests", "idle_test", "__pycache__"}
 """Directories of other packages and of tests."""
 
 Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def read(settings: PythonDocsCorpus) -> Streams:
+    """The embedded documents of this Python."""
+    return {"train": python_documents(settings.min_characters)}
 
 
 def python_documents(min_characters: int) -> Iterator[str]:

@@ -1,0 +1,1 @@
+"""Where images come from: one module each, of the name of the source, with its `load` and its `SETTINGS`."""
