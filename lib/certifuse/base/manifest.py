@@ -14,10 +14,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from certifuse.base.digests import canonical_json, digest_bytes, digest_file
+from certifuse.base.digests import digest_file
 from certifuse.base.environment import environment_record
 from certifuse.base.errors import UserError
 from certifuse.base.files import write_json
+from certifuse.base.sealed import sealed, unsealed
 
 FORMAT = 2
 SEAL = "manifest_sha256"
@@ -108,7 +109,7 @@ class StepRecord:
 
 def write_manifest(path: Path, record: Mapping[str, Any]) -> None:
     """Write what a run was, atomically, with the digest of all of it."""
-    write_json(path, {**record, SEAL: _seal(record)})
+    write_json(path, sealed(record, SEAL))
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
@@ -118,21 +119,13 @@ def read_manifest(path: Path) -> dict[str, Any]:
         UserError: the file is absent, damaged, or another one.
     """
     try:
-        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        sound = record.pop(SEAL) == _seal(record)
-    except (OSError, ValueError, KeyError, AttributeError, TypeError):
-        sound = False
-    if not sound:
-        raise UserError(f"{path}: expected the manifest of a run, found none or a damaged one: {_MEND}")
+        record = unsealed(json.loads(path.read_text(encoding="utf-8")), SEAL)
+    except (OSError, ValueError, RecursionError):
+        raise UserError(f"{path}: expected the manifest of a run, found none or a damaged one: {_MEND}") from None
     if record.get("format") != FORMAT:
         found = record.get("format", "that of an older version")
         raise UserError(f"{path}: expected a manifest of format {FORMAT}, found {found}: run the step that writes it again")
     return record
-
-
-def _seal(record: Mapping[str, Any]) -> str:
-    as_read = json.loads(canonical_json(dict(record)))  # whose keys are all text
-    return digest_bytes(canonical_json(as_read).encode())
 
 
 def check_as_written(path: Path) -> None:
