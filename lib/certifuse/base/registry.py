@@ -4,8 +4,8 @@ Nothing lists them, so one more touches nothing that exists. Only the module tha
 """
 
 import ast
+import functools
 import importlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,8 @@ from certifuse.base.errors import UserError, nearest
 def implementations(package: str, entry: str) -> tuple[str, ...]:
     """The names of the modules of a package that bind `entry` at their top, in alphabetical order; none is imported."""
     directories = importlib.import_module(package).__path__
-    files = [file for directory in directories for file in Path(directory).glob("*.py")]
-    return tuple(sorted(file.stem for file in files if file.stem.isidentifier() and entry in _bound_in(file)))
+    files = {file.stem: file for directory in directories for file in Path(directory).glob("*.py")}
+    return tuple(sorted(name for name, file in files.items() if name.isidentifier() and entry in _bound_in(file)))
 
 
 def implementation(package: str, entry: str, name: str, what: str) -> Any:
@@ -31,11 +31,18 @@ def implementation(package: str, entry: str, name: str, what: str) -> Any:
     return getattr(importlib.import_module(f"{package}.{name}"), entry)
 
 
-def _bound_in(file: Path) -> Iterator[str]:
+def _bound_in(file: Path) -> frozenset[str]:
     """The functions, classes and variables at the top of a module."""
-    for node in ast.parse(file.read_bytes()).body:
+    return _bound_by(file.read_bytes())
+
+
+@functools.cache
+def _bound_by(source: bytes) -> frozenset[str]:
+    names: set[str] = set()
+    for node in ast.parse(source).body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
-            yield node.name
+            names.add(node.name)
         elif isinstance(node, ast.Assign | ast.AnnAssign):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            yield from (target.id for target in targets if isinstance(target, ast.Name))
+            names.update(target.id for target in targets if isinstance(target, ast.Name))
+    return frozenset(names)

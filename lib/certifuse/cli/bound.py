@@ -11,14 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from certifuse.base.errors import UserError
+from certifuse.evaluation.bounds.evidence import DocumentEvidence
 from certifuse.evaluation.bounds.excess import PriorComparison
-from certifuse.evaluation.bounds.inequalities import (
-    DocumentEvidence,
-    NamedBound,
-    bpd_bounds,
-    count_errors,
-    zero_one_bounds,
-)
+from certifuse.evaluation.bounds.inequalities import NamedBound, bpd_bounds, count_errors, zero_one_bounds
 
 EXAMPLES = """examples:
   certifuse bound --loss zero-one --risk 0.1362 --bits 8490 --examples 50000 --delta 0.05

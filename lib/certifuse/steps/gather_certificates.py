@@ -8,7 +8,7 @@ from typing import Any
 from certifuse.base.manifest import SHARED_NAME, StepRecord
 from certifuse.base.rows import write_rows
 from certifuse.certificates.images.certificate import Certificate, Claim, Untouched, read_certificate
-from certifuse.evaluation.bounds.inequalities import SOURCES
+from certifuse.evaluation.bounds.claims import REPORTED
 from certifuse.study import paths
 from certifuse.study.paths import CERTIFICATE_FILE
 from certifuse.study.steps.gathering import GatherCertificates, GatheringFiles
@@ -19,7 +19,7 @@ UNTOUCHED = ("held_out_examples", "held_out_errors", "held_out_percent", "held_o
 TEST = ("test_examples", "test_errors", "test_percent")
 COLUMNS = (
     *(*IDENTITY, "scheme", *COUNTS, "code_bits", "delta", "risk_percent", "bound_percent", "inequality"),
-    *(f"bound_{name}_percent" for name in SOURCES),
+    *(f"bound_{name}_percent" for name in REPORTED),
     *(*UNTOUCHED, *TEST),
 )
 

@@ -6,29 +6,44 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from certifuse.evaluation.bounds import bernstein, betting, hoeffding, kl, nested_betting
 from certifuse.evaluation.bounds.bernstein import bernstein_occam_subsampled
 from certifuse.evaluation.bounds.betting import betting_occam, betting_occam_subsampled
-from certifuse.evaluation.bounds.decomposition import LossSample, decomposed_bounds, inequality_names
+from certifuse.evaluation.bounds.decomposition import decomposed_bounds
 from certifuse.evaluation.bounds.documents import (
     SMOOTHING,
-    best_smoothing,
-    bpd_range,
     document_bounds,
     smoothing_charge,
     top_k_bounds,
 )
+from certifuse.evaluation.bounds.evidence import LossSample, bpd_range
 from certifuse.evaluation.bounds.hoeffding import hoeffding_occam_subsampled
 from certifuse.evaluation.bounds.kl import kl_occam_subsampled
 from certifuse.evaluation.bounds.ledger import Charge, Ledger
 from certifuse.evaluation.bounds.nested_betting import DRAW_STAKES, LOG_WEIGHTS, STAKES, log_evidence
 from certifuse.evaluation.bounds.nested_betting import nested_betting_occam_subsampled as nested
 
+INEQUALITIES = {
+    "hoeffding": hoeffding.LOSSES,
+    "kl": kl.LOSSES,
+    "bernstein": bernstein.LOSSES,
+    "betting": betting.LOSSES,
+    "nested_betting": nested_betting.LOSSES,
+}
 ALPHAS = (0.01, 0.1, 0.5)
 VOCABULARY, DOCUMENTS, DRAWS, DELTA = 256, 74_057, 5000, 0.05
 
 
 def ledger_for(bits: float, alphas=ALPHAS) -> Ledger:
     return Ledger((Charge("symbols", bits),)).plus(smoothing_charge(alphas))
+
+
+def smallest(bounds):
+    """By name the bound under the smoothing with the smallest value."""
+    names = dict.fromkeys(own.bound.name for own in bounds)
+    return {
+        name: min((own for own in bounds if own.bound.name == name), key=lambda own: own.bound.value) for name in names
+    }
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +56,7 @@ def test_published_form_gives_the_published_value():
     """The ledger's total is all that the published formula sees: 3110.2 bits and 15 for choices."""
     losses = np.where(np.arange(10_000) % 2, 8.0, 10.0)[:, None]
     ledger = Ledger((Charge("message", 3110.2), Charge("choices", 15.0))).plus(smoothing_charge([0.1]))
-    (first, *_) = document_bounds(losses, [0.1], 50_257, 8_009_762, ledger, DELTA, names=[])
+    (first, *_) = document_bounds(losses, [0.1], 50_257, 8_009_762, ledger, DELTA, {})
     assert (first.bound.name, first.alpha) == ("published", 0.1)
     assert first.bound.value == pytest.approx(9.4489, abs=5e-5)
     assert first.bound.subsampling == pytest.approx(0.230, abs=5e-4)
@@ -51,7 +66,7 @@ def test_published_form_gives_the_published_value():
 def test_each_name_is_its_formula_at_a_share_of_delta(losses):
     ledger = ledger_for(3000.0)
     found = {(b.alpha, b.bound.name): b.bound for b in document_bounds(
-        losses, ALPHAS, VOCABULARY, DOCUMENTS, ledger, DELTA)}  # fmt: skip
+        losses, ALPHAS, VOCABULARY, DOCUMENTS, ledger, DELTA, INEQUALITIES)}  # fmt: skip
     for alpha, losses_N in zip(ALPHAS, losses.T, strict=True):
         low, width = bpd_range(alpha, VOCABULARY)
         mean, spread, m, n, each = losses_N.mean(), losses_N.std(ddof=1), DOCUMENTS, DRAWS, DELTA / 3
@@ -73,29 +88,31 @@ def test_each_name_is_its_formula_at_a_share_of_delta(losses):
 
 
 def test_the_smoothing_is_paid_once_whatever_the_order(losses):
-    ledger, names = ledger_for(3000.0), ("hoeffding", "bernstein", "nested_betting")
-    best = best_smoothing(document_bounds(losses, ALPHAS, VOCABULARY, DOCUMENTS, ledger, DELTA, names=names))
-    backwards = best_smoothing(
-        document_bounds(losses[:, ::-1], ALPHAS[::-1], VOCABULARY, DOCUMENTS, ledger, DELTA, names=names)
-    )
+    ledger = ledger_for(3000.0)
+    some = {name: INEQUALITIES[name] for name in ("hoeffding", "bernstein", "nested_betting")}
+    best = smallest(document_bounds(losses, ALPHAS, VOCABULARY, DOCUMENTS, ledger, DELTA, some))
+    backwards = smallest(document_bounds(losses[:, ::-1], ALPHAS[::-1], VOCABULARY, DOCUMENTS, ledger, DELTA, some))
+    assert list(best) == ["published", *some]
     assert {name: (b.alpha, b.bound.value) for name, b in best.items()} == {
         name: (b.alpha, b.bound.value) for name, b in backwards.items()
     }
     assert ledger.rows()[SMOOTHING] == pytest.approx(math.log2(3))
     chosen = ALPHAS.index(best["nested_betting"].alpha)
-    alone = document_bounds(
-        losses[:, [chosen]], [ALPHAS[chosen]], VOCABULARY, DOCUMENTS, ledger_for(3000.0, [0.1]), DELTA, names=names
+    alone = smallest(
+        document_bounds(
+            losses[:, [chosen]], [ALPHAS[chosen]], VOCABULARY, DOCUMENTS, ledger_for(3000.0, [0.1]), DELTA, some
+        )
     )
-    assert best_smoothing(alone)["nested_betting"].bound.value < best["nested_betting"].bound.value
-    assert best_smoothing(alone)["published"].bound.value == best_smoothing(alone)["hoeffding"].bound.value
+    assert alone["nested_betting"].bound.value < best["nested_betting"].bound.value
+    assert alone["published"].bound.value == alone["hoeffding"].bound.value
     with pytest.raises(ValueError, match=r"expected a row .smoothing alpha. of 1\.58496 bits"):
-        document_bounds(losses, ALPHAS, VOCABULARY, DOCUMENTS, Ledger(), DELTA)
+        document_bounds(losses, ALPHAS, VOCABULARY, DOCUMENTS, Ledger(), DELTA, some)
     with pytest.raises(ValueError, match="one column for each of 2"):
-        document_bounds(losses, ALPHAS[:2], VOCABULARY, DOCUMENTS, ledger, DELTA)
+        document_bounds(losses, ALPHAS[:2], VOCABULARY, DOCUMENTS, ledger, DELTA, some)
 
 
 def test_terms_shrink_from_the_published_form_to_nested_betting(losses):
-    best = best_smoothing(document_bounds(losses, ALPHAS, VOCABULARY, DOCUMENTS, ledger_for(3600.0), DELTA))
+    best = smallest(document_bounds(losses, ALPHAS, VOCABULARY, DOCUMENTS, ledger_for(3600.0), DELTA, INEQUALITIES))
     published, ours = best["published"].bound, best["nested_betting"].bound
     assert published.complexity > 1.1 > 0.31 > ours.complexity
     assert published.subsampling > 0.18 > 0.02 > ours.subsampling
@@ -125,7 +142,7 @@ def test_nested_betting_against_all_pairs_of_stakes():
 
 def test_top_k_errors_are_bounded_where_the_published_form_is_vacuous():
     errors = 0.65 + 0.03 * np.random.default_rng(0).standard_normal((DRAWS, 2))
-    bounds = top_k_bounds(errors, (1, 5), DOCUMENTS, ledger_for(15_000.0), DELTA)
+    bounds = top_k_bounds(errors, (1, 5), DOCUMENTS, ledger_for(15_000.0), DELTA, INEQUALITIES)
     first = {bound.name: bound.value for bound in bounds[1]}
     assert set(bounds) == {1, 5}
     assert first["hoeffding"] == pytest.approx(
@@ -138,11 +155,14 @@ def test_all_documents_scored_leave_no_subsampling_term():
     losses = np.random.default_rng(1).normal(4.0, 0.1, 2000)
     low, width = bpd_range(0.1, VOCABULARY)
     whole = LossSample(losses, low, width, 2000, drawn=False)
-    bounds = {bound.name: bound for bound in decomposed_bounds(whole, 100.0, DELTA)}
-    assert tuple(bounds) == inequality_names(drawn=False)
+    of_all = {name: own for name, own in INEQUALITIES.items() if name != "nested_betting"}
+    bounds = {bound.name: bound for bound in decomposed_bounds(whole, 100.0, DELTA, of_all)}
+    assert list(bounds) == list(of_all)
     assert all(bound.subsampling == 0.0 < bound.complexity for bound in bounds.values())
     expected = low + width * betting_occam((losses - low) / width, 100.0, DELTA)
     assert bounds["betting"].value == pytest.approx(expected, abs=1e-4)
+    with pytest.raises(ValueError, match="nested_betting: expected losses of a drawn sample"):
+        decomposed_bounds(whole, 100.0, DELTA, INEQUALITIES)
     with pytest.raises(ValueError, match="one for each of 3000"):
         LossSample(losses, low, width, 3000, drawn=False)
     with pytest.raises(ValueError, match="between"):

@@ -1,14 +1,29 @@
 """Values: golden rows, independent computations, brute force, limits, monotonicity."""
 
+import importlib
 import math
+import sys
 
 import mpmath
 import numpy as np
 import pytest
 from scipy import stats
 
-from certifuse.evaluation.bounds import bernstein, betting, binomial, catoni, excess, hoeffding, inequalities, kl
-from certifuse.evaluation.bounds import documents as smoothing
+from certifuse.evaluation.bounds import (
+    bernstein,
+    betting,
+    binomial,
+    catoni,
+    claims,
+    evidence,
+    excess,
+    excess_bernstein,
+    excess_betting,
+    excess_split_kl,
+    hoeffding,
+    inequalities,
+    kl,
+)
 
 PUBLISHED = {"code_bits": 3125.2, "examples": 8_009_762, "subsample": 10_000, "delta": 0.05}
 
@@ -26,13 +41,13 @@ def test_catoni_gives_the_published_rows_and_kl_and_binomial_are_tighter(risk, c
 
 
 def test_subsampled_hoeffding_gives_the_published_value():
-    width = smoothing.bpd_range(0.1, 50257).width
+    width = evidence.bpd_range(0.1, 50257).width
     assert hoeffding.hoeffding_occam_subsampled(9.0, width=width, **PUBLISHED) == pytest.approx(9.4489, abs=5e-5)
 
 
 @pytest.mark.parametrize(("alpha", "width"), [(1e-4, 28.90), (1e-3, 25.58), (0.01, 22.25), (0.1, 18.79), (0.5, 15.62)])
 def test_interval_of_the_smoothed_loss(alpha, width):
-    seen = smoothing.bpd_range(alpha, 50257)
+    seen = evidence.bpd_range(alpha, 50257)
     assert seen.width == pytest.approx(width, abs=0.005)
     assert seen.low + seen.width == pytest.approx(-math.log2(alpha / 50257))
 
@@ -110,12 +125,14 @@ def test_excess_loss_pays_bits_for_the_differences_only():
     free = binomial.clopper_pearson(6500, 10_000, 0.05)
     direct = binomial.binomial_occam(pairs.errors, 58.0, 10_000, 0.05)
     betting_, split, spread = (
-        bound(pairs, 58.0, 0.05) for bound in (excess.excess_betting, excess.excess_split_kl, excess.excess_bernstein)
+        excess_betting.excess_betting(pairs, 58.0, 0.05),
+        excess_split_kl.excess_split_kl(pairs, 58.0, 0.05),
+        excess_bernstein.excess_bernstein(pairs, 58.0, 0.05),
     )
     assert free < betting_ < split < direct
     assert betting_ < spread
     same = excess.PriorComparison(prior_errors=6500, worse=0, better=0, examples=10_000)
-    assert excess.excess_betting(same, 0.0, 0.05) == pytest.approx(
+    assert excess_betting.excess_betting(same, 0.0, 0.05) == pytest.approx(
         binomial.clopper_pearson(6500, 10_000, 0.025), abs=2e-3
     )
 
@@ -173,15 +190,43 @@ def test_senseless_evidence_is_refused(name, bits, n, delta):
         (lambda: bernstein.bernstein_occam(0.2, 0.1, 1.0, 1, 0.1), "examples"),
         (lambda: betting.betting_occam([0.2, 1.3], 1.0, 0.1), "losses"),
         (lambda: betting.betting_occam([], 1.0, 0.1), "losses"),
-        (lambda: smoothing.bpd_range(0.0, 10), "alpha"),
-        (lambda: smoothing.bpd_range(0.5, 1), "vocabulary"),
+        (lambda: evidence.bpd_range(0.0, 10), "alpha"),
+        (lambda: evidence.bpd_range(0.5, 1), "vocabulary"),
         (lambda: excess.PriorComparison(prior_errors=3, worse=1, better=4, examples=10), "better <= prior_errors"),
-        (lambda: inequalities.DocumentEvidence(risk_bpd=99.0, documents=9, alpha=0.1, vocabulary=9), "risk_bpd"),
+        (lambda: evidence.DocumentEvidence(risk_bpd=99.0, documents=9, alpha=0.1, vocabulary=9), "risk_bpd"),
     ],
 )
 def test_refusals_name_the_field(call, field):
     with pytest.raises(ValueError, match=field):
         call()
+
+
+@pytest.mark.parametrize(("errors", "examples"), [(0, 1), (3, 10)])
+def test_those_of_the_claim_come_first_and_others_are_found(errors, examples, tmp_path, monkeypatch):
+    """A module that is added is offered beside the others, and no claim reports it."""
+    (tmp_path / "certain.py").write_text(
+        "SOURCE = 'no risk is above one'\n\n\ndef zero_one(seen, code_bits, delta):\n    return 1.0\n"
+    )
+    package = importlib.import_module(inequalities.PACKAGE)
+    without = inequalities.zero_one_bounds(errors, 8.0, examples, 0.05)
+    monkeypatch.setattr(package, "__path__", [*package.__path__, str(tmp_path)])
+    *known, last = inequalities.zero_one_bounds(errors, 8.0, examples, 0.05)
+    del sys.modules[f"{inequalities.PACKAGE}.certain"]
+    assert known == without
+    assert last == inequalities.NamedBound("certain", 1.0, "no risk is above one")
+    names = [
+        name for name in claims.REPORTED if not name.startswith("excess_") and (examples > 1 or name != "bernstein")
+    ]
+    assert [bound.name for bound in known] == names
+    if examples > 1:
+        pairs = excess.PriorComparison(prior_errors=errors, worse=0, better=0, examples=examples)
+        assert list(claims.coded_claim(pairs, 8.0, 0.05)["bounds"]) == list(claims.REPORTED)
+
+
+def test_a_comparison_with_other_counts_is_refused():
+    pairs = excess.PriorComparison(prior_errors=3, worse=0, better=0, examples=10)
+    with pytest.raises(ValueError, match="its counts give 3 errors in 10 examples, expected 4 in 10"):
+        inequalities.zero_one_bounds(4, 8.0, 10, 0.05, pairs)
 
 
 def test_error_counts_round_up():
@@ -192,10 +237,10 @@ def test_error_counts_round_up():
 def test_document_bounds_from_the_losses():
     losses = np.random.default_rng(1).normal(9.0, 1.0, 500)
     seen = {"risk_bpd": float(losses.mean()), "losses_bpd": losses, "alpha": 0.1, "vocabulary": 50257}
-    drawn = inequalities.DocumentEvidence(documents=500_000, subsample=500, **seen)
+    drawn = evidence.DocumentEvidence(documents=500_000, subsample=500, **seen)
     bounds = {b.name: b.value for b in inequalities.bpd_bounds(drawn, 100.0, 0.05)}
     assert bounds["betting"] < bounds["bernstein"] < bounds["kl"] < bounds["hoeffding"] < math.log2(50257)
-    whole = inequalities.DocumentEvidence(documents=500, **seen)
+    whole = evidence.DocumentEvidence(documents=500, **seen)
     bounds = {b.name: b.value for b in inequalities.bpd_bounds(whole, 5.0, 0.05)}
     assert seen["risk_bpd"] < bounds["betting"] < bounds["bernstein"] < bounds["hoeffding"]
     assert bounds["kl"] < bounds["hoeffding"]

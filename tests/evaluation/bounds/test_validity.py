@@ -14,7 +14,10 @@ from certifuse.evaluation.bounds.bernstein import bernstein_occam, bernstein_occ
 from certifuse.evaluation.bounds.betting import betting_occam, betting_occam_subsampled
 from certifuse.evaluation.bounds.binomial import binomial_occam, clopper_pearson
 from certifuse.evaluation.bounds.catoni import catoni_occam
-from certifuse.evaluation.bounds.excess import PriorComparison, excess_bernstein, excess_betting, excess_split_kl
+from certifuse.evaluation.bounds.excess import PriorComparison
+from certifuse.evaluation.bounds.excess_bernstein import excess_bernstein
+from certifuse.evaluation.bounds.excess_betting import excess_betting
+from certifuse.evaluation.bounds.excess_split_kl import excess_split_kl
 from certifuse.evaluation.bounds.hoeffding import hoeffding_occam, hoeffding_occam_subsampled
 from certifuse.evaluation.bounds.kl import kl_occam, kl_occam_subsampled
 

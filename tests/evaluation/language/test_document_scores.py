@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from certifuse.data.text.windows import WindowRule, flatten, window_batches
-from certifuse.evaluation.bounds.documents import bpd_range
+from certifuse.evaluation.bounds.evidence import bpd_range
 from certifuse.evaluation.language.document_scores import losses_bpd, top_k_errors, unsmoothed_bpd
 from certifuse.evaluation.language.subsample import Subsample, draw_documents, draw_documents_by_length
 from certifuse.evaluation.language.token_scores import LanguageModel, TokenScores, score_tokens

@@ -9,8 +9,10 @@ import pytest
 from matplotlib.figure import Figure
 
 from certifuse.evaluation.bounds.binomial import binomial_occam, clopper_pearson
-from certifuse.evaluation.bounds.excess import PriorComparison, excess_betting
-from certifuse.evaluation.bounds.inequalities import SOURCES, zero_one_bounds
+from certifuse.evaluation.bounds.claims import REPORTED
+from certifuse.evaluation.bounds.excess import PriorComparison
+from certifuse.evaluation.bounds.excess_betting import excess_betting
+from certifuse.evaluation.bounds.inequalities import zero_one_bounds
 from certifuse.reporting.certificates.frames import CERTIFICATES, IDENTITY, LEDGERS, CertificateFrames
 from certifuse.reporting.certificates.registry import draw_certificates
 from certifuse.study.steps import FigureStep
@@ -56,7 +58,7 @@ def _subspace(key: dict[str, object], prior_errors: int, generator: np.random.Ge
     row = key | {"examples": N, "errors": errors, "prior_errors": prior_errors, "worse": worse, "better": better}
     row |= {"code_bits": bits, "delta": DELTA, "risk_percent": 100 * errors / N, "inequality": inequality}
     row |= {"bound_percent": min(named["half_binomial"], named["half_excess"])}
-    return row | {f"bound_{name}_percent": named[name] for name in SOURCES}
+    return row | {f"bound_{name}_percent": named[name] for name in REPORTED}
 
 
 def certificate_frames(

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 from scipy import optimize, stats
 
-from certifuse.evaluation.bounds.excess import PriorComparison, excess_betting
+from certifuse.evaluation.bounds.excess import PriorComparison
+from certifuse.evaluation.bounds.excess_betting import excess_betting
 from certifuse.evaluation.bounds.kl import kl_occam
 from certifuse.reporting.certificates.choice import best_per, count_priors, crossings, frontier, quoted
 from certifuse.reporting.certificates.figures.iso_lines import iso_risk

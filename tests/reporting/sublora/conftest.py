@@ -10,7 +10,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from certifuse.evaluation.bounds.bernstein import bernstein_occam_subsampled
-from certifuse.evaluation.bounds.documents import bpd_range
+from certifuse.evaluation.bounds.evidence import bpd_range
 from certifuse.evaluation.bounds.hoeffding import hoeffding_occam_subsampled, hoeffding_penalty
 from certifuse.reporting.sublora.frames import GATES, LEDGERS, METRICS, MISSING, TERMS, SubloraFrames
 from certifuse.reporting.sublora.registry import draw_sublora

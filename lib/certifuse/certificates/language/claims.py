@@ -7,12 +7,22 @@ K cut-offs.
 from collections.abc import Sequence
 
 from certifuse.certificates.language.certificate import BoundRow, LanguageClaim, TopKRow
+from certifuse.evaluation.bounds import bernstein, betting, hoeffding, kl, nested_betting
 from certifuse.evaluation.bounds.documents import Floats, SmoothedBound, document_bounds, top_k_bounds
+from certifuse.evaluation.bounds.evidence import LossInequality
 from certifuse.evaluation.bounds.ledger import Ledger
 from certifuse.evaluation.bounds.token_level import CLAIM as TOKEN_CLAIM
 from certifuse.evaluation.bounds.token_level import token_level_bounds
 from certifuse.study.settings.sublora import SubloraBounds
 
+REPORTED: dict[str, LossInequality] = {
+    "hoeffding": hoeffding.LOSSES,
+    "kl": kl.LOSSES,
+    "bernstein": bernstein.LOSSES,
+    "betting": betting.LOSSES,
+    "nested_betting": nested_betting.LOSSES,
+}
+"""The inequalities for documents that a certificate reports. Further ones leave it as it is."""
 HEADLINE = "nested_betting"
 """The inequality of the claim and of the top-k bounds, named before any sample was seen: it has all of delta."""
 TOKEN_HEADLINE = "azuma_betting"
@@ -22,20 +32,24 @@ DOCUMENT_CLAIM = "expected loss of a new document, the mean over its tokens"
 def document_rows(
     losses_nA: Floats, terms: SubloraBounds, vocabulary: int, documents: int, ledger: Ledger
 ) -> tuple[BoundRow, ...]:
-    """Every inequality under every smoothing, for losses of documents that were drawn uniformly from `documents`."""
-    return _rows(document_bounds(losses_nA, terms.alphas, vocabulary, documents, ledger, terms.delta))
+    """The published bound and those of `REPORTED` under every smoothing.
+
+    The losses are those of documents that were drawn uniformly from `documents`.
+    """
+    return _rows(document_bounds(losses_nA, terms.alphas, vocabulary, documents, ledger, terms.delta, REPORTED))
 
 
 def token_rows(
     losses_nA: Floats, terms: SubloraBounds, vocabulary: int, tokens: int, ledger: Ledger
 ) -> tuple[BoundRow, ...]:
-    """The same of the token-level claim, for losses of documents that were drawn by length from `tokens` tokens."""
+    """The bounds of the token-level claim, for losses of documents that were drawn by length from `tokens` tokens."""
     return _rows(token_level_bounds(losses_nA, terms.alphas, vocabulary, tokens, ledger, terms.delta))
 
 
 def top_k_rows(errors_nK: Floats, terms: SubloraBounds, documents: int, ledger: Ledger) -> tuple[TopKRow, ...]:
     """The bound of every k, each at confidence 1 - delta by itself."""
-    bounds = top_k_bounds(errors_nK, terms.top_k, documents, ledger, terms.delta, names=[HEADLINE])
+    headline = {HEADLINE: nested_betting.LOSSES}
+    bounds = top_k_bounds(errors_nK, terms.top_k, documents, ledger, terms.delta, headline)
     return tuple(TopKRow(k=k, risk=own.risk, bound=own.value) for k, (own,) in bounds.items())
 
 

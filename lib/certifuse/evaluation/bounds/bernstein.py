@@ -2,7 +2,12 @@
 
 import math
 
+import numpy as np
+
 from certifuse.evaluation.bounds.confidence import check_code, check_count, check_subsample, occam_nats
+from certifuse.evaluation.bounds.evidence import DocumentEvidence, ErrorCounts, LossInequality, LossSample
+
+SOURCE = "empirical Bernstein (Maurer, Pontil 2009)"
 
 
 def check_deviation(standard_deviation: float, width: float) -> None:
@@ -70,3 +75,40 @@ def bernstein_occam_subsampled(
     empirical = risk + sigma * math.sqrt(2.0 * nats / subsample) + width * nats / (3.0 * subsample)
     sample_deviation = sigma * math.sqrt(examples / (examples - 1))
     return empirical + bernstein_penalty(sample_deviation, code_bits, examples, share * delta, width)
+
+
+def zero_one(seen: ErrorCounts, code_bits: float, delta: float) -> float | None:
+    """From the error rate, which gives the deviation; of two examples or more."""
+    risk, examples = seen.risk, seen.examples
+    if examples == 1:
+        return None
+    deviation = math.sqrt(risk * (1.0 - risk) * examples / (examples - 1))
+    return min(1.0, bernstein_occam(risk, deviation, code_bits, examples, delta))
+
+
+def documents(seen: DocumentEvidence, code_bits: float, delta: float) -> float | None:
+    """From mean and deviation of the losses."""
+    risk, deviation, m, n, width = seen.risk_bpd, seen.deviation, seen.documents, seen.subsample, seen.range.width
+    if deviation is None:
+        return None
+    if n is None:
+        return bernstein_occam(risk, deviation, code_bits, m, delta, width)
+    return bernstein_occam_subsampled(risk, deviation, code_bits, m, n, delta, width)
+
+
+def _drawn(sample: LossSample, code_bits: float, delta: float) -> float:
+    risk, deviation, draws = sample.risk, sample.deviation, sample.losses.size
+    return bernstein_occam_subsampled(risk, deviation, code_bits, sample.examples, draws, delta, sample.width)
+
+
+def _drawn_mean(sample: LossSample, delta: float) -> float:
+    sigma = deviation_upper(sample.deviation, sample.losses.size, delta / 2.0, sample.width)
+    nats_per_draw = occam_nats(0.0, delta / 2.0) / sample.losses.size
+    return float(sample.risk + sigma * np.sqrt(2.0 * nats_per_draw) + sample.width * nats_per_draw / 3.0)
+
+
+def _whole(sample: LossSample, code_bits: float, delta: float) -> float:
+    return bernstein_occam(sample.risk, sample.deviation, code_bits, sample.examples, delta, sample.width)
+
+
+LOSSES = LossInequality(_drawn, _drawn_mean, _whole)

@@ -7,6 +7,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from certifuse.evaluation.bounds.bernstein import bernstein_penalty, deviation_upper
 from certifuse.evaluation.bounds.confidence import check_subsample, occam_nats
+from certifuse.evaluation.bounds.evidence import DocumentEvidence, ErrorCounts, LossInequality, LossSample
+
+SOURCE = "betting with diversified stakes (Waudby-Smith, Ramdas 2024)"
 
 STAKES = np.append(1.0 / (1.0 + np.exp(-np.arange(-12.0, 12.0, 0.25))), 1.0)
 """Fractions of the capital staked at every round; dense near 0 (small effects) and near 1 (losses near 0)."""
@@ -75,3 +78,33 @@ def betting_occam_subsampled(
     return empirical + bernstein_penalty(
         sigma * math.sqrt(examples / (examples - 1)), code_bits, examples, share * delta, width
     )
+
+
+def zero_one(seen: ErrorCounts, code_bits: float, delta: float) -> float:
+    """From the two values that the loss has."""
+    return betting_occam((0.0, 1.0), code_bits, delta, (seen.examples - seen.errors, seen.errors))
+
+
+def documents(seen: DocumentEvidence, code_bits: float, delta: float) -> float | None:
+    """From the losses one by one."""
+    (low, width), losses = seen.range, seen.losses
+    if losses is None:
+        return None
+    if seen.subsample is None:
+        return low + width * betting_occam((losses - low) / width, code_bits, delta)
+    return betting_occam_subsampled(losses, code_bits, seen.documents, delta, low, width)
+
+
+def _drawn(sample: LossSample, code_bits: float, delta: float) -> float:
+    return betting_occam_subsampled(sample.losses, code_bits, sample.examples, delta, sample.low, sample.width)
+
+
+def _drawn_mean(sample: LossSample, delta: float) -> float:
+    return sample.from_unit(betting_occam(sample.unit_losses, 0.0, delta / 2.0, tolerance=1e-6))
+
+
+def _whole(sample: LossSample, code_bits: float, delta: float) -> float:
+    return sample.from_unit(betting_occam(sample.unit_losses, code_bits, delta, tolerance=1e-6))
+
+
+LOSSES = LossInequality(_drawn, _drawn_mean, _whole)

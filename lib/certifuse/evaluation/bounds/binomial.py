@@ -5,8 +5,10 @@ import math
 import numpy as np
 
 from certifuse.evaluation.bounds.confidence import check_code, check_count, occam_nats
+from certifuse.evaluation.bounds.evidence import ErrorCounts
 from certifuse.evaluation.bounds.kl import kl_upper
 
+SOURCE = "exact binomial tail; Clopper-Pearson at 0 bits (Langford 2005)"
 NEGLIGIBLE_LOG = -60.0
 
 
@@ -63,3 +65,8 @@ def clopper_pearson(errors: int, examples: int, delta: float) -> float:
     """
     check_code(0.0, delta)
     return binomial_occam(errors, 0.0, examples, delta)
+
+
+def zero_one(seen: ErrorCounts, code_bits: float, delta: float) -> float:
+    """From the number of errors."""
+    return binomial_occam(seen.errors, code_bits, seen.examples, delta)

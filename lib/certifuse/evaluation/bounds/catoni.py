@@ -6,7 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from certifuse.evaluation.bounds.confidence import check_count, check_unit_risk, occam_nats
+from certifuse.evaluation.bounds.evidence import ErrorCounts
 
+SOURCE = "Catoni with a union over gamma (Lotfi et al. 2022)"
 GRID_RATIO = 1e-4
 
 
@@ -35,3 +37,8 @@ def catoni_occam(risk: float, code_bits: float, examples: int, delta: float) -> 
         best = int(values.argmin())
         low, high = float(log_g[max(best - 1, 0)]), float(log_g[min(best + 1, len(log_g) - 1)])
     return min(1.0, float(values.min()))
+
+
+def zero_one(seen: ErrorCounts, code_bits: float, delta: float) -> float:
+    """From the error rate alone."""
+    return catoni_occam(seen.risk, code_bits, seen.examples, delta)

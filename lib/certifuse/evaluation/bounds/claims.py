@@ -3,12 +3,37 @@
 The same function serves whoever writes a certificate and whoever verifies one.
 """
 
+from collections.abc import Callable
 from typing import Any
 
+from certifuse.evaluation.bounds import (
+    bernstein,
+    betting,
+    binomial,
+    catoni,
+    excess_bernstein,
+    excess_betting,
+    excess_split_kl,
+    hoeffding,
+    kl,
+)
 from certifuse.evaluation.bounds.binomial import clopper_pearson
 from certifuse.evaluation.bounds.confidence import check_count
+from certifuse.evaluation.bounds.evidence import ErrorCounts
 from certifuse.evaluation.bounds.excess import PriorComparison
-from certifuse.evaluation.bounds.inequalities import zero_one_bounds
+
+REPORTED: dict[str, Callable[[ErrorCounts, float, float], float | None]] = {
+    "binomial": binomial.zero_one,
+    "kl": kl.zero_one,
+    "catoni": catoni.zero_one,
+    "betting": betting.zero_one,
+    "bernstein": bernstein.zero_one,
+    "hoeffding": hoeffding.zero_one,
+    "excess_betting": excess_betting.zero_one,
+    "excess_split_kl": excess_split_kl.zero_one,
+    "excess_bernstein": excess_bernstein.zero_one,
+}
+"""What a certificate says beside the claim. Further inequalities leave it as it is."""
 
 HEADLINE = ("binomial", "excess_betting")
 """The inequalities of the claim, fixed before any sample was seen: each gets an equal share of delta."""
@@ -39,5 +64,6 @@ def untouched_claim(errors: int, examples: int, delta: float) -> dict[str, Any]:
 
 
 def _by_name(counts: PriorComparison, code_bits: float, delta: float) -> dict[str, float]:
-    named = zero_one_bounds(counts.errors, code_bits, counts.examples, delta, counts)
-    return {bound.name: bound.value for bound in named}
+    seen = ErrorCounts(counts.errors, counts.examples, counts)
+    values = {name: zero_one(seen, code_bits, delta) for name, zero_one in REPORTED.items()}
+    return {name: value for name, value in values.items() if value is not None}

@@ -9,15 +9,15 @@ so the other step, from the draw to the training documents, has to hold for all 
 delta / A. The published formula does not; its value, named `published`, is exact where alpha was fixed before the draw.
 """
 
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from certifuse.evaluation.bounds.decomposition import DecomposedBound, LossSample, decomposed_bounds
+from certifuse.evaluation.bounds import hoeffding
+from certifuse.evaluation.bounds.decomposition import DecomposedBound, decomposed_bounds
+from certifuse.evaluation.bounds.evidence import LossInequality, LossSample, bpd_range
 from certifuse.evaluation.bounds.ledger import Charge, Ledger, selection_charge
 
 Floats = NDArray[np.float64]
@@ -45,11 +45,11 @@ def document_bounds(
     documents: int,
     ledger: Ledger,
     delta: float,
+    inequalities: Mapping[str, LossInequality],
     *,
     drawn: bool = True,
-    names: Sequence[str] | None = None,
 ) -> list[SmoothedBound]:
-    """Every inequality under every smoothing, from losses in bits per token, shape (n, A).
+    """The published bound and each inequality under every smoothing, from losses in bits per token, shape (n, A).
 
     `documents` m were independent; n of them were drawn (with replacement, after the bitstream was frozen), or all
     were scored where `drawn` is False. `ledger` holds every bit with the row of `smoothing_charge`. For each name the
@@ -62,11 +62,10 @@ def document_bounds(
     bounds = []
     for alpha, losses_N in zip(alphas, losses_NA.T, strict=True):
         sample = LossSample(losses_N, *bpd_range(alpha, vocabulary), documents, drawn)
-        (published,) = decomposed_bounds(sample, ledger.code_bits, delta, ["hoeffding"])
-        relabelled = DecomposedBound(PUBLISHED, published.value, published.risk, published.subsampling)
+        (published,) = decomposed_bounds(sample, ledger.code_bits, delta, {PUBLISHED: hoeffding.LOSSES})
         # K - log2 A bits at delta / A cost what K bits at delta cost, and bind the draw for all A smoothings.
-        ours = decomposed_bounds(sample, ledger.code_bits - choice.bits, delta / len(alphas), names)
-        bounds += [SmoothedBound(alpha, bound) for bound in (relabelled, *ours)]
+        ours = decomposed_bounds(sample, ledger.code_bits - choice.bits, delta / len(alphas), inequalities)
+        bounds += [SmoothedBound(alpha, bound) for bound in (published, *ours)]
     return bounds
 
 
@@ -85,27 +84,17 @@ def check_smoothing(losses_NA: Floats, alphas: Sequence[float], ledger: Ledger) 
     return choice
 
 
-def best_smoothing(bounds: Sequence[SmoothedBound]) -> dict[str, SmoothedBound]:
-    """For every inequality the smoothing with the smallest value, which `document_bounds` has paid for."""
-    best: dict[str, SmoothedBound] = {}
-    for candidate in bounds:
-        name = candidate.bound.name
-        if name not in best or candidate.bound.value < best[name].bound.value:
-            best[name] = candidate
-    return best
-
-
 def top_k_bounds(
     errors_NK: Floats,
     cutoffs: Sequence[int],
     documents: int,
     ledger: Ledger,
     delta: float,
+    inequalities: Mapping[str, LossInequality],
     *,
     drawn: bool = True,
-    names: Sequence[str] | None = None,
 ) -> dict[int, list[DecomposedBound]]:
-    """For every k all inequalities on the share of a new document's tokens whose true token is not among the top k.
+    """For every k each inequality on the share of a new document's tokens whose true token is not among the top k.
 
     `errors_NK`: shares in [0, 1], shape (n, K). Each value holds at confidence 1 - delta by itself. No smoothing is
     chosen, so its row of the ledger, where there is one, is not charged.
@@ -114,25 +103,6 @@ def top_k_bounds(
         raise ValueError(f"errors: expected one column for each of {len(cutoffs)} cut-offs, got {errors_NK.shape}")
     code_bits = ledger.code_bits - ledger.rows().get(SMOOTHING, 0.0)
     return {
-        k: decomposed_bounds(LossSample(errors_N, 0.0, 1.0, documents, drawn), code_bits, delta, names)
+        k: decomposed_bounds(LossSample(errors_N, 0.0, 1.0, documents, drawn), code_bits, delta, inequalities)
         for k, errors_N in zip(cutoffs, errors_NK.T, strict=True)
     }
-
-
-class BpdRange(NamedTuple):
-    """The interval [low, low + width] of a smoothed loss, in bits per dimension (per predicted token)."""
-
-    low: float
-    width: float
-
-
-def bpd_range(alpha: float, vocabulary: int) -> BpdRange:
-    """Interval of -log2 p_alpha: low = -log2(1 - alpha + alpha/V), width = log2(1 + (1 - alpha) V / alpha).
-
-    Lotfi et al. 2024 (arXiv 2312.17173), Section 4.2. Raises ValueError for alpha outside (0, 1) or V < 2.
-    """
-    if not 0.0 < alpha < 1.0:
-        raise ValueError(f"alpha: expected a number strictly between 0 and 1, got {alpha!r}")
-    if vocabulary < 2:
-        raise ValueError(f"vocabulary: expected an integer >= 2, got {vocabulary!r}")
-    return BpdRange(-math.log2(1.0 - alpha + alpha / vocabulary), math.log2(1.0 + (1.0 - alpha) * vocabulary / alpha))

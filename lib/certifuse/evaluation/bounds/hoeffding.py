@@ -3,6 +3,9 @@
 import math
 
 from certifuse.evaluation.bounds.confidence import check_count, check_subsample, occam_nats
+from certifuse.evaluation.bounds.evidence import DocumentEvidence, ErrorCounts, LossInequality, LossSample
+
+SOURCE = "Hoeffding (Lotfi et al. 2024 where subsampled)"
 
 
 def hoeffding_penalty(code_bits: float, examples: int, delta: float, width: float = 1.0) -> float:
@@ -35,3 +38,32 @@ def hoeffding_occam_subsampled(
     share = subsample / (subsample + examples)
     complexity = hoeffding_penalty(code_bits, examples, share * delta, width)
     return risk + complexity + hoeffding_penalty(0.0, subsample, (1.0 - share) * delta, width)
+
+
+def zero_one(seen: ErrorCounts, code_bits: float, delta: float) -> float:
+    """From the error rate alone."""
+    return min(1.0, hoeffding_occam(seen.risk, code_bits, seen.examples, delta))
+
+
+def documents(seen: DocumentEvidence, code_bits: float, delta: float) -> float:
+    """From the mean loss alone."""
+    risk, m, n, width = seen.risk_bpd, seen.documents, seen.subsample, seen.range.width
+    if n is None:
+        return hoeffding_occam(risk, code_bits, m, delta, width)
+    return hoeffding_occam_subsampled(risk, code_bits, m, n, delta, width)
+
+
+def _drawn(sample: LossSample, code_bits: float, delta: float) -> float:
+    draws = sample.losses.size
+    return hoeffding_occam_subsampled(sample.risk, code_bits, sample.examples, draws, delta, sample.width)
+
+
+def _drawn_mean(sample: LossSample, delta: float) -> float:
+    return sample.risk + hoeffding_penalty(0.0, sample.losses.size, delta, sample.width)
+
+
+def _whole(sample: LossSample, code_bits: float, delta: float) -> float:
+    return hoeffding_occam(sample.risk, code_bits, sample.examples, delta, sample.width)
+
+
+LOSSES = LossInequality(_drawn, _drawn_mean, _whole)

@@ -3,6 +3,9 @@
 import math
 
 from certifuse.evaluation.bounds.confidence import check_count, check_subsample, check_unit_risk, occam_nats
+from certifuse.evaluation.bounds.evidence import DocumentEvidence, ErrorCounts, LossInequality, LossSample
+
+SOURCE = "kl inversion (Chernoff-Hoeffding; Langford 2005)"
 
 
 def binary_kl(q: float, p: float) -> float:
@@ -60,3 +63,33 @@ def kl_occam_subsampled(risk: float, code_bits: float, examples: int, subsample:
     share = subsample / (subsample + examples)
     empirical = kl_upper(risk, occam_nats(0.0, (1.0 - share) * delta) / subsample)
     return kl_occam(empirical, code_bits, examples, share * delta)
+
+
+def zero_one(seen: ErrorCounts, code_bits: float, delta: float) -> float:
+    """From the error rate alone."""
+    return kl_occam(seen.risk, code_bits, seen.examples, delta)
+
+
+def documents(seen: DocumentEvidence, code_bits: float, delta: float) -> float:
+    """From the mean loss alone, on the scale from 0 to 1."""
+    (low, width), risk, m, n = seen.range, seen.unit_risk, seen.documents, seen.subsample
+    if n is None:
+        return low + width * kl_occam(risk, code_bits, m, delta)
+    return low + width * kl_occam_subsampled(risk, code_bits, m, n, delta)
+
+
+def _drawn(sample: LossSample, code_bits: float, delta: float) -> float:
+    risk, draws = float(sample.unit_losses.mean()), sample.losses.size
+    return sample.from_unit(kl_occam_subsampled(risk, code_bits, sample.examples, draws, delta))
+
+
+def _drawn_mean(sample: LossSample, delta: float) -> float:
+    risk, draws = float(sample.unit_losses.mean()), sample.losses.size
+    return sample.from_unit(kl_upper(risk, occam_nats(0.0, delta) / draws))
+
+
+def _whole(sample: LossSample, code_bits: float, delta: float) -> float:
+    return sample.from_unit(kl_occam(float(sample.unit_losses.mean()), code_bits, sample.examples, delta))
+
+
+LOSSES = LossInequality(_drawn, _drawn_mean, _whole)

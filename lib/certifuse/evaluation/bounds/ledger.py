@@ -45,11 +45,6 @@ class Ledger:
         """Name to bits, in order, for `certificate.json`."""
         return {charge.name: charge.bits for charge in self.charges}
 
-    @classmethod
-    def from_rows(cls, rows: dict[str, float]) -> "Ledger":
-        """The inverse of `rows`."""
-        return cls(tuple(Charge(name, bits) for name, bits in rows.items()))
-
 
 def selection_charge(name: str, candidates: int) -> Charge:
     """log2 M bits for the choice of one among M candidates that were listed before the sample was seen."""
@@ -67,11 +62,3 @@ def elias_delta_bits(number: int) -> int:
         raise ValueError(f"Elias delta: expected an integer >= 1, got {number!r}")
     exponent = number.bit_length() - 1
     return exponent + 2 * ((exponent + 1).bit_length() - 1) + 1
-
-
-def prefix_charge(name: str, message_bits: int) -> Charge:
-    """What makes a message of `message_bits` bits self-delimiting: its length, sent ahead in Elias's delta code.
-
-    About log2 C + 2 log2 log2 C. The messages of `codec` delimit themselves and do not pay it.
-    """
-    return Charge(name, elias_delta_bits(message_bits + 1))

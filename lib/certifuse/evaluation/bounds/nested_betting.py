@@ -10,7 +10,9 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from certifuse.evaluation.bounds.betting import betting_occam
 from certifuse.evaluation.bounds.confidence import check_subsample, occam_nats
+from certifuse.evaluation.bounds.evidence import LossInequality, LossSample
 
 Floats = NDArray[np.float64]
 
@@ -79,3 +81,14 @@ def nested_betting_occam_subsampled(
         else:
             outside = middle
     return low + width * outside
+
+
+def _drawn(sample: LossSample, code_bits: float, delta: float) -> float:
+    return nested_betting_occam_subsampled(sample.losses, code_bits, sample.examples, delta, sample.low, sample.width)
+
+
+def _drawn_mean(sample: LossSample, delta: float) -> float:
+    return sample.from_unit(betting_occam(sample.unit_losses, 0.0, delta, tolerance=1e-6))
+
+
+LOSSES = LossInequality(_drawn, _drawn_mean)

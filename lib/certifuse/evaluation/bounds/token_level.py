@@ -18,9 +18,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from certifuse.evaluation.bounds import hoeffding
 from certifuse.evaluation.bounds.betting import betting_occam
-from certifuse.evaluation.bounds.decomposition import DecomposedBound, LossSample, decomposed_bounds
-from certifuse.evaluation.bounds.documents import PUBLISHED, SmoothedBound, bpd_range, check_smoothing
+from certifuse.evaluation.bounds.decomposition import DecomposedBound, decomposed_bounds
+from certifuse.evaluation.bounds.documents import PUBLISHED, SmoothedBound, check_smoothing
+from certifuse.evaluation.bounds.evidence import LossSample, bpd_range
 from certifuse.evaluation.bounds.hoeffding import hoeffding_penalty
 from certifuse.evaluation.bounds.ledger import Ledger
 
@@ -34,8 +36,8 @@ def azuma_occam(sample: LossSample, code_bits: float, delta: float) -> Decompose
     The losses of the sample are means over documents that were drawn with probability proportional to their length
     (`draw_documents_by_length`), or losses of tokens drawn uniformly, or those of all tokens.
     """
-    (bound,) = decomposed_bounds(sample, code_bits, delta, ["hoeffding"])
-    return DecomposedBound("azuma", bound.value, bound.risk, bound.subsampling)
+    (bound,) = decomposed_bounds(sample, code_bits, delta, {"azuma": hoeffding.LOSSES})
+    return bound
 
 
 def azuma_betting_occam(sample: LossSample, code_bits: float, delta: float) -> DecomposedBound:

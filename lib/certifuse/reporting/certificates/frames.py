@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from certifuse.base.errors import UserError
-from certifuse.evaluation.bounds.inequalities import SOURCES
+from certifuse.evaluation.bounds.claims import REPORTED
 from certifuse.reporting.frames import CELL, architectures_of, compared_cells, fusions_of, read_frame
 
 PRIOR, SUBSPACE, JOINT = KINDS = ("prior", "subspace", "joint")
@@ -38,7 +38,7 @@ _SAMPLE = {
     "risk_percent": "float64",
     "bound_percent": "float64",
     "inequality": "str",
-    **{f"bound_{name}_percent": "float64" for name in SOURCES},
+    **{f"bound_{name}_percent": "float64" for name in REPORTED},
 }
 HELD_OUT = {
     "held_out_examples": "Int64",

@@ -1,0 +1,24 @@
+"""The difference to the prior by empirical Bernstein."""
+
+import math
+
+from certifuse.evaluation.bounds.bernstein import bernstein_penalty
+from certifuse.evaluation.bounds.binomial import clopper_pearson
+from certifuse.evaluation.bounds.evidence import ErrorCounts
+from certifuse.evaluation.bounds.excess import PriorComparison
+
+SOURCE = "prior exactly, difference by empirical Bernstein"
+
+
+def excess_bernstein(pairs: PriorComparison, code_bits: float, delta: float) -> float:
+    """L(h0) by `clopper_pearson`, the difference by empirical Bernstein over a range of 2 (Maurer, Pontil 2009)."""
+    n = pairs.examples
+    mean = (pairs.worse - pairs.better) / n
+    variance = (pairs.worse + pairs.better - n * mean**2) / (n - 1)
+    penalty = bernstein_penalty(math.sqrt(max(variance, 0.0)), code_bits, n, delta / 2.0, width=2.0)
+    return min(1.0, clopper_pearson(pairs.prior_errors, n, delta / 2.0) + mean + penalty)
+
+
+def zero_one(seen: ErrorCounts, code_bits: float, delta: float) -> float | None:
+    """From the comparison with the prior."""
+    return None if seen.prior is None else excess_bernstein(seen.prior, code_bits, delta)
