@@ -12,7 +12,7 @@ from certifuse.data.text import tokenisers
 from certifuse.steps import prepare_corpus as corpus_recipe
 from certifuse.steps import prepare_images as images_recipe
 from certifuse.study.settings.data import CifarData, DigitsData
-from certifuse.study.steps import PrepareCorpusStep, PrepareStep
+from certifuse.study.steps.data import PrepareCorpus, PrepareImages
 from certifuse.study.study import Study, read_study
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
@@ -44,10 +44,10 @@ def permissions(study: Study) -> tuple[bool, bool]:
 def test_the_settings_of_the_steps_leave_it_out() -> None:
     permitted, refused = study(download=True), study(download=False)
     assert (permissions(permitted), permissions(refused)) == ((True, True), (False, False))
-    assert permitted.for_images() == refused.for_images()
-    assert permitted.for_corpus() == refused.for_corpus()
-    assert not PrepareStep.from_json(permitted.for_images()).data.download
-    assert not PrepareCorpusStep.from_json(permitted.for_corpus()).corpus.may_download
+    images, corpus = PrepareImages.of(permitted, {}), PrepareCorpus.of(permitted, {})
+    assert images.text == PrepareImages.of(refused, {}).text
+    assert corpus.text == PrepareCorpus.of(refused, {}).text
+    assert "download" not in images.text + corpus.text
 
 
 @pytest.mark.parametrize("download", [True, False])
@@ -64,11 +64,13 @@ def test_the_steps_read_their_sources_with_what_they_are_given(
     monkeypatch.setattr(corpus_recipe, "read_documents", read)
     with pytest.raises(UserError, match="seen"):
         images_recipe.prepare_images(
-            PrepareStep.from_json(study(download=True).for_images()), tmp_path / "images.safetensors", download=download
+            PrepareImages.of(study(download=True), {}),
+            PrepareImages.Files(source="test", download=int(download), output=tmp_path / "images.safetensors"),
         )
     with pytest.raises(UserError, match="seen"):
         corpus_recipe.prepare_corpus(
-            PrepareCorpusStep.from_json(study(download=True).for_corpus()), tmp_path / "corpus", download=download
+            PrepareCorpus.of(study(download=True), {}),
+            PrepareCorpus.Files(source="test", download=int(download), directory=tmp_path / "corpus"),
         )
     assert [source.download for source in asked] == [download, download]
 
@@ -91,9 +93,12 @@ def test_byte_pairs_are_fetched_where_it_is_permitted_and_before_any_document(
 
     monkeypatch.setattr(tokenisers, "_fetched_encoding", fetch)
     monkeypatch.setattr(corpus_recipe, "read_documents", lambda _: asked.append("documents"))
-    step = PrepareCorpusStep.from_json(read_study(FULL).for_corpus())
+    step = PrepareCorpus.of(read_study(FULL), {})
+    permitted, refused = (
+        PrepareCorpus.Files(source="test", download=download, directory=tmp_path / "corpus") for download in (1, 0)
+    )
     with pytest.raises(UserError, match="seen"):
-        corpus_recipe.prepare_corpus(step, tmp_path / "corpus", download=True)
+        corpus_recipe.prepare_corpus(step, permitted)
     with pytest.raises(UserError, match="without download: true"):
-        corpus_recipe.prepare_corpus(step, tmp_path / "corpus")
+        corpus_recipe.prepare_corpus(step, refused)
     assert asked == ["byte pairs"]
