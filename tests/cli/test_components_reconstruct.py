@@ -1,10 +1,7 @@
 """`certifuse components reconstruct` and `load-complete`: the same network to the bit, mixtures, refusals."""
 
-import json
-
 import pytest
 import torch
-from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from certifuse.base.digests import canonical_json
@@ -104,10 +101,8 @@ def test_tensor_of_another_shape_is_named(store, refused):
 
 
 def read_metadata(path):
-    with safe_open(path, "pt") as stream:
-        header = json.loads(stream.metadata()["certifuse"])
-    # without its digest, as from another program: a file that is damaged is refused before its content is read
-    return canonical_json({key: value for key, value in header.items() if key != "sha256"})
+    """The metadata of the same component as another program would write it, which has no digest."""
+    return canonical_json(read_header(path))
 
 
 def test_one_run_is_selected_below_a_directory(store, tmp_path, certifuse_json, refused):

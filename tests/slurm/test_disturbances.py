@@ -15,7 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from safetensors import SafetensorError, safe_open
+
+from certifuse.base.errors import UserError
+from certifuse.base.tensors import read_facts
+from certifuse.training.loop.resume import KIND
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]
 
@@ -62,9 +65,8 @@ def stored(directory: Path) -> int:
     epochs = [0]
     for path in directory.glob("*.safetensors"):
         try:
-            with safe_open(path, "np") as stream:
-                epochs.append(len(json.loads(stream.metadata()["progress"])["rows"]))
-        except (OSError, SafetensorError):  # it was replaced in between
+            epochs.append(len(json.loads(read_facts(path, KIND)["progress"])["rows"]))
+        except UserError:  # it was replaced in between
             continue
     return max(epochs)
 

@@ -1,16 +1,18 @@
-"""One safetensors file of tensors and facts that notices any change to itself.
+"""Tensors by name, and the one file of them that notices any change to itself.
 
 safetensors has no checksum of its own. Here the metadata holds a record (canonical JSON: the facts, the kind
 of the file, the SHA-256 of every tensor) and the SHA-256 of that record; reading verifies both.
 """
 
+import contextlib
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -23,70 +25,146 @@ SEALED = "certifuse_sealed"
 _MEND = "delete it and run the step that writes it"
 
 
+class OtherFileError(UserError):
+    """A sound safetensors file that holds something else."""
+
+
+class DamagedFileError(UserError):
+    """A file that is not as it was written; `reason` says what shows that."""
+
+    def __init__(self, path: Path, kind: str, reason: object) -> None:
+        self.reason = " ".join(str(reason).split())
+        super().__init__(f"{path}: expected {kind}, found a damaged file ({self.reason}): {_MEND}")
+
+
+# ---- digests and names ---------------------------------------------------------------------------
+
+
 def digest_tensor(tensor: Tensor) -> str:
-    """SHA-256 over dtype, shape and bytes of a CPU tensor."""
-    header = f"{tensor.dtype}{list(tensor.shape)}\n".encode()
-    digest = hashlib.sha256(header)
-    digest.update(tensor.contiguous().numpy().data)
+    """SHA-256 over dtype, shape and bytes of a CPU tensor of any dtype."""
+    digest = hashlib.sha256(f"{tensor.dtype}{list(tensor.shape)}\n".encode())
+    if tensor.numel():
+        as_bytes = tensor.detach().contiguous().view(-1).view(torch.uint8)  # NumPy has no bfloat16
+        digest.update(as_bytes.numpy().data)
     return digest.hexdigest()
 
 
 def digest_tensors(tensors: Mapping[str, Tensor]) -> str:
     """SHA-256 of tensors by name, wherever they are."""
-    digests = {name: digest_tensor(tensor.cpu().contiguous()) for name, tensor in tensors.items()}
+    digests = {name: digest_tensor(tensor.cpu()) for name, tensor in tensors.items()}
     return digest_bytes(canonical_json(digests).encode())
 
 
+def flat(parts: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """The tensors of all parts under the names "part/name"; a part has no slash in its own name."""
+    return {f"{part}/{name}": tensor for part, tensors in parts.items() for name, tensor in tensors.items()}
+
+
+def nested(tensors: Mapping[str, Tensor], parts: Iterable[str] = ()) -> dict[str, dict[str, Tensor]]:
+    """The inverse of `flat`. Those of `parts` are there without a tensor too, and come first."""
+    found: dict[str, dict[str, Tensor]] = {part: {} for part in parts}
+    for key, tensor in tensors.items():
+        part, name = key.split("/", 1)
+        found.setdefault(part, {})[name] = tensor
+    return found
+
+
+# ---- sealed files --------------------------------------------------------------------------------
+
+
 def write_sealed(path: Path, kind: str, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
-    """Write `tensors` and JSON `facts` to `path`, atomically."""
-    digests = {name: digest_tensor(tensor) for name, tensor in tensors.items()}
-    record = canonical_json({"kind": kind, "facts": dict(facts), "sha256": digests})
-    apart = {name: tensor.clone() for name, tensor in tensors.items()}  # safetensors takes none that share memory
-    write_tensors(path, apart, {SEALED: f"{digest_bytes(record.encode())} {record}"})
-
-
-def read_sealed(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Read back (tensors, facts). UserError when the file is absent, foreign, of another kind or changed."""
-    if not path.is_file():
-        raise UserError(f"{path}: expected a file with {kind}, found none; run the step that writes it")
-    try:
-        with safe_open(path, framework="pt") as stream:
-            metadata = stream.metadata() or {}
-            tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise UserError(f"{path}: expected {kind}, found no readable safetensors file ({reason}); {_MEND}") from error
-    if SEALED not in metadata:
-        raise UserError(f"{path}: expected {kind}, found a safetensors file of another program; {_MEND}")
-    digest, _, text = metadata[SEALED].partition(" ")
-    if digest_bytes(text.encode()) != digest:
-        raise UserError(f"{path}: the record in the header differs from its digest; {_MEND}")
-    record = json.loads(text)
-    if record["kind"] != kind:
-        raise UserError(f"{path}: expected {kind}, found {record['kind']}; name the right file")
-    if tensors.keys() != record["sha256"].keys():
-        raise UserError(f"{path}: expected the tensors {sorted(record['sha256'])}, found {sorted(tensors)}; {_MEND}")
-    for name, expected in record["sha256"].items():
-        if digest_tensor(tensors[name]) != expected:
-            raise UserError(f"{path}: the bytes of {name!r} differ from their digest; {_MEND}")
-    return tensors, record["facts"]
-
-
-def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
-    """Write CPU tensors.
-
-    safetensors orders several entries of metadata differently in each run: give one where the bytes count.
+    """Write tensors, wherever they are, and JSON `facts` to `path`, atomically.
 
     Raises:
         DiskError: the disk refuses the file.
     """
-    plain = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
+    on_host = _apart({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
+    digests = {name: digest_tensor(tensor) for name, tensor in on_host.items()}
+    record = canonical_json({"kind": kind, "facts": dict(facts), "sha256": digests})
+    # one entry, as safetensors orders several differently in each process, and equal content has equal bytes
+    metadata = {SEALED: f"{digest_bytes(record.encode())} {record}"}
 
     def write(temporary: Path) -> None:
         try:
-            save_file(plain, temporary, metadata=dict(metadata))
+            save_file(on_host, temporary, metadata=metadata)
         except SafetensorError as error:
             number = re.search(r"\(os error (\d+)\)", str(error))
             raise (OSError(int(number[1]), str(error)) if number else error) from None
 
-    write_atomically(path, write, sum(tensor.nbytes for tensor in plain.values()))
+    write_atomically(path, write, sum(tensor.nbytes for tensor in on_host.values()))
+
+
+def _apart(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors of which none shares memory with another, as safetensors wants them: the later one is a copy."""
+    taken: set[int] = set()
+    for name, tensor in tensors.items():
+        memory = tensor.untyped_storage().data_ptr()
+        tensors[name] = tensor.clone() if memory in taken else tensor
+        taken.add(memory)
+    return tensors
+
+
+def read_sealed(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read back (tensors, facts).
+
+    Raises:
+        OtherFileError: a sound file, of another program or another kind.
+        UserError: the file is absent, or changed since it was written.
+    """
+    tensors, metadata = read_tensors(path, kind)
+    record = _record(path, kind, metadata)
+    if tensors.keys() != record["sha256"].keys():
+        reason = f"expected the tensors {sorted(record['sha256'])}, found {sorted(tensors)}"
+        raise DamagedFileError(path, kind, reason)
+    for name, digest in record["sha256"].items():
+        if digest_tensor(tensors[name]) != digest:
+            raise DamagedFileError(path, kind, f"the bytes of {name!r} differ from their digest")
+    return tensors, record["facts"]
+
+
+def read_facts(path: Path, kind: str, metadata: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """The facts of a file without its tensors, from its metadata where they are read already.
+
+    Errors are those of `read_sealed`, but for changed tensors.
+    """
+    facts: dict[str, Any] = _record(path, kind, read_metadata(path, kind) if metadata is None else metadata)["facts"]
+    return facts
+
+
+def _record(path: Path, kind: str, metadata: Mapping[str, str]) -> dict[str, Any]:
+    if SEALED not in metadata:
+        raise OtherFileError(f"{path}: expected {kind}, found a safetensors file of another program: {_MEND}")
+    digest, _, text = metadata[SEALED].partition(" ")
+    if digest_bytes(text.encode()) != digest:
+        raise DamagedFileError(path, kind, "the record in its header differs from its digest")
+    record: dict[str, Any] = json.loads(text)
+    if record["kind"] != kind:
+        raise OtherFileError(f"{path}: expected {kind}, found {record['kind']}: name the right file")
+    return record
+
+
+# ---- any safetensors file ------------------------------------------------------------------------
+
+
+def read_tensors(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors and the metadata of a safetensors file, unverified. UserError where it is absent or damaged."""
+    with _opened(path, kind) as stream:
+        return {name: stream.get_tensor(name) for name in stream.keys()}, stream.metadata() or {}  # noqa: SIM118
+
+
+def read_metadata(path: Path, kind: str) -> dict[str, str]:
+    """The metadata alone. UserError as for `read_tensors`."""
+    with _opened(path, kind) as stream:
+        metadata: dict[str, str] = stream.metadata() or {}
+        return metadata
+
+
+@contextlib.contextmanager
+def _opened(path: Path, kind: str) -> Iterator[Any]:
+    if not path.is_file():
+        raise UserError(f"{path}: expected {kind}, found no file: check the path, or run the step that writes it")
+    try:
+        with safe_open(path, framework="pt") as stream:
+            yield stream
+    except (SafetensorError, OSError, ValueError) as error:
+        raise DamagedFileError(path, kind, error) from error

@@ -1,6 +1,8 @@
 """Component files: what they say of themselves, how they fit together, and what is refused."""
 
+import hashlib
 import json
+import math
 
 import pytest
 import torch
@@ -26,6 +28,7 @@ from certifuse.study.settings.architectures import ARCHITECTURE_SETTINGS, ResNet
 from certifuse.study.settings.fusion import FUSIONS, FusionModuleSettings
 
 CLASSES = 3
+HEAD = {"kind": "global_head", "input_dim": 2, "num_classes": 3}
 SMALL = {
     "resnet": {"width": 4, "blocks": [1, 1]},
     "densenet": {"growth": 4, "blocks": [1, 1], "bottleneck": 2},
@@ -237,6 +240,52 @@ def test_every_truncation_and_every_flipped_bit_is_noticed(tmp_path):
             continue
         assert torch.equal(found.tensors["weight"], expected["weight"])  # a space behind the header means nothing
         assert found.spec == {"kind": "global_head", "input_dim": 2, "num_classes": 3}
+
+
+def test_bfloat16_is_a_component_too(tmp_path):
+    weight = torch.rand(3, 2).to(torch.bfloat16)
+    save_component(tmp_path / "head.safetensors", HEAD, {"weight": weight})
+    read = load_component(tmp_path / "head.safetensors").tensors["weight"]
+    assert read.dtype == torch.bfloat16
+    assert torch.equal(read, weight)
+
+
+# ---- the open form, of older versions and of other programs --------------------------------------
+
+
+def write_open(path, weight, **changes):
+    """As older versions wrote it: the digest is of header and tensors together."""
+    header = {"format": 1, "spec": HEAD, "about": {"epoch": 1}}
+    weight_sha256 = hashlib.sha256(b"torch.float32[3, 2]\n" + weight.numpy().tobytes()).hexdigest()
+    text = json.dumps([header, {"weight": weight_sha256}], sort_keys=True, separators=(",", ":"))
+    header |= {"sha256": hashlib.sha256(text.encode()).hexdigest()} | changes
+    save_file({"weight": weight}, path, {"certifuse": json.dumps({k: v for k, v in header.items() if v is not None})})
+
+
+@pytest.mark.parametrize("digest", [{}, {"sha256": None}])
+def test_the_open_form_is_read_with_its_digest_or_without(tmp_path, digest):
+    path, weight = tmp_path / "head.safetensors", torch.rand(3, 2)
+    write_open(path, weight, **digest)
+    component = load_component(path)
+    assert component.spec == HEAD
+    assert torch.equal(component.tensors["weight"], weight)
+    assert read_header(path) == {"format": 1, "spec": HEAD, "about": {"epoch": 1}}
+
+
+@pytest.mark.parametrize("change", [{"about": {"epoch": 2}}, {"spec": HEAD | {"num_classes": 4}}, {"sha256": "0" * 64}])
+def test_an_open_form_that_its_digest_contradicts_is_refused(tmp_path, change):
+    write_open(tmp_path / "head.safetensors", torch.rand(3, 2), **change)
+    with pytest.raises(UserError, match=r"found a damaged file \(its digest differs\)"):
+        load_component(tmp_path / "head.safetensors")
+
+
+@pytest.mark.parametrize(
+    "change", [{"format": 2}, {"about": None}, {"spec": {}}, {"more": 1}, {"about": {"x": math.nan}}]
+)
+def test_an_open_form_with_another_header_is_refused(tmp_path, change):
+    write_open(tmp_path / "head.safetensors", torch.rand(3, 2), **change)
+    with pytest.raises(UserError, match="expected the metadata of a component of format 1"):
+        read_header(tmp_path / "head.safetensors")
 
 
 # ---- directories ---------------------------------------------------------------------------------

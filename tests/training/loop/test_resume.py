@@ -17,7 +17,7 @@ from certifuse.training.loop.resume import ResumeStore, Snapshot
 HOLD = """
 import sys, time
 from pathlib import Path
-from certifuse.training.resume import ResumeStore
+from certifuse.training.loop.resume import ResumeStore
 store = ResumeStore(Path(sys.argv[1]), "same")
 store.note_running("run", 5)
 print("held", flush=True)
@@ -60,7 +60,7 @@ def test_a_damaged_newest_state_gives_way_to_the_previous_one(store, caplog):
     data = store.newest.read_bytes()
     store.newest.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
     assert same(store.load(), snapshot(1))
-    assert f"{store.newest}: damaged (digest differs); looking for an older state" in caplog.text
+    assert f"{store.newest}: damaged (the bytes of 'state/weight' differ from their digest); looking" in caplog.text
 
 
 def test_a_damaged_state_never_takes_the_place_of_an_intact_one(store):

@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 import yaml
 from kill_points import Strike
-from safetensors import safe_open
 
 from certifuse.base.manifest import SEAL
+from certifuse.base.tensors import read_facts
+from certifuse.training.loop.resume import KIND
 
 HERE = Path(__file__).parent
 STUDY = HERE / "study.yaml"
@@ -105,8 +106,7 @@ class Killed:
             return None
         epochs: dict[Path, int] = {}
         for path in (self.results / ".resume" / strike.resume).rglob("[!.]*.safetensors"):
-            with safe_open(path, "pt") as stream:
-                rows = len(json.loads(stream.metadata()["progress"])["rows"])
+            rows = len(json.loads(read_facts(path, KIND)["progress"])["rows"])
             epochs[path.parent] = max(rows, epochs.get(path.parent, 0))
         return sum(epochs.values())
 

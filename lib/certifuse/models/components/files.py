@@ -1,6 +1,8 @@
 """Component files: an expert, a fusion module or a global head that says what it is.
 
-A component is a safetensors file whose metadata hold all that is needed to build its module, and a digest of all of it.
+A component is a sealed file of tensors whose facts hold all that is needed to build its module:
+`{"format": 1, "spec": {"kind": ..., sizes}, "about": {epoch, lambda, seed, ...}}`. Another form is read as well, that
+of older files and of other programs: any safetensors file with these facts, as JSON, in its metadata under `certifuse`.
 """
 
 import json
@@ -9,16 +11,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from certifuse.base.digests import canonical_json, digest_bytes
 from certifuse.base.errors import UserError
-from certifuse.base.tensors import digest_tensor, write_tensors
+from certifuse.base.tensors import (
+    DamagedFileError,
+    OtherFileError,
+    digest_tensor,
+    read_facts,
+    read_metadata,
+    read_sealed,
+    read_tensors,
+    write_sealed,
+)
 
-METADATA_KEY, SEAL_KEY = "certifuse", "sha256"
-HEADER_KEYS = {"format", "spec", "about"}
+KIND = "a component"
 FORMAT = 1
+HEADER_KEYS = {"format", "spec", "about"}
+OPEN_KEY = "certifuse"
+OPEN_SEAL = "sha256"
+"""A key of the open form that may be absent: SHA-256 of the other keys and of all tensors."""
 
 
 class NotAComponentError(UserError):
@@ -36,15 +49,7 @@ class Component:
 
 def save_component(path: Path, spec: dict[str, Any], tensors: dict[str, Tensor], **about: Any) -> None:
     """Write one component atomically. `about` (epoch, lambda, seed, ...) is kept in the metadata."""
-    header = {"format": FORMAT, "spec": spec, "about": about}
-    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    write_tensors(path, plain, {METADATA_KEY: canonical_json(header | {SEAL_KEY: _seal(header, plain)})})
-
-
-def _seal(header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
-    """SHA-256 of all that a component holds: safetensors has no checksum of its own."""
-    digests = {name: digest_tensor(tensor) for name, tensor in tensors.items()}
-    return digest_bytes(canonical_json([dict(header), digests]).encode())
+    write_sealed(path, KIND, tensors, {"format": FORMAT, "spec": spec, "about": about})
 
 
 def read_header(path: Path) -> dict[str, Any]:
@@ -54,38 +59,19 @@ def read_header(path: Path) -> dict[str, Any]:
         NotAComponentError: the file is a sound safetensors file without a component's metadata.
         UserError: the file is absent or damaged.
     """
-    if not path.is_file():
-        raise UserError(f"{path}: expected a component (.safetensors), found no file: check the path or train it first")
-    try:
-        with safe_open(path, "pt") as stream:
-            metadata = stream.metadata() or {}
-    except (SafetensorError, OSError) as error:
-        raise UserError(f"{path}: expected a component, found a damaged file ({error}): make it again") from None
-    if METADATA_KEY not in metadata:
-        raise NotAComponentError(f"{path}: expected a component, found a safetensors file without its metadata")
-    try:
-        header: dict[str, Any] = json.loads(metadata[METADATA_KEY])
-        complete = header["format"] == FORMAT and bool(header["spec"]["kind"]) and isinstance(header["about"], dict)
-        complete = complete and header.keys() - {SEAL_KEY} == HEADER_KEYS
-    except (ValueError, KeyError, TypeError):
-        complete = False
-    if not complete:
-        raise UserError(f"{path}: expected the metadata of a component of format {FORMAT}, found others: make it again")
-    return header
+    metadata = read_metadata(path, KIND)
+    header = _open_header(path, metadata) if OPEN_KEY in metadata else _sealed_header(path, metadata)
+    return {key: header[key] for key in header if key != OPEN_SEAL}
 
 
 def load_component(path: Path) -> Component:
     """Read one component onto the CPU.
 
     Raises:
-        UserError: see `read_header`; or the content is not that of the seal (a file made elsewhere may have none).
+        UserError: see `read_header`; or the content is not that of the seal.
     """
     header = read_header(path)
-    seal = header.pop(SEAL_KEY, None)
-    with safe_open(path, "pt") as stream:
-        tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
-    if seal not in (None, _seal(header, tensors)):
-        raise UserError(f"{path}: expected a component, found a damaged file (its digest differs): make it again")
+    tensors = _open_tensors(path) if OPEN_KEY in read_metadata(path, KIND) else read_sealed(path, KIND)[0]
     return Component(path, header["spec"], tensors)
 
 
@@ -94,3 +80,47 @@ def expect_kind(component: Component, kind: str) -> Component:
     if component.spec["kind"] != kind:
         raise UserError(f"{component.path}: expected a component of kind {kind}, found {component.spec['kind']}")
     return component
+
+
+def _sealed_header(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
+    try:
+        header = read_facts(path, KIND, metadata)
+    except OtherFileError:
+        found = "a safetensors file without its metadata"
+        raise NotAComponentError(f"{path}: expected a component, found {found}: name another file") from None
+    return _complete(path, header)
+
+
+# ---- the open form -------------------------------------------------------------------------------
+
+
+def _open_header(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
+    try:
+        header = json.loads(metadata[OPEN_KEY])
+        canonical_json(header)  # JSON has no NaN, which Python reads
+    except (ValueError, RecursionError):
+        header = None
+    return _complete(path, header)
+
+
+def _open_tensors(path: Path) -> dict[str, Tensor]:
+    tensors, metadata = read_tensors(path, KIND)
+    header = _open_header(path, metadata)
+    seal = header.pop(OPEN_SEAL, None)
+    digests = {name: digest_tensor(tensor) for name, tensor in tensors.items()}
+    if seal not in (None, digest_bytes(canonical_json([header, digests]).encode())):
+        raise DamagedFileError(path, KIND, "its digest differs")
+    return tensors
+
+
+def _complete(path: Path, header: Any) -> dict[str, Any]:
+    """The header, if it has what all readers rely on."""
+    try:
+        complete = header["format"] == FORMAT and bool(header["spec"]["kind"]) and isinstance(header["about"], dict)
+        complete = complete and header.keys() - {OPEN_SEAL} == HEADER_KEYS
+    except (KeyError, TypeError):
+        complete = False
+    if not complete:
+        raise UserError(f"{path}: expected the metadata of a component of format {FORMAT}, found others: make it again")
+    result: dict[str, Any] = header
+    return result

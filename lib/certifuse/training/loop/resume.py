@@ -10,22 +10,21 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from certifuse.base.digests import canonical_json, digest_bytes
 from certifuse.base.errors import UserError
 from certifuse.base.files import write_json
 from certifuse.base.machine import writing
-from certifuse.base.tensors import digest_tensor, write_tensors
+from certifuse.base.tensors import DamagedFileError, read_sealed, write_sealed
 from certifuse.training.loop.finite import NonFiniteLossError
 
+KIND = "the state of a run"
 log = logging.getLogger(__name__)
 
 
@@ -35,11 +34,6 @@ class Snapshot:
 
     tensors: dict[str, Tensor]
     progress: dict[str, Any]
-
-
-def _digest(tensors: Mapping[str, Tensor], progress: str) -> str:
-    digests = {name: digest_tensor(tensor) for name, tensor in tensors.items()}
-    return digest_bytes(canonical_json([progress, digests]).encode())
 
 
 class ResumeStore:
@@ -57,13 +51,12 @@ class ResumeStore:
 
     def save(self, snapshot: Snapshot) -> None:
         """Put a snapshot in place of the newest; keep the one before it, unless that was found damaged."""
-        progress = json.dumps(snapshot.progress, allow_nan=False)  # not sorted: rows keep the order of their columns
+        progress = json.dumps(snapshot.progress, allow_nan=False)  # as text: rows keep the order of their columns
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in snapshot.tensors.items()}
-        metadata = {"progress": progress, "sha256": _digest(tensors, progress)}
         if self.newest.exists() and self.newest not in self._damaged:
             with writing(self.previous, lambda: sum(tensor.nbytes for tensor in tensors.values())):
                 self.newest.replace(self.previous)
-        write_tensors(self.newest, tensors, metadata)
+        write_sealed(self.newest, KIND, tensors, {"progress": progress})
         self._damaged.discard(self.newest)
 
     def load(self) -> Snapshot | None:
@@ -71,19 +64,13 @@ class ResumeStore:
         for path in (self.newest, self.previous):
             if path.exists():
                 try:
-                    return self._read(path)
-                except (SafetensorError, OSError, ValueError, KeyError) as error:
-                    log.warning("%s: damaged (%s); looking for an older state", path, error)
+                    tensors, facts = read_sealed(path, KIND)
+                    return Snapshot(tensors, json.loads(facts["progress"]))
+                except UserError as error:
+                    reason = error.reason if isinstance(error, DamagedFileError) else "it holds something else"
+                    log.warning("%s: damaged (%s); looking for an older state", path, reason)
                     self._damaged.add(path)
         return None
-
-    def _read(self, path: Path) -> Snapshot:
-        with safe_open(path, "pt") as stream:
-            metadata = stream.metadata() or {}
-            tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
-        if _digest(tensors, metadata["progress"]) != metadata["sha256"]:
-            raise ValueError("digest differs")
-        return Snapshot(tensors, json.loads(metadata["progress"]))
 
     def note_running(self, run: str, epochs: int) -> None:
         """Take this run for this process, until `remove` or the end of the process, and note who runs it.
