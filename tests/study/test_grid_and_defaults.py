@@ -60,7 +60,7 @@ def test_certificates_are_a_product_and_cells_outside_the_grid_have_no_joint_lin
     common = {"architectures": ["resnet"], "fusions": ["concatenation"], "seeds": [0, 1]}
     blocks = [common | {"lambdas": ["1.0", "7.0"], "dims": [4, 16]}, common | {"lambdas": ["1.0"], "dims": [16, 64]}]
     study = read_study(changed("certificates.blocks", blocks))
-    found = [(cell.lam, cell.seed, cell.dim) for cell in study.subspace_cells]
+    found = [(cell.lam, cell.seed, cell.d) for cell in study.subspace_cells]
     product = [(lam, seed, dim) for lam in ("1.0", "7.0") for seed in (0, 1) for dim in (4, 16)]
     assert found == [*product, ("1.0", 0, 64), ("1.0", 1, 64)]
     assert [(cell.lam, cell.seed) for cell in study.certified_cells] == [("1.0", 0), ("1.0", 1)], "7.0 is in no grid"

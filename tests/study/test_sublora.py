@@ -13,6 +13,10 @@ from certifuse.data.text.tokenisers import ByteTokeniser
 from certifuse.models.language.gpt2 import build_gpt2
 from certifuse.models.language.lora import add_lora
 from certifuse.study.settings.sublora import INPUT_TOKENS, MODE_PATTERN, SubloraTraining, allocation_of
+from certifuse.study.steps.data import PrepareCorpus
+from certifuse.study.steps.gathering import GatherSublora
+from certifuse.study.steps.language import CertifyNgram, CertifySublora, TrainSublora
+from certifuse.study.steps.step import Step
 from certifuse.study.study import Study, read_study
 
 MINI: dict[str, Any] = {
@@ -101,7 +105,7 @@ def test_a_study_needs_something_to_run() -> None:
 def test_a_study_of_language_models_needs_no_images() -> None:
     study = read_study(MINI)
     assert (study.cells, study.families, study.data) == ((), (), None)
-    assert study.for_images() == '{"data":null}'
+    assert study.image_file is None
 
 
 # ---- cells and modes -------------------------------------------------------------------------------
@@ -156,13 +160,15 @@ TRAINED = ("uniform", "fixed_0.2", "learned", "learned_random")
 
 
 def slices(study: Study) -> dict[str, str]:
-    return {
-        "corpus": study.for_corpus(),
-        **{f"training {mode}": study.for_sublora_training(mode) for mode in TRAINED},
-        "certificate": study.for_sublora_certificate(),
-        "ngram": study.for_ngram(),
-        "gathering": study.for_sublora_gathering(),
+    cell = {"d": 20, "seed": 0}
+    steps: dict[str, Step] = {
+        "corpus": PrepareCorpus.of(study, {}),
+        **{f"training {mode}": TrainSublora.of(study, cell | {"mode": mode}) for mode in TRAINED},
+        "certificate": CertifySublora.of(study, cell | {"mode": "uniform", "levels": 3}),
+        "ngram": CertifyNgram.of(study, {"ngram": "unigram"}),
+        "gathering": GatherSublora.of(study, {}),
     }
+    return {name: step.text for name, step in steps.items()}
 
 
 TRAINING = {f"training {mode}" for mode in TRAINED}
