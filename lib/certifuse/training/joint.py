@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from certifuse.base.tensors import flat, nested
 from certifuse.models.compute.inference import accuracy_percent, fused_logits_of, nll_nats
 from certifuse.models.images.fused_network import FusedNetwork, FusedOutput
 from certifuse.study.settings.fusion import FusionTraining
@@ -139,35 +140,22 @@ class JointNetwork:
 
     def component_states(self, weights: dict[str, Tensor] | None = None) -> dict[str, dict[str, Tensor]]:
         """The tensors of each component, of the live network or of a copy of its weights."""
-        weights = self.weights() if weights is None else weights
-        parts: dict[str, dict[str, Tensor]] = {part: {} for part in self.network.component_modules()}
-        for key, tensor in weights.items():
-            part, name = key.split("/", 1)
-            parts[part][name] = tensor
-        return parts
+        return nested(self.weights() if weights is None else weights, self.network.component_modules())
 
     def weights(self) -> dict[str, Tensor]:
         """Parameters and buffers, by component."""
-        modules = self.network.component_modules()
-        return {
-            f"{part}/{name}": tensor for part, module in modules.items() for name, tensor in module.state_dict().items()
-        }
+        return flat({part: module.state_dict() for part, module in self.network.component_modules().items()})
 
     def state(self) -> dict[str, Tensor]:
         """Weights and the state of every optimiser."""
-        tensors = {f"network/{name}": tensor for name, tensor in self.weights().items()}
-        for group in self.trainer.groups:
-            tensors |= {f"{group.name}/{name}": value for name, value in optimiser_tensors(group.optimiser).items()}
-        return tensors
+        optimisers = {group.name: optimiser_tensors(group.optimiser) for group in self.trainer.groups}
+        return flat({"network": self.weights(), **optimisers})
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
         """Put back what `state` gave."""
-        parts: dict[str, dict[str, Tensor]] = {}
-        for key, tensor in tensors.items():
-            part, name = key.split("/", 1)
-            parts.setdefault(part, {})[name] = tensor
+        parts = nested(tensors, ["network", *(group.name for group in self.trainer.groups)])
         states = self.component_states(parts["network"])
         for part, module in self.network.component_modules().items():
             module.load_state_dict(states[part])
         for group in self.trainer.groups:
-            restore_optimiser(group.optimiser, parts.get(group.name, {}))
+            restore_optimiser(group.optimiser, parts[group.name])

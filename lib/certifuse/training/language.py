@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from certifuse.base.randomness import seed_layers
+from certifuse.base.tensors import flat, nested
 from certifuse.data.text.token_batches import TokenBatch, TokenStream, draw_batch, window_starts
 from certifuse.data.text.tokenisers import Vocabulary
 from certifuse.data.text.windows import WindowRule
@@ -208,17 +209,12 @@ class LanguageTrainee:
 
     def state(self) -> dict[str, Tensor]:
         """Weights and the optimisers' states."""
-        tensors = {f"network/{name}": tensor for name, tensor in self.weights().items()}
-        for group in self.groups:
-            tensors |= {f"{group.name}/{name}": value for name, value in optimiser_tensors(group.optimiser).items()}
-        return tensors
+        optimisers = {group.name: optimiser_tensors(group.optimiser) for group in self.groups}
+        return flat({"network": self.weights(), **optimisers})
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
         """Put back what `state` gave."""
-        parts: dict[str, dict[str, Tensor]] = {"network": {}, **{group.name: {} for group in self.groups}}
-        for key, tensor in tensors.items():
-            part, name = key.split("/", 1)
-            parts[part][name] = tensor
+        parts = nested(tensors, ["network", *(group.name for group in self.groups)])
         self.network.restore_trained_state(parts["network"])
         for group in self.groups:
             restore_optimiser(group.optimiser, parts[group.name])

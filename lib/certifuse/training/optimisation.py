@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from torch.optim import Optimizer
 
+from certifuse.base.tensors import flat, nested
 from certifuse.training.schedules import learning_rate, with_warmup
 
 
@@ -82,8 +83,7 @@ def optimiser_bytes(optimiser: Optimizer) -> int:
 
 def optimiser_tensors(optimiser: Optimizer) -> dict[str, Tensor]:
     """The optimiser's state as named tensors: `{parameter number}/{buffer}`."""
-    state = optimiser.state_dict()["state"]
-    return {f"{number}/{name}": value for number, buffers in state.items() for name, value in buffers.items()}
+    return flat(optimiser.state_dict()["state"])
 
 
 def restore_optimiser(optimiser: Optimizer, tensors: dict[str, Tensor]) -> None:
@@ -94,10 +94,14 @@ def restore_optimiser(optimiser: Optimizer, tensors: dict[str, Tensor]) -> None:
     """
     parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
-    for key, value in tensors.items():
-        number, name = key.split("/", 1)
+    for number, buffers in nested(tensors).items():
         parameter = parameters[int(number)]
-        if value.shape == parameter.shape:
-            value = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
-        state.setdefault(int(number), {})[name] = value
+        state[int(number)] = {name: _laid_out_as(parameter, value) for name, value in buffers.items()}
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+
+
+def _laid_out_as(parameter: Tensor, buffer: Tensor) -> Tensor:
+    """The buffer in the memory layout of its parameter, where it has a number for each of its numbers."""
+    if buffer.shape != parameter.shape:
+        return buffer
+    return torch.empty_like(parameter, dtype=buffer.dtype).copy_(buffer)

@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from certifuse.base.tensors import flat, nested
 from certifuse.models.compute.inference import accuracy_percent, logits_of, nll_nats
 from certifuse.study.settings.pretraining import ExpertTraining
 from certifuse.training.epoch import EpochTrainer
@@ -74,15 +75,10 @@ class SingleNetwork:
 
     def state(self) -> dict[str, Tensor]:
         """Weights and momentum."""
-        momentum = optimiser_tensors(self.group.optimiser)
-        tensors = {f"network/{name}": tensor for name, tensor in self.weights().items()}
-        return tensors | {f"optimiser/{name}": tensor for name, tensor in momentum.items()}
+        return flat({"network": self.weights(), "optimiser": optimiser_tensors(self.group.optimiser)})
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
         """Put back what `state` gave."""
-        parts: dict[str, dict[str, Tensor]] = {"network": {}, "optimiser": {}}
-        for key, tensor in tensors.items():
-            part, name = key.split("/", 1)
-            parts[part][name] = tensor
+        parts = nested(tensors, ["network", "optimiser"])
         self.network.load_state_dict(parts["network"])
         restore_optimiser(self.group.optimiser, parts["optimiser"])

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from certifuse.base.tensors import flat, nested
 from certifuse.models.compute.inference import accuracy_percent, fused_logits_of, nll_nats
 from certifuse.models.subspace.quantisation import quantise_network
 from certifuse.models.subspace.reparametrisation import SubspaceNetwork
@@ -84,12 +85,11 @@ class SubspaceTrainee:
 
     def state(self) -> dict[str, Tensor]:
         """w and the optimiser's state."""
-        return self.weights() | {f"optimiser/{k}": v for k, v in optimiser_tensors(self.group.optimiser).items()}
+        return flat({"network": self.weights(), "optimiser": optimiser_tensors(self.group.optimiser)})
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
         """Put back what `state` gave."""
+        parts = nested(tensors, ["network", "optimiser"])
         with torch.no_grad():
-            self.network.w.copy_(tensors["w"])
-        prefix = "optimiser/"
-        state = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
-        restore_optimiser(self.group.optimiser, state)
+            self.network.w.copy_(parts["network"]["w"])
+        restore_optimiser(self.group.optimiser, parts["optimiser"])

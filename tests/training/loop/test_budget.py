@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from certifuse.base.errors import OutOfTimeError, UserError
+from certifuse.training.loop import budget as budgets
 from certifuse.training.loop.budget import TimeBudget
 from certifuse.training.loop.loop import LoopSettings, train
-from certifuse.training.loop.loop import budget as budgets
 from certifuse.training.loop.resume import ResumeStore
 from certifuse.training.loop.telemetry import Silence
 

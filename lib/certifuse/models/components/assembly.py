@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, TypeVar
 from torch import Tensor, nn
 
 from certifuse.base.errors import UserError
+from certifuse.base.tensors import flat, nested
 from certifuse.models.components.files import Component, expect_kind, load_component, save_component
 from certifuse.models.images.architectures.registry import architecture_settings, build_architecture
 from certifuse.models.images.blocks import ImageClassifier
@@ -124,17 +125,13 @@ def save_complete(
     path: Path, specs: dict[str, dict[str, Any]], tensors: dict[str, dict[str, Tensor]], **about: Any
 ) -> None:
     """Write all components of one epoch into one file."""
-    flat = {f"{part}/{name}": tensor for part, state in tensors.items() for name, tensor in state.items()}
-    save_component(path, {"kind": "complete", "parts": specs}, flat, **about)
+    save_component(path, {"kind": "complete", "parts": specs}, flat(tensors), **about)
 
 
 def load_complete(path: Path) -> FusedNetwork:
     """The network in a file written by `save_complete`."""
     whole = expect_kind(load_component(path), "complete")
-    tensors: dict[str, dict[str, Tensor]] = {part: {} for part in whole.spec["parts"]}
-    for key, tensor in whole.tensors.items():
-        part, name = key.split("/", 1)
-        tensors.setdefault(part, {})[name] = tensor
+    tensors = nested(whole.tensors, whole.spec["parts"])
     parts = {part: Component(path, spec, tensors[part]) for part, spec in whole.spec["parts"].items()}
     experts = [parts[name] for name in in_order(parts) if name.startswith("expert_")]
     return assemble(experts, parts.get("fusion"), parts.get("global_head"))

@@ -14,6 +14,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from certifuse.base.rows import write_rows
+from certifuse.base.tensors import flat, nested
 from certifuse.training.loop.budget import TimeBudget
 from certifuse.training.loop.finite import NonFiniteLossError
 from certifuse.training.loop.resume import ResumeStore, Snapshot
@@ -191,10 +192,7 @@ def _begin(trainee: Trainee, store: ResumeStore, name: str) -> _Run:
     snapshot = store.load()
     if snapshot is None:
         return _Run([], 1, {}, [])
-    parts: dict[str, dict[str, Tensor]] = {"state": {}, "best": {}}
-    for key, tensor in snapshot.tensors.items():
-        part, rest = key.split("/", 1)
-        parts[part][rest] = tensor
+    parts = nested(snapshot.tensors, ["state", "best"])
     trainee.restore(parts["state"])
     progress = snapshot.progress
     done = len(progress["rows"])
@@ -203,10 +201,8 @@ def _begin(trainee: Trainee, store: ResumeStore, name: str) -> _Run:
 
 
 def _snapshot(trainee: Trainee, run: _Run) -> Snapshot:
-    tensors = {f"state/{name}": tensor for name, tensor in trainee.state().items()}
-    tensors |= {f"best/{name}": tensor for name, tensor in run.best_weights.items()}
     progress = {"rows": run.rows, "best_epoch": run.best_epoch, "resumed_epochs": run.resumed_epochs}
-    return Snapshot(tensors, progress)
+    return Snapshot(flat({"state": trainee.state(), "best": run.best_weights}), progress)
 
 
 def _finished(run: _Run, settings: LoopSettings) -> bool:
