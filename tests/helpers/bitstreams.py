@@ -2,7 +2,8 @@
 
 import hashlib
 
-from certifuse.certificates.coding.bits import BitWriter
+from certifuse.certificates.coding.bits import BitWriter, pack_bits, unpack_bits
+from certifuse.certificates.coding.codec import decode
 
 
 def claiming(numbers: int) -> bytes:
@@ -17,4 +18,15 @@ def claiming(numbers: int) -> bytes:
     for value, width in ((2, 2), (0x30, 7), (2, 2), (15, 4), (0, 1)):
         writer.number(value, width)
     body = b"CFQV" + bytes([1, 0]) + writer.length.to_bytes(4, "big") + writer.to_bytes()
+    return body + hashlib.sha256(body).digest()
+
+
+def unpaid(bitstream: bytes) -> bytes:
+    """The same numbers with d and L beside the message, where nobody pays for them."""
+    coded = decode(bitstream)
+    sizes_bits = int(coded.charges[0].bits)
+    length = int.from_bytes(bitstream[6:10], "big") - sizes_bits
+    message = pack_bits(unpack_bits(bitstream[10:-32], length + sizes_bits)[sizes_bits:])
+    sizes = len(coded.symbols).to_bytes(4, "big") + coded.codebook.levels.to_bytes(4, "big")
+    body = b"CFQV" + bytes([1, 1]) + sizes + length.to_bytes(4, "big") + message
     return body + hashlib.sha256(body).digest()

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from certifuse.base.digests import canonical_json, digest_bytes, digest_file
 from certifuse.base.errors import UserError
 from certifuse.base.files import write_bytes, write_text
 from certifuse.base.records import Settings, SettingsType
+from certifuse.base.sealed import sealed, unsealed
 from certifuse.certificates.expectations import expect
 from certifuse.study.paths import BITSTREAM_FILE
 
@@ -52,24 +54,18 @@ def sealed_content(path: Path) -> dict[str, Any]:
     except OSError:
         raise UserError(f"{path}: expected a certificate, found no file: name the directory of one") from None
     try:
-        content: dict[str, Any] = json.loads(data)
-        seal = content.pop(SEAL)
-        sealed = seal == _seal(content) and data == _text(content).encode()
-    except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
+        content = unsealed(json.loads(data), SEAL)
+    except (ValueError, RecursionError):
         raise UserError(f"{path}: expected a certificate, found a damaged file: make it again") from None
     if content.get("format") != FORMAT:
         raise UserError(f"{path}: expected a certificate of format {FORMAT}, found {content.get('format')!r}")
-    if not sealed:
-        raise UserError(f"{path}: its bytes differ from those that were written (its seal differs): make it again")
+    if data != _text(content).encode():
+        raise UserError(f"{path}: its bytes differ from those that were written: make it again")
     return content
 
 
-def _seal(content: dict[str, Any]) -> str:
-    return digest_bytes(canonical_json(content).encode())
-
-
-def _text(content: dict[str, Any]) -> str:
-    return json.dumps(content | {SEAL: _seal(content)}, indent=2, sort_keys=True, allow_nan=False) + "\n"
+def _text(content: Mapping[str, Any]) -> str:
+    return json.dumps(sealed(content, SEAL), indent=2, sort_keys=True, allow_nan=False) + "\n"
 
 
 def write_bitstream(directory: Path, bitstream: bytes) -> bytes:

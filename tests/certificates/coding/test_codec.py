@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 import pytest
-from bitstreams import claiming
+from bitstreams import claiming, unpaid
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -24,20 +24,20 @@ def entropy_bits(symbols, levels):
 
 @st.composite
 def coded_vectors(draw):
-    """Symbols of any skew, a codebook of any kind, and whether the sizes are agreed."""
+    """Symbols of any skew, and a codebook of any kind."""
     levels, length, seed = draw(st.integers(1, 40)), draw(st.integers(0, 300)), draw(st.integers(0, 2**32))
     rng = np.random.default_rng(seed)
     shares = rng.dirichlet(np.full(levels, draw(st.sampled_from([0.02, 0.3, 5.0]))))
     symbols = rng.choice(levels, size=length, p=shares)
     kind = draw(st.sampled_from(["free", "symmetric", "uniform"]))
-    return symbols, fit_codebook(rng.standard_normal(50), levels, kind), draw(st.booleans())
+    return symbols, fit_codebook(rng.standard_normal(50), levels, kind)
 
 
 @settings(max_examples=120, deadline=None, derandomize=True)
 @given(coded_vectors())
 def test_decoding_gives_back_what_was_encoded(vector):
-    symbols, codebook, agreed = vector
-    decoded = decode(encode(symbols, codebook, sizes_agreed=agreed))
+    symbols, codebook = vector
+    decoded = decode(encode(symbols, codebook))
     assert np.array_equal(decoded.symbols, symbols)
     assert decoded.codebook == codebook
     assert decoded.values.tobytes() == codebook.centroids[symbols].tobytes()
@@ -64,13 +64,11 @@ def test_values_survive_quantisation_and_coding_to_the_bit():
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(coded_vectors())
 def test_the_charges_are_the_length_of_the_message(vector):
-    symbols, codebook, agreed = vector
-    data = encode(symbols, codebook, sizes_agreed=agreed)
+    symbols, codebook = vector
+    data = encode(symbols, codebook)
     charged = {charge.name: charge.bits for charge in decode(data).charges}
-    head = 14 if agreed else 6
-    assert sum(charged.values()) == int.from_bytes(data[head : head + 4], "big")
-    sizes = elias_delta_bits(len(symbols) + 1) + elias_delta_bits(codebook.levels)
-    assert charged["sizes"] == (0 if agreed else sizes)
+    assert sum(charged.values()) == int.from_bytes(data[6:10], "big")
+    assert charged["sizes"] == elias_delta_bits(len(symbols) + 1) + elias_delta_bits(codebook.levels)
     assert charged["codebook"] == 2 + codebook.bits
 
 
@@ -98,7 +96,7 @@ def test_each_model_is_the_shortest_somewhere():
 @given(coded_vectors(), st.text("01", max_size=150))
 def test_messages_delimit_themselves(vector, continuation):
     """Whatever follows, the symbols decode: no message is the beginning of another, so the length is not charged."""
-    symbols, codebook, _ = vector
+    symbols, codebook = vector
     if len(symbols) == 0 or codebook.levels == 1:
         return
     symbols = symbols.astype(np.int32)
@@ -118,9 +116,8 @@ def test_lengths_meet_the_kraft_inequality():
         assert sum(2.0**-length for length in lengths) <= 1.0
 
 
-@pytest.mark.parametrize("agreed", [False, True])
-def test_every_flipped_bit_and_every_truncation_is_caught(agreed):
-    data = encode(np.arange(30) % 5, fit_codebook(np.linspace(-1, 1, 9), 5), sizes_agreed=agreed)
+def test_every_flipped_bit_and_every_truncation_is_caught():
+    data = encode(np.arange(30) % 5, fit_codebook(np.linspace(-1, 1, 9), 5))
     for position in range(8 * len(data)):
         damaged = bytearray(data)
         damaged[position // 8] ^= 1 << position % 8
@@ -132,6 +129,12 @@ def test_every_flipped_bit_and_every_truncation_is_caught(agreed):
             decode(data[:length])
     with pytest.raises(UserError, match="bitstream"):
         decode(data + b"\0")
+
+
+def test_sizes_beside_the_message_are_refused():
+    data = encode(np.arange(30) % 5, fit_codebook(np.linspace(-1, 1, 9), 5))
+    with pytest.raises(UserError, match="expected version 0100, with sizes in the message, got 0101"):
+        decode(unpaid(data))
 
 
 @pytest.mark.parametrize("symbols", [[5], [-1], [[1, 2]], [0.5]])

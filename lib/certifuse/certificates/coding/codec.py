@@ -1,12 +1,11 @@
 """The bitstream of a quantised vector: what was written is what is charged.
 
-Container (bytes): magic "CFQV", version, flags, [d and L as u32 where agreed in advance], message length in bits
-as u32, the message, SHA-256 of all before. Message (bits): d + 1 and L in Elias's delta code unless agreed,
-codebook kind (2), its parameters, model kind (2), its parameters (4 each), range-coded symbols; the model and the
-symbols are absent where d = 0 or L = 1.
+Container (bytes): magic "CFQV", version, zero, message length in bits as u32, the message, SHA-256 of all before.
+Message (bits): d + 1 and L in Elias's delta code, codebook kind (2), its parameters, model kind (2), its parameters
+(4 each), range-coded symbols; the model and the symbols are absent where d = 0 or L = 1.
 
-Only the message is charged. It delimits itself (see `range_code`); everything around it is constant, agreed in
-advance or a function of the message, so nothing else is needed to decode.
+Only the message is charged. It delimits itself (see `range_code`); everything around it is constant or a function of
+the message, so nothing else is needed to decode.
 """
 
 import hashlib
@@ -25,7 +24,7 @@ from certifuse.evaluation.bounds.ledger import Charge
 from certifuse.models.subspace.codebook import KINDS, PARAMETER_BITS, Codebook, parameter_count
 
 MAGIC = b"CFQV"
-VERSION = 1
+VERSION = bytes([1, 0])
 DIGEST_BYTES = 32
 LONGEST = 1 << 28
 """Numbers that anybody who verifies a certificate can be asked to hold: a gigabyte."""
@@ -45,12 +44,8 @@ class CodedVector:
         return self.codebook.centroids[self.symbols]
 
 
-def encode(symbols: ArrayLike, codebook: Codebook, *, sizes_agreed: bool = False) -> bytes:
-    """The bitstream of whole numbers 0 <= symbol < codebook.levels; ValueError for any other.
-
-    `sizes_agreed` keeps d and L out of the message: right where both were fixed before the sample was seen, or
-    where the choice among listed candidates is a ledger row of its own.
-    """
+def encode(symbols: ArrayLike, codebook: Codebook) -> bytes:
+    """The bitstream of whole numbers 0 <= symbol < codebook.levels; ValueError for any other."""
     array = np.asarray(symbols)
     whole = array.size == 0 or np.issubdtype(array.dtype, np.integer)
     if array.ndim != 1 or not whole or (array.size and not (array.min() >= 0 and array.max() < codebook.levels)):
@@ -59,9 +54,8 @@ def encode(symbols: ArrayLike, codebook: Codebook, *, sizes_agreed: bool = False
         raise ValueError(f"symbols: expected at most {LONGEST} of them, got {len(array)}")
     array = array.astype(np.int32)
     writer = BitWriter()
-    if not sizes_agreed:
-        writer.elias_delta(len(array) + 1)
-        writer.elias_delta(codebook.levels)
+    writer.elias_delta(len(array) + 1)
+    writer.elias_delta(codebook.levels)
     writer.number(KINDS.index(codebook.kind), 2)
     for parameter in codebook.parameters:
         writer.number(parameter, PARAMETER_BITS[codebook.kind])
@@ -71,8 +65,7 @@ def encode(symbols: ArrayLike, codebook: Codebook, *, sizes_agreed: bool = False
         for parameter in model.parameters:
             writer.number(parameter, MODEL_PARAMETER_BITS)
         writer.raw(encode_symbols(array, model, codebook.levels))
-    sizes = struct.pack(">II", len(array), codebook.levels) if sizes_agreed else b""
-    body = MAGIC + bytes([VERSION, sizes_agreed]) + sizes + struct.pack(">I", writer.length) + writer.to_bytes()
+    body = MAGIC + VERSION + struct.pack(">I", writer.length) + writer.to_bytes()
     return body + hashlib.sha256(body).digest()
 
 
@@ -82,9 +75,8 @@ def decode(data: bytes, longest: int = LONGEST) -> CodedVector:
     A hundred bytes can say that they hold billions of numbers, and do: more than `longest`, the greatest d that can be
     right, are refused before they take time and memory.
     """
-    message, agreed = _open(data)
-    reader = BitReader(message)
-    length, levels = agreed if agreed else (reader.elias_delta() - 1, reader.elias_delta())
+    reader = BitReader(_message(data))
+    length, levels = reader.elias_delta() - 1, reader.elias_delta()
     if length > longest:
         raise UserError(f"bitstream: expected at most {longest} numbers, got {length}")
     charges = [Charge("sizes", reader.position)]
@@ -116,22 +108,22 @@ def _read_codebook(reader: BitReader, levels: int) -> Codebook:
         raise UserError(f"bitstream: {error}") from None
 
 
-def _open(data: bytes) -> tuple[str, tuple[int, int] | None]:
-    """Message bits and, where they were agreed, (d, L) of a container whose every byte has been checked."""
+def _message(data: bytes) -> str:
+    """The bits of the message in a container whose every byte has been checked."""
+    head = len(MAGIC) + len(VERSION)
     body, digest = data[:-DIGEST_BYTES], data[-DIGEST_BYTES:]
-    if len(data) < len(MAGIC) + 6 + DIGEST_BYTES or data[: len(MAGIC)] != MAGIC:
-        raise UserError(f"bitstream: expected at least {len(MAGIC) + 6 + DIGEST_BYTES} bytes that start with {MAGIC!r}")
+    if len(data) < head + 4 + DIGEST_BYTES or data[: len(MAGIC)] != MAGIC:
+        raise UserError(f"bitstream: expected at least {head + 4 + DIGEST_BYTES} bytes that start with {MAGIC!r}")
     if hashlib.sha256(body).digest() != digest:
         raise UserError("bitstream: its bytes differ from those that were written (SHA-256 mismatch)")
-    if body[4] != VERSION:
-        raise UserError(f"bitstream: expected version {VERSION}, got {body[4]}")
-    head = 14 if body[5] else 6
-    agreed = struct.unpack(">II", body[6:head]) if body[5] else None
+    if body[len(MAGIC) : head] != VERSION:
+        expected, found = VERSION.hex(), body[len(MAGIC) : head].hex()
+        raise UserError(f"bitstream: expected version {expected}, with sizes in the message, got {found}")
     (length,) = struct.unpack(">I", body[head : head + 4])
     message = body[head + 4 :]
     if len(message) != (length + 7) // 8:
         raise UserError(f"bitstream: expected a message of {length} bits, got {len(message)} bytes")
-    return unpack_bits(message, length), agreed
+    return unpack_bits(message, length)
 
 
 def join_messages(first: bytes, second: bytes) -> bytes:
