@@ -74,7 +74,6 @@ def _without_braces(path: str) -> str:
 
 _YAML = BeforeValidator(_number_from_yaml)
 
-Real = Annotated[float, _YAML]
 Positive = Annotated[float, Field(gt=0), _YAML]
 NonNegative = Annotated[float, Field(ge=0), _YAML]
 Fraction = Annotated[float, Field(ge=0, le=1), _YAML]

@@ -310,17 +310,6 @@ def test_a_foreign_structure_is_refused():
         model.restore(Structure(mode="learned", splits=(1, 2, 3)), torch.zeros(19))
 
 
-def test_charges():
-    charges = {charge.name: charge.bits for charge in hardened("learned").structure_charges(modes=5)}
-    assert charges == {
-        "allocation mode": math.log2(5),
-        **{f"split of {name}": math.log2(d + 1) for name, d in [("layer_0", 8), ("layer_1", 7), ("head", 5)]},
-    }
-    fixed = {charge.name: charge.bits for charge in build("fixed").structure_charges(modes=5, ratios=3)}
-    assert fixed == {"allocation mode": math.log2(5), "allocation ratio": math.log2(3)}
-    assert sum(charge.bits for charge in build("uniform").structure_charges()) == 0
-
-
 def test_quantisation_aware_forward():
     model, centroids = with_random_w(build("uniform")), torch.tensor([-1.0, 0.0, 1.0])
     model.quantise = lambda w: straight_through(w, centroids)

@@ -24,7 +24,7 @@ from certifuse.certificates.language.ngram import (
 from certifuse.data.text.corpus import Documents
 from certifuse.data.text.tokenisers import Vocabulary
 from certifuse.data.text.windows import FlatDocuments, WindowRule, flatten
-from certifuse.evaluation.bounds.ledger import Ledger
+from certifuse.evaluation.bounds.ledger import Charge, Ledger, selection_charge
 from certifuse.evaluation.language.token_scores import LanguageModel, TokenScores, score_tokens
 from certifuse.models.compute.runtime import Runtime
 from certifuse.models.subspace.allocation import AllocatedNetwork, Structure
@@ -115,7 +115,17 @@ def decode_sublora(
     def score(documents: Sequence[Tokens]) -> TokenScores:
         return score_tokens(model, documents, rule, vocabulary.start_token, runtime.device, terms.batch_tokens)
 
-    return DecodedModel(coded.codebook.levels, Ledger((*coded.charges, *start.structure_charges(), *rounding)), score)
+    return DecodedModel(coded.codebook.levels, Ledger((*coded.charges, *structure_charges(start), *rounding)), score)
+
+
+def structure_charges(network: AllocatedNetwork) -> tuple[Charge, ...]:
+    """Ledger rows of what is told beside w: mode and ratio (`fixed`), agreed by the name of the cell, and each k_l.
+
+    A split k_l costs log2 of the choices of its group.
+    """
+    agreed = ["allocation mode", *(["allocation ratio"] if network.structure.mode == "fixed" else [])]
+    splits = (selection_charge(f"split of {own.name}", own.choices) for own in network.budgets)
+    return (*(Charge(name, 0.0) for name in agreed), *splits)
 
 
 def split_ranges(start: AllocatedNetwork) -> list[range]:

@@ -24,7 +24,6 @@ from torch.func import functional_call
 
 from certifuse.base.errors import UserError
 from certifuse.base.records import Fraction, Index, Settings
-from certifuse.evaluation.bounds.ledger import Charge, selection_charge
 from certifuse.models.language.gpt2 import Gpt2
 from certifuse.models.subspace.budget_splits import GroupBudget, Splits
 from certifuse.models.subspace.gates import Gates
@@ -110,18 +109,6 @@ class AllocatedNetwork(SubspaceNetwork):
         self._check_hard()
         splits = () if self.gating is None else self.gating.splits
         return self._structure.model_copy(update={"splits": splits})
-
-    def structure_charges(self, modes: int = 1, ratios: int = 1) -> tuple[Charge, ...]:
-        """Ledger rows: log2 of the listed modes, of the listed ratios (`fixed`), and of the choices of every k_l.
-
-        `modes` and `ratios` count what was listed before the sample was seen; 1 means agreed in advance. A mode or
-        ratio that a charge for the selection among models covers is not to be paid twice.
-        """
-        structure = self.structure
-        charges = [selection_charge("allocation mode", modes)]
-        if structure.mode == "fixed":
-            charges.append(selection_charge("allocation ratio", ratios))
-        return (*charges, *(selection_charge(f"split of {own.name}", own.choices) for own in self.budgets))
 
     @torch.no_grad()
     def restore(self, structure: Structure, w_d: Tensor) -> None:
