@@ -83,6 +83,7 @@ rule gather_certificates:
         missing=f"{R}/{paths.MISSING_CERTIFICATES}",
     log:
         f"{R}/logs/gather_certificates.log",
+    localrule: True
     conda:
         "../envs/reporting.yaml"
     params:

@@ -3,11 +3,12 @@ from certifuse.study.steps.data import PrepareImages, SplitImages
 
 rule prepare_images:
     input:
-        lambda wildcards: targets.image_files(study),
+        lambda wildcards: of_the_user(targets.image_files(study)),
     output:
         images=f"{R}/{paths.IMAGES}",
     log:
         f"{R}/logs/prepare_images.log",
+    localrule: True
     conda:
         "../envs/training.yaml"
     resources:
@@ -29,6 +30,7 @@ rule split_images:
         summary=f"{R}/{paths.SPLITS_SUMMARY}",
     log:
         f"{R}/logs/split_images.log",
+    localrule: True
     conda:
         "../envs/training.yaml"
     params:

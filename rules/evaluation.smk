@@ -90,6 +90,7 @@ rule gather:
         costs=f"{R}/{paths.COSTS}",
     log:
         f"{R}/logs/gather.log",
+    localrule: True
     conda:
         "../envs/reporting.yaml"
     params:
@@ -109,6 +110,7 @@ rule compare_cells:
         comparison=f"{R}/{paths.COMPARISON}",
     log:
         f"{R}/logs/compare_cells.log",
+    localrule: True
     conda:
         "../envs/reporting.yaml"
     params:

@@ -6,7 +6,7 @@ rule train_fusion:
         images=rules.prepare_images.output.images,
         splits=rules.split_images.output.splits,
         experts=expand(rules.pretrain_expert.output.component, member=EXPERTS, allow_missing=True),
-        initial=lambda wildcards: targets.initial_components(study, dict(wildcards.items())),
+        initial=lambda wildcards: of_the_user(targets.initial_components(study, dict(wildcards.items()), RESULTS)),
     output:
         experts=[f"{R}/{paths.CELL_DIR}/{paths.cell_expert(i)}" for i in range(study.splits.experts)],
         fusion=f"{R}/{paths.CELL_DIR}/{paths.FUSION_FILE}",

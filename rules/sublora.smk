@@ -9,21 +9,15 @@ QUANTISED = [paths.SUBLORA_LEVELS_WEIGHTS.format(levels=number) for number in st
 CORPUS = f"{R}/{paths.CORPUS_DIR}"
 
 
-localrules:
-    prepare_corpus,
-    certify_ngram,
-    gather_sublora,
-    gather_gates,
-
-
 rule prepare_corpus:
     input:
-        lambda wildcards: targets.corpus_files(study),
+        lambda wildcards: of_the_user(targets.corpus_files(study)),
     output:
         manifest=f"{CORPUS}/{paths.MANIFEST_FILE}",
         parts=expand(f"{CORPUS}/{{part}}{{kind}}.bin", part=["train", "validation"], kind=["", "_offsets"]),
     log:
         f"{R}/logs/prepare_corpus.log",
+    localrule: True
     conda:
         "../envs/training.yaml"
     resources:
@@ -117,6 +111,7 @@ rule certify_ngram:
         manifest=f"{R}/{paths.NGRAM_DIR}/{paths.MANIFEST_FILE}",
     log:
         f"{R}/logs/{tasks.CERTIFY_NGRAM}.log",
+    localrule: True
     conda:
         "../envs/training.yaml"
     params:
@@ -148,6 +143,7 @@ rule gather_sublora:
         missing=f"{R}/{paths.MISSING_SUBLORA}",
     log:
         f"{R}/logs/gather_sublora.log",
+    localrule: True
     conda:
         "../envs/reporting.yaml"
     params:
@@ -168,6 +164,7 @@ rule gather_gates:
         missing=f"{R}/{paths.MISSING_GATES}",
     log:
         f"{R}/logs/gather_gates.log",
+    localrule: True
     conda:
         "../envs/reporting.yaml"
     params:

@@ -1,7 +1,6 @@
 """What the rules ask for: files of the user's own, with one line where they are missing, and earlier components."""
 
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,7 +9,7 @@ from study_config import DEFAULT, changed
 from certifuse.study import targets
 from certifuse.study.study import Study, read_study
 
-CELL = SimpleNamespace(architecture="resnet", fusion="concatenation", lam="1.0", seed="0")
+CELL = {"architecture": "resnet", "fusion": "concatenation", "lambda": "1.0", "seed": "0"}
 
 
 @pytest.fixture(autouse=True)
@@ -59,12 +58,12 @@ def test_every_earlier_component_that_is_read_is_asked_for(here: Path) -> None:
     for name in (*files, "earlier/resnet_1.0/notes.txt"):
         (here / name).parent.mkdir(parents=True, exist_ok=True)
         (here / name).touch()
-    assert targets.initial_components(continuing("earlier/{architecture}_{lambda}"), CELL) == sorted(files)
+    assert targets.initial_components(continuing("earlier/{architecture}_{lambda}"), CELL, "results") == sorted(files)
 
 
 def test_without_any_earlier_component_there_is_one_line() -> None:
     with pytest.raises(SystemExit) as stopped:
-        targets.initial_components(continuing("earlier/{seed}"), CELL)
+        targets.initial_components(continuing("earlier/{seed}"), CELL, "results")
     assert line_of(stopped) == (
         "config: fusion.initial_components: expected components below experts, fusion, global in earlier/0, "
         "found none: name another directory"
@@ -73,5 +72,7 @@ def test_without_any_earlier_component_there_is_one_line() -> None:
 
 def test_of_a_directory_of_the_study_the_complete_file_is_asked_for() -> None:
     study = continuing("results/other/{fusion}")
-    assert targets.initial_components(study, CELL) == ["results/other/concatenation/complete_fusion_best.safetensors"]
-    assert targets.initial_components(read_study(DEFAULT), CELL) == []
+    assert targets.initial_components(study, CELL, "results") == [
+        "results/other/concatenation/complete_fusion_best.safetensors"
+    ]
+    assert targets.initial_components(read_study(DEFAULT), CELL, "results") == []

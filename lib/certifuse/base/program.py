@@ -1,9 +1,12 @@
 """The beginning of a step's command: environment, interpreter, script."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from shlex import quote
+
+from certifuse.base.digests import digest_bytes
 
 
 @dataclass(frozen=True)
@@ -26,3 +29,18 @@ class Program:
     def __str__(self) -> str:
         variables = "".join(f"{name}={quote(value)} " for name, value in self.environment.items())
         return f"{variables}{self.launcher} {quote(str(self.script))}"
+
+
+def directory_of_package(package: Path, links: Path = Path(".snakemake", "certifuse")) -> Path:
+    """The directory for `PYTHONPATH`, so that an interpreter finds this package.
+
+    That of a checkout holds nothing else. An installed package has neighbours, which another environment must not take
+    for its own: it gets a link in a directory below `links`.
+    """
+    if {file.name.partition(".")[0] for file in package.parent.iterdir()} <= {package.name}:
+        return package.parent
+    directory = links.absolute() / digest_bytes(str(package).encode())[:8]
+    directory.mkdir(parents=True, exist_ok=True)
+    with suppress(FileExistsError):
+        (directory / package.name).symlink_to(package)
+    return directory

@@ -101,18 +101,18 @@ def single_model(study: Study, template: str, names: Mapping[str, str], member: 
     return [template.format(**family.names(), member=member)] if member in known else []
 
 
-def initial_components(study: Study, names: Mapping[str, str]) -> list[str]:
+def initial_components(study: Study, names: Mapping[str, str], results_dir: str) -> list[str]:
     """The earlier components that a cell continues from, where the study names some.
 
     Of a directory of this study the complete file, which is written with the others and may have to be made first;
-    elsewhere every component there is, since each of them is read.
+    elsewhere every component there is, since each of them is read. `results_dir` is where this study really is.
     """
     cell = Cell.of(names)
     template = study.fusion.resolved(cell.fusion).initial_components
     if template is None:
         return []
     directory = Path(template.format(**cell.names()))
-    if directory.resolve().is_relative_to(Path(study.results_dir).resolve()):
+    if directory.resolve().is_relative_to(Path(results_dir).resolve()):
         return [str(directory / paths.COMPLETE_FILE)]
     stored = sorted(str(file) for kind in paths.COMPONENT_FOLDERS for file in (directory / kind).glob("*.safetensors"))
     if not stored:

@@ -16,8 +16,10 @@ def with_command_line_types(
     """`config`, where a text from the command line that `model` refuses is replaced by what YAML reads in it.
 
     A text that is accepted stays one: `{"lambdas": ["1.0"]}` names a lambda although YAML would read a number.
+    `command_line` may be that of a workflow that has this one as a module: then names of sections of its own lead to
+    `config`, as in `cifar={"fusion": {"epochs": 3}}`.
     """
-    texts = set(_texts(command_line, ()))
+    texts = {path[start:] for path in _texts(command_line, ()) for start in range(len(path))}
     if not texts:
         return config
     try:

@@ -1,0 +1,71 @@
+# The study, and what every rule shares.
+from certifuse.base.errors import UserError
+from certifuse.base.fingerprint import source_fingerprint
+from certifuse.base.machine import require_writable
+from certifuse.base.program import Program, directory_of_package
+from certifuse.study import paths, targets, tasks
+from certifuse.study.cells import SINGLE, WIDER
+from certifuse.study.reading.configuration_file import read_configuration
+from certifuse.study.settings.architectures import ARCHITECTURE_SETTINGS
+from certifuse.study.settings.fusion import FUSIONS
+from certifuse.study.settings.sublora import MODE_PATTERN
+from certifuse.study.study import read_study
+
+IS_MODULE = not workflow.modifier.is_main_snakefile()
+DEFAULT_CONFIG = part("config/config.yaml")
+
+
+def stop(error):
+    """End with the lines of a mistake; a module of another workflow says its name."""
+    sys.exit("\n".join(f"module {__name__}: {line}" if IS_MODULE else line for line in str(error).splitlines()))
+
+
+try:
+    for file in workflow.configfiles or [DEFAULT_CONFIG]:
+        read_configuration(Path(file))
+    if IS_MODULE and not config:
+        config = read_configuration(DEFAULT_CONFIG)
+except UserError as error:
+    stop(error)
+
+if not (IS_MODULE or workflow.overwrite_configfiles):
+
+    configfile: DEFAULT_CONFIG
+
+
+try:
+    study = read_study(config, command_line=workflow.config_settings.config)
+except UserError as error:
+    stop(error)
+
+R = study.results_dir
+RESULTS = str(workflow.modifier.modify_path(R))  # where the `prefix:` of a module moves them
+EXPERTS = [f"expert_{i}" for i in range(study.splits.experts)]
+PYTHONPATH = [str(directory_of_package(LIBRARY)), *filter(None, [os.environ.get("PYTHONPATH")])]
+ENVIRONMENT = {"PYTHONPATH": os.pathsep.join(PYTHONPATH), "CERTIFUSE_JOBS_PER_GPU": str(study.jobs_per_gpu)}
+
+
+def program(script, launcher="python"):
+    """The beginning of a step's command."""
+    return Program(part(f"workflow/scripts/{script}.py"), ENVIRONMENT, launcher)
+
+
+def settings_of(step):
+    """The settings of a job of this step, as text: what its outputs depend on beside its inputs and its source."""
+    return lambda wildcards: step.of(study, dict(wildcards.items())).text
+
+
+def source_of(step):
+    """The fingerprint of all source that a job of this step uses."""
+    script = part(f"workflow/scripts/{step.rule}.py")
+    return lambda wildcards: source_fingerprint(script, step.of(study, dict(wildcards.items())).modules())
+
+
+def job_of(template):
+    """The name of a job: rule and wildcards."""
+    return lambda wildcards: template.format(**dict(wildcards.items()))
+
+
+def of_the_user(files):
+    """Files that the study names and no job makes: they stay where they are, whatever a module's `prefix:` moves."""
+    return [local(file) for file in files]
