@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from certifuse.base.digests import digest_file
-from certifuse.base.manifest import read_manifest, write_manifest
+from certifuse.base.manifest import path_from, read_manifest, write_manifest
 from certifuse.base.records import overridden
 from certifuse.certificates.images.issue import Evidence
 from certifuse.data.images.image_set import ImageSet, save_image_set
@@ -22,14 +22,14 @@ from certifuse.steps.certify_joint import certify_joint
 from certifuse.steps.certify_subspace import certify_subspace
 from certifuse.steps.pretrain_expert import pretrain_expert
 from certifuse.steps.train_fusion import train_fusion
-from certifuse.study.cells import CellName, CertifiedCell
+from certifuse.study.cells import Cell, Finetuned, Member, SubspaceCell
 from certifuse.study.settings.certificates import SubspaceTraining
 from certifuse.study.settings.data import SplitSettings
 from certifuse.study.settings.evaluation import ExecutionSettings
 from certifuse.study.settings.fusion import FusionSettings
 from certifuse.study.settings.pretraining import ExpertTraining
-from certifuse.study.steps import CertifyJointStep, CertifyStep, FusionStep, PretrainStep
-from certifuse.training.loop.record import StepFiles
+from certifuse.study.steps.certificates import CertifyJoint, CertifySubspace
+from certifuse.study.steps.training import FinetuneExperts, JointTrainingFiles, PretrainExpert, TrainFusion
 
 pytest_plugins = ["language_study"]
 torch.set_num_threads(1)
@@ -67,14 +67,18 @@ class Trained:
     """What a run of `train_fusion` left behind."""
 
     directory: Path
-    files: StepFiles
-    settings: FusionStep
-    cell: CellName
+    files: JointTrainingFiles
+    step: TrainFusion | FinetuneExperts
+
+    @property
+    def cell(self) -> Cell | Finetuned:
+        """What was trained."""
+        return self.step.cell
 
     @property
     def rows(self) -> list[dict[str, str]]:
         """The CSV log without the columns that measure time."""
-        with self.files.log.open(newline="") as stream:
+        with self.files.log_file.open(newline="") as stream:
             return [{k: v for k, v in row.items() if k not in TIMING_COLUMNS} for row in csv.DictReader(stream)]
 
     @property
@@ -99,21 +103,27 @@ class Tiny:
     splits: Path
     experts: tuple[Path, ...]
 
-    def files(self, where: Path, **changes: Any) -> StepFiles:
-        """The files of a run that writes below `where`."""
-        files = StepFiles(
-            images=self.images,
-            splits=self.splits,
-            output=where / "output.safetensors",
-            log=where / "log.csv",
-            manifest=where / "cell" / "manifest.json",
-            resume=where / "resume",
-            telemetry=where / "telemetry",
-            source="test",
-            save_interval_s=NEVER_S,
-            experts=self.experts,
-        )
-        return replace(files, **changes)
+    def training_files(self, where: Path) -> dict[str, Any]:
+        """The files of a training that writes below `where`, but for what its kind has beside."""
+        return {
+            "images": self.images,
+            "splits": self.splits,
+            "log_file": where / "log.csv",
+            "manifest": where / "cell" / "manifest.json",
+            "resume_dir": where / "resume",
+            "telemetry_dir": where / "telemetry",
+            "source": "test",
+            "save_interval_s": NEVER_S,
+        }
+
+    def files(self, where: Path, **changes: Any) -> JointTrainingFiles:
+        """The files of a joint training that writes below `where`."""
+        return JointTrainingFiles(**self.training_files(where) | {"experts": self.experts} | changes)
+
+    def pretraining_files(self, where: Path, **changes: Any) -> PretrainExpert.Files:
+        """The files of the training of one expert that writes below `where`."""
+        own = {"output": where / "output.safetensors"}
+        return PretrainExpert.Files(**self.training_files(where) | own | changes)
 
     def experts_of(self, seed: int) -> tuple[Path, ...]:
         """The experts as if they had been trained with a seed, beside their manifests."""
@@ -124,19 +134,29 @@ class Tiny:
             component = load_component(path)
             save_component(target, component.spec, component.tensors, **about)
             manifest = read_manifest(path.parent / MANIFEST)
-            write_manifest(target.parent / MANIFEST, manifest | {"seed": seed, "component_sha256": digest_file(target)})
+            written = {path_from((target.parent / MANIFEST).parent, target): digest_file(target)}
+            identity = manifest["identity"] | {"seed": seed}
+            write_manifest(target.parent / MANIFEST, manifest | {"identity": identity, "outputs_sha256": written})
             found.append(target)
         return tuple(found)
 
     def fusion_step(
-        self, fusion: str | None = "concatenation", execution: ExecutionSettings = EXECUTION, **changes: Any
-    ) -> FusionStep:
-        """The settings of a short run, with changed keys of its training."""
+        self,
+        fusion: str | None = "concatenation",
+        lam: str = "1.0",
+        seed: int = 0,
+        execution: ExecutionSettings = EXECUTION,
+        **changes: Any,
+    ) -> TrainFusion | FinetuneExperts:
+        """The settings of a short run, with changed keys of its training; without a rule those of the control."""
         defaults = FusionSettings(
             epochs=3, batch_size=16, expert_lr=1e-2, fusion_lr=1e-2, augmentation=LIGHT_AUGMENTATION
         )
         training = overridden(defaults.resolved(fusion or "concatenation"), None, **changes)
-        return FusionStep(architecture=ARCHITECTURE, training=training, execution=execution)
+        shared: dict[str, Any] = {"architecture": ARCHITECTURE, "training": training, "execution": execution}
+        if fusion is None:
+            return FinetuneExperts(cell=Finetuned("resnet", seed), **shared)
+        return TrainFusion(cell=Cell("resnet", fusion, lam, seed), **shared)
 
     def prepare(
         self,
@@ -151,14 +171,13 @@ class Tiny:
         """A run that has not begun."""
         experts = {"experts": self.experts_of(seed)} if seed else {}
         step_files = self.files(where, **experts | (files or {}))
-        settings = self.fusion_step(fusion, execution, **changes)
-        cell = CellName("resnet", fusion, lam if fusion else "none", seed)
-        return Trained(step_files.manifest.parent, step_files, settings, cell)
+        step = self.fusion_step(fusion, lam, seed, execution, **changes)
+        return Trained(step_files.manifest.parent, step_files, step)
 
     def train(self, where: Path, **choices: Any) -> Trained:
         """Run the recipe to its end; see `prepare`."""
         run = self.prepare(where, **choices)
-        train_fusion(run.settings, run.cell, run.files)
+        train_fusion(run.step, run.files)
         return run
 
 
@@ -178,10 +197,12 @@ def make_tiny(root: Path, epochs: int = 2, **shares: float) -> Tiny:
     experts = []
     for index in range(2):
         where = root / f"expert_{index}"
-        files = made.files(where, output=where / f"expert_{index}_best.safetensors")
+        files = made.pretraining_files(where, output=where / f"expert_{index}_best.safetensors")
         training = ExpertTraining(epochs=epochs, batch_size=16, lr=0.05, augmentation=LIGHT_AUGMENTATION)
-        step = PretrainStep(architecture=ARCHITECTURE, training=training, execution=EXECUTION)
-        pretrain_expert(step, f"expert_{index}", 0, files)
+        member = Member("resnet", 0, f"expert_{index}")
+        pretrain_expert(
+            PretrainExpert(cell=member, architecture=ARCHITECTURE, training=training, execution=EXECUTION), files
+        )
         experts.append(files.output)
     return replace(made, experts=tuple(experts))
 
@@ -210,10 +231,11 @@ class Certified:
         """The pre-trained experts with their manifests."""
         return with_manifests(self.tiny.experts)
 
-    def step(self, **changes: Any) -> CertifyStep:
+    def step(self, dim: int = 8, seed: int = 0, **changes: Any) -> CertifySubspace:
         """The settings of a short training in a subspace; `changes` are keys of the training."""
         training = SubspaceTraining(epochs=3, quantised_epochs=2, batch_size=16, lr=1.0, quantised_lr=0.3)
-        return CertifyStep(
+        return CertifySubspace(
+            cell=SubspaceCell("resnet", "concatenation", "1.0", seed, dim),
             delta=0.1,
             levels=(3, 5),
             training=overridden(training, None, **changes),
@@ -226,14 +248,24 @@ class Certified:
         evidence = Evidence(self.tiny.images, self.tiny.splits, self.experts, 0.1, 1, "test")
         return replace(evidence, **changes)
 
-    def certify(self, where: Path, dim: int = 8, seed: int = 0, files: StepFiles | None = None, **changes: Any) -> Path:
-        """Train in a subspace, and certify; the directory with one certificate per number of levels."""
+    def files(self, where: Path, seed: int = 0, **changes: Any) -> CertifySubspace.Files:
+        """The files of a certification that writes below `where`."""
         experts = self.tiny.experts_of(seed) if seed else self.tiny.experts
-        own = {"output": where, "manifest": where / "manifest.json", "log": where / "log.csv", "experts": experts}
-        files = files or self.tiny.files(where, **own)
-        evidence = self.evidence(experts=with_manifests(experts))
-        cell = CertifiedCell("resnet", "concatenation", "1.0", seed)
-        certify_subspace(self.step(**changes), cell, dim, evidence, files)
+        own = {"output": where, "manifest": where / "manifest.json", "experts": experts}
+        own["expert_manifests"] = tuple(path.parent / MANIFEST for path in experts)
+        return CertifySubspace.Files(**self.tiny.training_files(where) | own | changes)
+
+    def joint_files(self, components: Path, output: Path, **changes: Any) -> CertifyJoint.Files:
+        """The files of the certification of a jointly trained model."""
+        own = {name: getattr(self.files(output), name) for name in ("images", "splits", "experts", "expert_manifests")}
+        return CertifyJoint.Files(**own | {"components": components, "output": output, "source": "test"} | changes)
+
+    def certify(
+        self, where: Path, dim: int = 8, seed: int = 0, files: CertifySubspace.Files | None = None, **changes: Any
+    ) -> Path:
+        """Train in a subspace, and certify; the directory with one certificate per number of levels."""
+        files = files or self.files(where, seed)
+        certify_subspace(self.step(dim, seed, **changes), files)
         return files.output
 
     def copy(self, root: Path) -> "Certified":
@@ -255,7 +287,8 @@ def certified(tmp_path_factory: pytest.TempPathFactory) -> Certified:
     study = Certified(tiny, root / "subspace" / "levels_3", root / "joint")
     study.certify(root / "subspace")
     trained = tiny.train(root / "trained", epochs=2)
-    step = CertifyJointStep(delta=0.1, levels=9, threads=1)
-    cell = CertifiedCell("resnet", "concatenation", "1.0", 0)
-    certify_joint(step, cell, trained.directory, study.evidence(), study.joint)
+    cell = Cell("resnet", "concatenation", "1.0", 0)
+    certify_joint(
+        CertifyJoint(cell=cell, delta=0.1, levels=9, threads=1), study.joint_files(trained.directory, study.joint)
+    )
     return study

@@ -14,16 +14,17 @@ from certifuse.certificates.language.certificate import LanguageCertificate, rea
 from certifuse.data.text.corpus import Corpus, load_corpus
 from certifuse.data.text.corpus_writing import write_corpus
 from certifuse.data.text.tokenisers import ByteTokeniser
-from certifuse.steps.certify_ngram import CertifyNgramFiles, certify_ngram
-from certifuse.steps.certify_sublora import CertifySubloraFiles, certify_sublora
+from certifuse.steps.certify_ngram import certify_ngram
+from certifuse.steps.certify_sublora import certify_sublora
 from certifuse.steps.pretrain_expert import pretrain_expert
-from certifuse.steps.train_sublora import SubloraFiles, train_sublora
-from certifuse.study.cells import SubloraCell
+from certifuse.steps.train_sublora import train_sublora
+from certifuse.study.cells import Member, SubloraCell
 from certifuse.study.settings.evaluation import ExecutionSettings
 from certifuse.study.settings.language_models import LanguageModelSettings, LoraSettings
 from certifuse.study.settings.pretraining import ExpertTraining
 from certifuse.study.settings.sublora import GateSettings, SubloraBounds, SubloraTraining
-from certifuse.study.steps import CertifyNgramStep, CertifySubloraStep, PretrainStep, TrainSubloraStep
+from certifuse.study.steps.language import CertifyNgram, CertifySublora, TrainSublora
+from certifuse.study.steps.training import PretrainExpert
 
 EXECUTION = ExecutionSettings(threads=1, device="cpu", precision="fp32", compile="off")
 MODEL = LanguageModelSettings(layers=2, heads=2, width=16, context=24, lora=LoraSettings(rank=2, dropout=0.1))
@@ -69,29 +70,30 @@ class Language:
     def certificate(self, name: SubloraCell | str, levels: int = 3) -> LanguageCertificate:
         return read_language_certificate(self.certificate_directory(name, levels))
 
-    def training_step(self, **changes: object) -> TrainSubloraStep:
+    def training_step(self, cell: SubloraCell = CELLS[0], **changes: object) -> TrainSublora:
         """The settings of a training; `changes` are its keys."""
         training = overridden(TRAINING, None, **changes)
-        return TrainSubloraStep(model=MODEL, levels=LEVELS, training=training, execution=EXECUTION)
+        return TrainSublora(cell=cell, model=MODEL, levels=LEVELS, training=training, execution=EXECUTION)
 
     def train(self, cell: SubloraCell, **changes: Any) -> None:
         """Train a cell; `changes` are fields of its files."""
-        settings = self.training_step()
         logs = self.root / "csv_logs" / "sublora" / self.directory(cell).name
-        files = SubloraFiles(
+        files = TrainSublora.Files(
             corpus=self.corpus,
-            log=logs / "full_precision.csv",
+            log_file=logs / "full_precision.csv",
             manifest=self.directory(cell) / "manifest.json",
-            resume=self.root / "resume",
-            telemetry=self.root / "telemetry",
+            resume_dir=self.root / "resume",
+            telemetry_dir=self.root / "telemetry",
             source="test",
             save_interval_s=1e9,
         )
-        train_sublora(settings, cell, replace(files, **changes))
+        train_sublora(self.training_step(cell), replace(files, **changes))
 
-    def step(self, **changes: object) -> CertifySubloraStep:
+    def step(self, cell: SubloraCell = CELLS[0], levels: int = 3, **changes: object) -> CertifySublora:
         """The settings of a certification; `changes` are keys of its bounds."""
-        return CertifySubloraStep(
+        return CertifySublora(
+            cell=cell,
+            cell_levels=levels,
             model=MODEL,
             projector=TRAINING.projector,
             codebook=TRAINING.codebook,
@@ -100,23 +102,23 @@ class Language:
             execution=EXECUTION,
         )
 
-    def files(self, cell: SubloraCell, levels: int = 3, directory: Path | None = None) -> CertifySubloraFiles:
-        return CertifySubloraFiles(
+    def files(self, cell: SubloraCell, levels: int = 3, directory: Path | None = None) -> CertifySublora.Files:
+        return CertifySublora.Files(
             weights=self.directory(cell) / f"weights_levels_{levels}.safetensors",
             corpus=self.corpus,
-            directory=directory or self.certificate_directory(cell, levels),
+            output=directory or self.certificate_directory(cell, levels),
             source="test",
         )
 
     def certify(self, cell: SubloraCell, levels: int = 3, directory: Path | None = None, **changes: object) -> Path:
         files = self.files(cell, levels, directory)
-        certify_sublora(self.step(**changes), cell, levels, files)
-        return files.directory
+        certify_sublora(self.step(cell, levels, **changes), files)
+        return files.output
 
     def certify_ngram(self, name: str) -> None:
-        settings = CertifyNgramStep(bounds=BOUNDS, validation_documents=TRAINING.validation_documents)
-        directory = self.certificate_directory(name)
-        certify_ngram(settings, name, CertifyNgramFiles(corpus=self.corpus, directory=directory, source="test"))
+        step = CertifyNgram(ngram=name, bounds=BOUNDS, validation_documents=TRAINING.validation_documents)
+        output = self.certificate_directory(name)
+        certify_ngram(step, CertifyNgram.Files(corpus=self.corpus, output=output, source="test"))
 
     def copy(self, root: Path) -> "Language":
         """A copy of all files, to damage."""
@@ -183,15 +185,16 @@ def begin(tiny, certified, language) -> Callable[[str, Path], Training]:
     def pretraining(where: Path, **changes: Any) -> None:
         training = ExpertTraining(epochs=4, batch_size=16, lr=0.05, warmup_epochs=0.5, augmentation="cutmix")
         architecture = {"name": "resnet", "width": 4, "blocks": [1, 1]}
-        step = PretrainStep(architecture=architecture, training=training, execution=EXECUTION)
-        pretrain_expert(step, "expert_0", 0, tiny.files(where, **changes))
+        cell = Member("resnet", 0, "expert_0")
+        step = PretrainExpert(cell=cell, architecture=architecture, training=training, execution=EXECUTION)
+        pretrain_expert(step, tiny.pretraining_files(where, **changes))
 
     def subspace(where: Path, **changes: Any) -> None:
-        names = {"output": where, "manifest": where / "manifest.json", "log": where / "logs" / "log.csv"}
-        certified.certify(where, files=certified.tiny.files(where, **names, **changes))
+        certified.certify(where, files=certified.files(where, log_file=where / "logs" / "log.csv", **changes))
 
     def sublora(where: Path, **changes: Any) -> None:
-        names = {"manifest": where / "manifest.json", "log": where / "full_precision.csv", "resume": where / "resume"}
+        names = {"manifest": where / "manifest.json", "log_file": where / "full_precision.csv"}
+        names["resume_dir"] = where / "resume"
         language.train(CELLS[0], **names, **changes)
 
     joint = {"epochs": 4, "dropout": 0.3, "expert_accumulation_steps": 3}
