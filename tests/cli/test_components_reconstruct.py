@@ -5,7 +5,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from certifuse.base.digests import canonical_json
-from certifuse.models.components.assembly import find_components, load_complete, load_expert, load_network
+from certifuse.models.components.assembly import find_components, load_complete, load_network
 from certifuse.models.components.files import read_header
 
 
@@ -64,12 +64,12 @@ def test_fewer_experts_average_unless_the_fusion_is_named(store, tmp_path, certi
     record = certifuse_json("components", "reconstruct", run.directory, "--num-experts", 1, "--output", one)
     assert (record["experts"], record["fusion"]) == (1, None)
     assert record["notes"][0].endswith("is left out: the network is this expert alone")
-    logits = outputs(load_expert(run.experts[0]))[1]
+    logits = outputs(load_network([run.experts[0]], None, None).experts[0])[1]
     torch.testing.assert_close(outputs(load_complete(one)).global_logits_NK, logits.log_softmax(-1))
 
     record = certifuse_json("components", "reconstruct", run.directory, "--num-experts", 2, "--output", two)
     assert "averages the probabilities of these 2 experts" in record["notes"][0]
-    mean = sum(outputs(load_expert(path))[1].softmax(-1) for path in run.experts[:2]) / 2
+    mean = sum(outputs(expert)[1].softmax(-1) for expert in load_network(run.experts[:2], None, None).experts) / 2
     torch.testing.assert_close(outputs(load_complete(two)).global_logits_NK.exp(), mean)
 
     error = refused("components", "reconstruct", run.directory, "--num-experts", 2, "--fusion", run.fusion)

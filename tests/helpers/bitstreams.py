@@ -1,9 +1,15 @@
-"""Bitstreams that nobody could have written."""
+"""Bitstreams that nobody could have written, and the length of a number in them."""
 
 import hashlib
 
 from certifuse.certificates.coding.bits import BitWriter, pack_bits, unpack_bits
 from certifuse.certificates.coding.codec import decode
+
+
+def elias_delta_bits(number: int) -> int:
+    """Elias 1975: floor(l) + 2 floor(log2(floor(l) + 1)) + 1 bits, l = log2 number."""
+    exponent = number.bit_length() - 1
+    return exponent + 2 * ((exponent + 1).bit_length() - 1) + 1
 
 
 def claiming(numbers: int) -> bytes:

@@ -20,7 +20,7 @@ from certifuse.certificates.images.certificate import read_certificate
 from certifuse.data.images.image_set import load_image_set
 from certifuse.data.images.splits import load_splits, make_splits, save_splits
 from certifuse.evaluation.images.decisions import TIE
-from certifuse.models.components.assembly import load_expert, load_network
+from certifuse.models.components.assembly import load_network
 from certifuse.models.compute.device_images import DeviceImages
 from certifuse.models.images.fusion.registry import build_fusion
 from certifuse.models.subspace.projectors import KroneckerProjector
@@ -50,7 +50,7 @@ class ByHand:
 
     def __init__(self, study, settings, seed=0):
         self.images, self.splits = load_image_set(study.tiny.images), load_splits(study.tiny.splits)
-        self.experts = nn.ModuleList(load_expert(path) for path in study.tiny.experts)
+        self.experts = load_network(study.tiny.experts, None, None).experts
         with initialising(seed, "fusion", "concatenation", "weights"):
             self.fusion = build_fusion("concatenation", 2, self.experts[0].feature_dim, settings)
         self.head = nn.Linear(self.fusion.output_dim, 4)

@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 import pytest
-from bitstreams import claiming, unpaid
+from bitstreams import claiming, elias_delta_bits, unpaid
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -11,7 +11,6 @@ from certifuse.certificates.coding import range_code
 from certifuse.certificates.coding.bits import BitReader, BitWriter, unpack_bits
 from certifuse.certificates.coding.codec import decode, encode
 from certifuse.certificates.coding.symbol_models import choose_model, restore_model
-from certifuse.evaluation.bounds.ledger import elias_delta_bits
 from certifuse.models.subspace.codebook import nearest_level
 from certifuse.models.subspace.quantisation import fit_codebook, quantise
 
@@ -183,3 +182,10 @@ def test_elias_delta_codes(numbers):
     reader = BitReader(unpack_bits(writer.to_bytes(), writer.length))
     assert [reader.elias_delta() for _ in numbers] == numbers
     assert reader.rest() == ""
+
+
+def test_lengths_of_the_delta_code_meet_kraft_and_the_published_form_does_not():
+    numbers = range(1, 1 << 14)
+    assert sum(2.0 ** -elias_delta_bits(c) for c in numbers) <= 1.0
+    assert sum(2.0 ** -(2 * math.log2(c)) for c in numbers) > 1.0
+    assert elias_delta_bits(3111) == 18 < 2 * math.log2(3110)

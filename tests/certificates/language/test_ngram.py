@@ -131,7 +131,8 @@ def test_lookups_are_what_a_network_with_these_logits_scores(documents, flat, bi
             rows = torch.from_numpy(coded.model.row_of_C)[tokens_NT] if bigram else torch.zeros_like(tokens_NT)
             return torch.from_numpy(coded.model.logits_RV).float()[rows]
 
-    model = LanguageModel.of_logits(Table().eval(), VOCABULARY)
+    table = Table().eval()
+    model = LanguageModel(table, table, lambda logits_MV: logits_MV, VOCABULARY)
     by_network = score_tokens(model, documents, WindowRule(context=50, stride=50), START)
     by_table = coded.model.score(documents, START)
     np.testing.assert_allclose(by_table.nll_nats_S, by_network.nll_nats_S, atol=1e-6)

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from certifuse.evaluation.bounds.ledger import Charge, Ledger, elias_delta_bits, selection_charge
+from certifuse.evaluation.bounds.ledger import Charge, Ledger, selection_charge
 
 
 def test_a_ledger_adds_up():
@@ -21,12 +21,3 @@ def test_rows_need_names_of_their_own_and_sensible_prices():
             Charge("gates", bits)
     with pytest.raises(ValueError, match="candidate"):
         selection_charge("seed", 0)
-    with pytest.raises(ValueError, match="Elias"):
-        elias_delta_bits(0)
-
-
-def test_lengths_of_the_delta_code_meet_kraft_and_the_published_form_does_not():
-    numbers = range(1, 1 << 14)
-    assert sum(2.0 ** -elias_delta_bits(c) for c in numbers) <= 1.0
-    assert sum(2.0 ** -(2 * math.log2(c)) for c in numbers) > 1.0
-    assert elias_delta_bits(3111) == 18 < 2 * math.log2(3110)

@@ -18,6 +18,11 @@ ALPHAS = (1e-4, 0.1, 0.5)
 CUTOFFS = (1, 2, 3, 10, 50)
 
 
+def of_logits(network: nn.Module, vocabulary: int) -> LanguageModel:
+    """A network that maps tokens to logits (N, T, V')."""
+    return LanguageModel(network, network, lambda logits_MV: logits_MV, vocabulary)
+
+
 class CausalSum(nn.Module):
     """Logits from position and the sum of all tokens so far, in eighths: sums of any order are exact, and many tie."""
 
@@ -85,7 +90,7 @@ def test_equal_to_the_reference(network, documents, stride, split_head, monkeypa
     model = (
         LanguageModel(network, network.hidden, network.head, VOCABULARY)
         if split_head
-        else LanguageModel.of_logits(network, VOCABULARY)
+        else of_logits(network, VOCABULARY)
     )
     rule = WindowRule(context=CONTEXT, stride=stride)
     scores = score_tokens(model, documents, rule, START, batch_tokens=20)
@@ -100,9 +105,7 @@ def test_ties_count_against_the_model(documents):
         def forward(self, tokens_NT):
             return torch.zeros(*tokens_NT.shape, VOCABULARY)
 
-    scores = score_tokens(
-        LanguageModel.of_logits(Constant().eval(), VOCABULARY), documents, WindowRule(context=8, stride=8), START
-    )
+    scores = score_tokens(of_logits(Constant().eval(), VOCABULARY), documents, WindowRule(context=8, stride=8), START)
     assert (scores.rank_S == VOCABULARY - 1).all()
     np.testing.assert_allclose(unsmoothed_bpd(scores), math.log2(VOCABULARY), atol=1e-6)
     np.testing.assert_allclose(losses_bpd(scores, ALPHAS, VOCABULARY), math.log2(VOCABULARY), atol=1e-6)
@@ -116,7 +119,7 @@ def test_a_large_vocabulary_loses_less_than_a_millionth_of_a_bit():
     document = np.random.default_rng(0).integers(50_257, size=64)
     network = Wide().eval()
     rule = WindowRule(context=64, stride=64)
-    scores = score_tokens(LanguageModel.of_logits(network, 50_257), [document], rule, 0)
+    scores = score_tokens(of_logits(network, 50_257), [document], rule, 0)
     logits = network(torch.zeros(1, 64, dtype=torch.long))[0, :, :50_257].double()
     expected = -torch.log_softmax(logits, -1)[torch.arange(64), torch.from_numpy(document)].numpy()
     assert np.abs(scores.nll_nats_S - expected).mean() < 0.5e-6
@@ -161,7 +164,7 @@ def test_training_mode_and_hidden_dropout_are_refused(documents):
     rule = WindowRule(context=8, stride=8)
 
     def score(network):
-        return score_tokens(LanguageModel.of_logits(network, VOCABULARY), documents, rule, START)
+        return score_tokens(of_logits(network, VOCABULARY), documents, rule, START)
 
     with pytest.raises(ValueError, match=r"call network.eval\(\)"):
         score(CausalSum())
@@ -194,7 +197,7 @@ def test_numbers_that_are_none_are_refused():
         def forward(self, tokens_NT):
             return torch.where(tokens_NT[..., None] == START, 0.0, torch.nan).expand(-1, -1, VOCABULARY)
 
-    model = LanguageModel.of_logits(Broken().eval(), VOCABULARY)
+    model = of_logits(Broken().eval(), VOCABULARY)
     with pytest.raises(ValueError, match="NaN for 2 of 3"):
         score_tokens(model, [np.array([1, 2, 3])], WindowRule(context=8, stride=8), START)
 

@@ -16,7 +16,6 @@ from certifuse.models.components.assembly import (
     fusion_spec,
     in_order,
     load_complete,
-    load_expert,
     load_network,
     network_specs,
     save_complete,
@@ -93,7 +92,7 @@ def test_an_expert_of_every_architecture_is_put_together_from_its_file(tmp_path,
     expert = build_architecture(architecture, settings, CLASSES, 3).eval()
     spec = expert_spec({"name": architecture, **settings.plain()}, CLASSES, 3)
     save_component(tmp_path / "expert.safetensors", spec, expert.state_dict())
-    loaded = load_expert(tmp_path / "expert.safetensors").eval()
+    loaded = load_network([tmp_path / "expert.safetensors"], None, None).experts[0].eval()
     assert torch.equal(loaded(images()).logits_NK, expert(images()).logits_NK)
 
 
@@ -180,11 +179,11 @@ def test_a_tensor_of_another_shape_is_named_with_both_shapes(tmp_path):
     state = dict(network_of(width=6).experts[0].state_dict())
     save_component(tmp_path / "expert.safetensors", spec, state)
     with pytest.raises(UserError, match=r"tensor head\.weight: expected shape \(3, 8\), found \(3, 12\)"):
-        load_expert(tmp_path / "expert.safetensors")
+        load_network([tmp_path / "expert.safetensors"], None, None)
     del state["head.weight"]
     save_component(tmp_path / "expert.safetensors", spec, state)
     with pytest.raises(UserError, match=r"tensor head\.weight: expected shape \(3, 8\), found None"):
-        load_expert(tmp_path / "expert.safetensors")
+        load_network([tmp_path / "expert.safetensors"], None, None)
 
 
 @pytest.mark.parametrize(
@@ -199,7 +198,7 @@ def test_a_specification_that_no_version_wrote(tmp_path, change, pattern):
     spec = expert_spec({"name": "resnet", "width": 4, "blocks": [1, 1]} | change, CLASSES, 3)
     save_component(tmp_path / "expert.safetensors", spec, {"weight": torch.zeros(1)})
     with pytest.raises(UserError, match=pattern):
-        load_expert(tmp_path / "expert.safetensors")
+        load_network([tmp_path / "expert.safetensors"], None, None)
 
 
 # ---- what is damaged is refused ------------------------------------------------------------------

@@ -21,7 +21,10 @@ class BitWriter:
         self.raw(format(value, f"0{width}b") if width else "")
 
     def elias_delta(self, value: int) -> None:
-        """Append `value` >= 1 in Elias's delta code (`ledger.elias_delta_bits` bits)."""
+        """Append `value` >= 1 in the delta code of Elias 1975, "Universal codeword sets".
+
+        It has floor(l) + 2 floor(log2(floor(l) + 1)) + 1 bits, l = log2 value: lengths that meet Kraft's inequality.
+        """
         exponent = value.bit_length() - 1
         prefix = (exponent + 1).bit_length() - 1
         self.number(0, prefix)

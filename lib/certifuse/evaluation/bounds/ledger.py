@@ -51,14 +51,3 @@ def selection_charge(name: str, candidates: int) -> Charge:
     if candidates < 1:
         raise ValueError(f"charge {name!r}: expected at least one candidate, got {candidates!r}")
     return Charge(name, math.log2(candidates))
-
-
-def elias_delta_bits(number: int) -> int:
-    """Length of Elias's delta code of an integer >= 1: floor(l) + 2 floor(log2(floor(l) + 1)) + 1, l = log2 number.
-
-    Elias 1975, "Universal codeword sets". The lengths meet Kraft's inequality; 2 log2 C alone does not.
-    """
-    if number < 1:
-        raise ValueError(f"Elias delta: expected an integer >= 1, got {number!r}")
-    exponent = number.bit_length() - 1
-    return exponent + 2 * ((exponent + 1).bit_length() - 1) + 1

@@ -45,11 +45,6 @@ class LanguageModel:
     head: Callable[[Tensor], Tensor]
     vocabulary: int
 
-    @classmethod
-    def of_logits(cls, network: nn.Module, vocabulary: int) -> "LanguageModel":
-        """A network that maps tokens to logits (N, T, V')."""
-        return cls(network, network, lambda logits_MV: logits_MV, vocabulary)
-
 
 def score_tokens(
     model: LanguageModel,

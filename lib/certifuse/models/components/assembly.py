@@ -186,12 +186,6 @@ def build_expert(spec: dict[str, Any]) -> ImageClassifier:
     return build_architecture(name, architecture_settings(name, sizes), spec["num_classes"], spec["in_channels"])
 
 
-def load_expert(path: Path) -> ImageClassifier:
-    """The expert in a file."""
-    component = expect_kind(load_component(path), "expert")
-    return filled(build_expert(component.spec), component)
-
-
 def filled(module: ModuleType, component: Component) -> ModuleType:
     """`module` with the tensors of a component, whose names and shapes must be its own."""
     expected = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}

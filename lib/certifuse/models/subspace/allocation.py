@@ -20,7 +20,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from certifuse.base.errors import UserError
 from certifuse.base.records import Fraction, Index, Settings
@@ -67,10 +66,6 @@ class AllocatedNetwork(SubspaceNetwork):
     def parameters_at(self, w_d: Tensor) -> dict[str, Tensor]:
         """Name to theta0 + P w for every displaced parameter, differentiable in `w_d` and in the gates."""
         return super().parameters_at(w_d if self.gating is None else self.gating(w_d))
-
-    def called_at(self, w_d: Tensor, *arguments: Any, **keywords: Any) -> Any:
-        """The network at theta0 + P w for any w, differentiable in it."""
-        return functional_call(self.network, self.parameters_at(w_d), arguments, keywords)
 
     def anneal(self, progress: float) -> None:
         """Before a step, with the share of the training that is done: narrows the gates, and hardens them in time."""
