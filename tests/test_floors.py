@@ -30,7 +30,9 @@ HEAVY_MODULES = {"base/tensors.py", "base/randomness.py"}
 """The modules of the light rooms that are there for the sake of tensors; nothing else in these rooms imports them."""
 OF_RULES = {"base", "study"}
 """The rooms that Snakefile and rules import from: they are read at every start of Snakemake."""
-IMPORT_IN_RULES = re.compile(rf"^\s*(?:from\s+({PACKAGE}[\w.]*)\s+import\s+(\([^)]*\)|.+)|import\s+({PACKAGE}\.[\w.]+))", re.M)
+IMPORT_IN_RULES = re.compile(
+    rf"^\s*(?:from\s+({PACKAGE}[\w.]*)\s+import\s+(\([^)]*\)|.+)|import\s+({PACKAGE}\.[\w.]+))", re.M
+)
 
 
 class Import(NamedTuple):

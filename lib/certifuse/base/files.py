@@ -13,8 +13,6 @@ from typing import Any
 
 from certifuse.base.machine import writing
 
-# ---- files ---------------------------------------------------------------------------------------
-
 
 @contextlib.contextmanager
 def in_use(temporary: Path) -> Iterator[int]:

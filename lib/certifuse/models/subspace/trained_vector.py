@@ -50,7 +50,7 @@ def save_vector(path: Path, trained: TrainedVector) -> None:
     """Write the numbers, sealed."""
     facts: dict[str, Any] = {"structure": trained.structure.plain(), "levels": trained.levels}
     facts |= trained.cell._asdict()
-    write_sealed(path, KIND, {"w": trained.w_d.detach().float().cpu()}, facts)
+    write_sealed(path, KIND, {"w": trained.w_d.float()}, facts)
 
 
 def load_vector(path: Path) -> TrainedVector:

@@ -52,11 +52,10 @@ class ResumeStore:
     def save(self, snapshot: Snapshot) -> None:
         """Put a snapshot in place of the newest; keep the one before it, unless that was found damaged."""
         progress = json.dumps(snapshot.progress, allow_nan=False)  # as text: rows keep the order of their columns
-        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in snapshot.tensors.items()}
         if self.newest.exists() and self.newest not in self._damaged:
-            with writing(self.previous, lambda: sum(tensor.nbytes for tensor in tensors.values())):
+            with writing(self.previous, lambda: sum(tensor.nbytes for tensor in snapshot.tensors.values())):
                 self.newest.replace(self.previous)
-        write_sealed(self.newest, KIND, tensors, {"progress": progress})
+        write_sealed(self.newest, KIND, snapshot.tensors, {"progress": progress})
         self._damaged.discard(self.newest)
 
     def load(self) -> Snapshot | None:
