@@ -47,11 +47,14 @@ if study.sublora is not None:
     include: "rules/sublora.smk"
 
 
-#REPORT
+include: "rules/reporting.smk"
 
 
 rule all:
     default_target: True
     input:
-        rules.gather.output,rules.compare_cells.output,rules.gather_certificates.output,rules.gather_sublora.output,rules.gather_gates.output
+        expand(rules.draw_figure.output, figure=study.drawings),
+        rules.write_tables.output if study.grid else [],
+        rules.write_certificate_tables.output if study.certificates.blocks else [],
+        rules.write_sublora_tables.output if study.sublora is not None else [],
     localrule: True

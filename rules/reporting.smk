@@ -1,50 +1,146 @@
-FIGURE = {"caption": "../workflow/report/figures.rst", "category": "Figures"}
-TABLES = ["results", "baselines", "comparison", "costs", "training_costs"]
-# What every figure and table shows; some figures need more.
-RESULTS = {
-    "summary": rules.gather.output.summary,
-    "missing": rules.gather.output.missing,
-    "comparison": rules.compare_cells.output.comparison,
-}
+from certifuse.study.steps.reporting import DrawFigure, WriteCertificateTables, WriteSubloraTables, WriteTables
+
+CATEGORIES = {"fusion": "Figures", "certificates": "Certificates", "sublora": "Language models"}
 
 
 rule draw_figure:
     input:
-        **RESULTS,
-        logs=rules.gather.output.logs,
-        calibration=rules.gather.output.calibration,
+        lambda wildcards: [f"{R}/{table}" for table in study.drawings[wildcards.figure].figure.tables.values()],
     output:
-        png=report(f"{R}/figures/{{figure}}.png", **FIGURE, labels={"figure": "{figure}", "format": "PNG"}),
+        png=report(
+            f"{R}/figures/{{figure}}.png",
+            caption="../workflow/report/figures.rst",
+            category=lambda wildcards: CATEGORIES[study.drawings[wildcards.figure].figure.part],
+            labels=lambda wildcards: {**study.drawings[wildcards.figure].labels, "format": "PNG"},
+        ),
         pdf=f"{R}/figures/{{figure}}.pdf",
     log:
-        f"{R}/logs/draw_figure/{{figure}}.log",
+        f"{R}/logs/{tasks.DRAW_FIGURE}.log",
+    localrule: True
+    localrule: True
     conda:
         "../envs/reporting.yaml"
+    wildcard_constraints:
+        figure=targets.exactly(study.drawings),
     params:
-        settings=lambda wildcards: study.for_figure(wildcards.figure),
-        source=source_fingerprint(SCRIPTS / "draw_figure.py"),
+        run=program("draw_figure"),
+        settings=settings_of(DrawFigure),
+        source=source_of(DrawFigure),
     shell:
-        'python "$SCRIPTS/draw_figure.py" --settings {params.settings:q} --figure {wildcards.figure} '
-        "--summary {input.summary} --logs {input.logs} --calibration {input.calibration} --missing {input.missing} "
-        "--comparison {input.comparison} --png {output.png} --pdf {output.pdf} 2> {log}"
+        "{params.run} --settings {params.settings:q} --source {params.source} "
+        "--tables {input} --png {output.png} --pdf {output.pdf} 2> {log}"
+
+
+TABLES = ["results", "baselines", "comparison", "costs", "training_costs"]
 
 
 rule write_tables:
     input:
-        **RESULTS,
+        summary=rules.gather.output.summary,
+        missing=rules.gather.output.missing,
         costs=rules.gather.output.costs,
+        comparison=rules.compare_cells.output.comparison,
     output:
-        csv=[report(f"{R}/tables/{name}.csv", labels=declared.table_labels(name), **TABLE) for name in TABLES],
-        tex=expand(f"{R}/tables/{{table}}.tex", table=[*TABLES, "tables"]),
+        csv=[
+            report(
+                f"{R}/tables/{name}.csv",
+                caption="../workflow/report/tables.rst",
+                category="Tables",
+                labels={"table": name.replace("_", " "), "format": "CSV"},
+            )
+            for name in TABLES
+        ],
+        tex=[f"{R}/tables/{name}.tex" for name in [*TABLES, "tables"]],
     log:
         f"{R}/logs/write_tables.log",
+    localrule: True
+    localrule: True
     conda:
         "../envs/reporting.yaml"
     params:
-        settings=study.for_tables(),
-        source=source_fingerprint(SCRIPTS / "write_tables.py"),
+        run=program("write_tables"),
+        settings=settings_of(WriteTables),
+        source=source_of(WriteTables),
         directory=subpath(output[0], parent=True),
     shell:
-        'python "$SCRIPTS/write_tables.py" --settings {params.settings:q} --summary {input.summary} '
-        "--missing {input.missing} --comparison {input.comparison} --costs {input.costs} "
+        "{params.run} --settings {params.settings:q} --source {params.source} "
+        "--summary {input.summary} --missing {input.missing} --comparison {input.comparison} --costs {input.costs} "
         "--output-dir {params.directory} 2> {log}"
+
+
+CERTIFICATE_TABLES = ["certificates", "certificate_ledger"]
+
+
+rule write_certificate_tables:
+    input:
+        certificates=rules.gather_certificates.output.certificates,
+        ledgers=rules.gather_certificates.output.ledgers,
+    output:
+        csv=[
+            report(
+                f"{R}/tables/{name}.csv",
+                caption="../workflow/report/certificate_tables.rst",
+                category="Certificates",
+                labels={"table": name.replace("_", " "), "format": "CSV"},
+            )
+            for name in [*CERTIFICATE_TABLES, "crossings"]
+        ],
+        tex=[f"{R}/tables/{name}.tex" for name in [*CERTIFICATE_TABLES, "certificate_tables"]],
+    log:
+        f"{R}/logs/write_certificate_tables.log",
+    localrule: True
+    localrule: True
+    conda:
+        "../envs/reporting.yaml"
+    params:
+        run=program("write_certificate_tables"),
+        settings=settings_of(WriteCertificateTables),
+        source=source_of(WriteCertificateTables),
+        directory=subpath(output[0], parent=True),
+    shell:
+        "{params.run} --settings {params.settings:q} --source {params.source} "
+        "--certificates {input.certificates} --ledgers {input.ledgers} --output-dir {params.directory} 2> {log}"
+
+
+if study.sublora is not None:
+    SUBLORA_TABLES = ["summary_table", "ledger", "terms", "contrasts", "hypotheses"]
+
+    rule write_sublora_tables:
+        input:
+            metrics=rules.gather_sublora.output.metrics,
+            missing=rules.gather_sublora.output.missing,
+            terms=rules.gather_sublora.output.terms,
+            ledgers=rules.gather_sublora.output.ledgers,
+            gates=rules.gather_gates.output.gates,
+        output:
+            csv=[
+                report(
+                    f"{R}/tables/sublora/{name}.csv",
+                    caption="../workflow/report/sublora_tables.rst",
+                    category="Language models",
+                    labels={"table": name.replace("_", " "), "format": "CSV"},
+                )
+                for name in SUBLORA_TABLES
+            ],
+            tex=[f"{R}/tables/sublora/{name}.tex" for name in [*SUBLORA_TABLES, "sublora_tables"]],
+            page=report(
+                f"{R}/tables/sublora/hypotheses.md",
+                caption="../workflow/report/sublora_hypotheses.rst",
+                category="Language models",
+                labels={"table": "hypotheses", "format": "Markdown"},
+            ),
+        log:
+            f"{R}/logs/write_sublora_tables.log",
+        localrule: True
+        localrule: True
+        conda:
+            "../envs/reporting.yaml"
+        params:
+            run=program("write_sublora_tables"),
+            settings=settings_of(WriteSubloraTables),
+            source=source_of(WriteSubloraTables),
+            directory=subpath(output.page, parent=True),
+        shell:
+            "{params.run} --settings {params.settings:q} --source {params.source} "
+            "--metrics {input.metrics} --gates {input.gates} --missing {input.missing} --terms {input.terms} "
+            "--ledgers {input.ledgers} --output-dir {params.directory} 2> {log}"

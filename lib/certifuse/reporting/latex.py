@@ -1,7 +1,9 @@
 """LaTeX tables from plain text: every special character is escaped, only booktabs and longtable are needed."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any
 
 SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -66,6 +68,27 @@ def longtable(name: str, caption: str, columns: Sequence[tuple[str, str]], rows:
         r"\end{longtable}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def spaced(rows: Iterable[tuple[Any, TableRow]]) -> list[TableRow]:
+    """The rows, with some space above one whose key is not that of the row before."""
+    keyed = list(rows)
+    changes = [False, *(before != after for (before, _), (after, _) in pairwise(keyed))]
+    return [replace(row, space_above=change) for (_, row), change in zip(keyed, changes, strict=False)]
+
+
+def spent_lines(certificates: Iterable[tuple[tuple[str, ...], Sequence[dict[str, Any]]]]) -> list[TableRow]:
+    """Ledgers as lines: the names of each certificate stand beside its first charge."""
+    lines = []
+    for place, (names, charges) in enumerate(certificates):
+        for number, row in enumerate(charges):
+            shown = names if number == 0 else ("",) * len(names)
+            if "bits" not in row:
+                lines.append((place, TableRow(shown, f"missing: {row['charge']}")))
+                continue
+            spent = (row["charge"].replace("_", " "), f"{row['bits']:,.1f}", f"{row['share_percent']:.1f}")
+            lines.append((place, TableRow((*shown, *spent))))
+    return spaced(lines)
 
 
 def _line(row: TableRow, columns: int) -> str:

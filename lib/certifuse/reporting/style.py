@@ -16,10 +16,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from certifuse.base.files import write_bytes
-from certifuse.reporting.frames import Frames
 from certifuse.study.settings.figures import FigureSettings
 from certifuse.study.settings.fusion import FUSIONS
-from certifuse.study.steps import FigureStep
+
+MOST_COLUMNS = 3
+TITLE_CHARACTERS = 44
+ALONE = 1.6
+"""Width of a panel without neighbours, in panels, so that legend and notes have room."""
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 LINES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (5, 1.5, 1.2, 1.5)), (0, (8, 2)), (0, (3, 1, 3, 3)))
@@ -31,9 +34,13 @@ NOTE_SCALE = 0.85
 """Size of notes, ticks and legends relative to the base font."""
 
 
+RING: dict[str, Any] = {"ls": "", "marker": "o", "ms": 9.5, "mfc": "none", "mew": 1.0}
+"""Around a point that is spoken of."""
+
+
 @dataclass(frozen=True)
 class Look:
-    """Colour, marker and line of one fusion rule: any one of them tells it apart."""
+    """Colour, marker and line of what a figure compares: any one of them tells it apart."""
 
     colour: str
     marker: str
@@ -55,6 +62,23 @@ def fusion_handles(fusions: Sequence[str], style: FigureSettings, **change: Any)
         )
         for fusion, look in looks.items()
     ]
+
+
+def looks_in_order(values: Iterable[Any], style: FigureSettings) -> dict[Any, Look]:
+    """A look for each value, by its rank: any one of colour, marker and line tells it apart from its neighbours.
+
+    Where colours begin again, lines are one further.
+    """
+    looks = {}
+    for rank, value in enumerate(sorted(set(values))):
+        again, colour = divmod(rank, len(style.palette))
+        looks[value] = Look(style.palette[colour], MARKERS[rank % len(MARKERS)], LINES[(rank + again) % len(LINES)])
+    return looks
+
+
+def entry(label: str, **line: Any) -> Line2D:
+    """An entry of a legend; without a line style only a mark."""
+    return Line2D([], [], **{"ls": ""} | line, label=label)
 
 
 @contextmanager
@@ -94,6 +118,29 @@ def new_panels(
     FigureCanvasAgg(figure)
     ratios = {"width_ratios": list(widths), "height_ratios": list(heights)}
     return figure, figure.subplots(len(heights), len(widths), squeeze=False, gridspec_kw=ratios, **subplots)
+
+
+def panel_grid(style: FigureSettings, count: int, height: float = 1.0) -> tuple[Figure, list[Axes]]:
+    """A figure with `count` panels, in as few rows as fit and of as equal a length as they can be."""
+    rows = math.ceil(count / MOST_COLUMNS)
+    columns = math.ceil(count / rows)
+    figure, panels = new_panels(style, [ALONE if count == 1 else 1.0] * columns, [height] * rows)
+    for axes in panels.ravel()[count:]:
+        axes.remove()
+    return figure, list(panels.ravel()[:count])
+
+
+def title_panel(axes: Axes, name: str, *lines: str) -> None:
+    """What the panel shows, wrapped to its width, and what is to be said of it."""
+    axes.set_title("\n".join([*textwrap.wrap(name, TITLE_CHARACTERS), *lines]))
+
+
+def label_first_column(axes_of_panels: Sequence[Axes], label: str) -> None:
+    """The label of the y axis, at the left of every row."""
+    for axes in axes_of_panels:
+        place = axes.get_subplotspec()
+        if place is not None and place.is_first_col():
+            axes.set_ylabel(label)
 
 
 def architecture_columns(
@@ -154,17 +201,6 @@ def view_of(values: Iterable[float], margin: float = 0.12, highest: float = math
 def say_in(axes: Axes, text: str) -> None:
     """Write into an empty panel why it is empty."""
     axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", wrap=True, color="#333333")
-
-
-def nothing_finished(frames: Frames, step: FigureStep) -> Figure:
-    """The figure of a study without any finished cell: it says so, with the first reasons."""
-    figure, axes = new_panels(step.style, [2], [1])
-    lines = [f"{step.study}: no cell of the grid has a result yet."]
-    reasons = frames.missing["reason"].value_counts()
-    lines += [f"{count} missing: {textwrap.shorten(reason, 60)}" for reason, count in reasons.head(3).items()]
-    axes[0, 0].set_axis_off()
-    say_in(axes[0, 0], "\n".join(lines))
-    return figure
 
 
 def save(figure: Figure, path: Path, style: FigureSettings) -> None:

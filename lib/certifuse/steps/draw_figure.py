@@ -1,17 +1,20 @@
-"""Draw one figure from the gathered results."""
+"""Draw one figure from the gathered tables, as PNG and PDF. Equal tables give equal bytes. Seconds."""
 
+import importlib
 import logging
-from pathlib import Path
 
-from certifuse.reporting.figures import draw
-from certifuse.reporting.frames import Frames
+from certifuse.base.manifest import StepRecord, shared_manifest
+from certifuse.reporting.drawing import drawn
 from certifuse.reporting.style import save
-from certifuse.study.steps import FigureStep
+from certifuse.study.steps.reporting import DrawFigure
 
 
-def draw_figure(settings: FigureStep, figure: str, frames: Frames, png: Path, pdf: Path) -> None:
-    """Write the figure called `figure` as PNG and PDF; equal inputs give equal bytes."""
+def draw_figure(step: DrawFigure, files: DrawFigure.Files) -> None:
+    """Write both images and a manifest."""
     logging.getLogger("fontTools.subset").setLevel(logging.WARNING)  # else it logs every table that a PDF leaves out
-    drawn = draw(figure, frames, settings)
-    for path in (png, pdf):
-        save(drawn, path, settings.style)
+    record = StepRecord(step, files.source, files.tables)
+    part = importlib.import_module(f"certifuse.reporting.{step.part}.frames")
+    figure = drawn(part.read_frames(dict(zip(step.tables, files.tables, strict=True))), step)
+    for path in (files.png, files.pdf):
+        save(figure, path, step.style)
+    record.write(shared_manifest(files.png), [files.png, files.pdf])

@@ -1,57 +1,26 @@
-"""Write the tables of the SubLoRA study as CSV with every digit and as LaTeX, and the page of its questions."""
+"""Write the tables of the language models: CSV with every digit, LaTeX to include, and a document of all. Seconds.
 
-from pathlib import Path
-
-import pandas as pd
+Reads the gathered certificates, splits, terms and ledgers. The page of questions and answers is Markdown too.
+"""
 
 from certifuse.base.files import write_text
-from certifuse.base.rows import write_rows
-from certifuse.reporting.latex import document
-from certifuse.reporting.sublora import answers as sublora_answers
-from certifuse.reporting.sublora import contrasts as sublora_contrasts
-from certifuse.reporting.sublora import page as sublora_page
-from certifuse.reporting.sublora import tables as sublora_tables
-from certifuse.reporting.sublora import terms as sublora_terms
-from certifuse.reporting.sublora.frames import SubloraFrames
+from certifuse.base.manifest import SHARED_NAME, StepRecord
+from certifuse.reporting.sublora.frames import read_frames
+from certifuse.reporting.sublora.page import page_md, sections
 from certifuse.reporting.sublora.questions import answers
-from certifuse.reporting.sublora.tex import contrasts_tex, ledger_tex, summary_tex, terms_tex
-from certifuse.study.steps import TablesStep
-
-COLUMNS = {
-    **sublora_tables.COLUMNS,
-    "terms": sublora_terms.COLUMNS,
-    "contrasts": sublora_contrasts.COLUMNS,
-    "hypotheses": sublora_answers.COLUMNS,
-}
+from certifuse.reporting.sublora.tables import sublora_tables
+from certifuse.reporting.tables import write_tables
+from certifuse.study.steps.reporting import WriteSubloraTables
 
 
-def write_sublora_tables(
-    settings: TablesStep, frames: SubloraFrames, terms: pd.DataFrame, ledgers: pd.DataFrame, directory: Path
-) -> list[Path]:
-    """Write all of `COLUMNS` (.csv and .tex), `hypotheses.md`, and `sublora_tables.tex`, to compile as it stands.
-
-    Returns the paths.
-    """
-    study, confidence = settings.study, settings.statistics.confidence
-    rows = {
-        "summary_table": sublora_tables.summary_rows(frames, confidence),
-        "ledger": sublora_tables.ledger_rows(frames, ledgers),
-        "terms": sublora_terms.terms_rows(frames.metrics, terms),
-        "contrasts": sublora_contrasts.contrast_rows(sublora_contrasts.contrasts(frames, confidence)),
-        "hypotheses": sublora_answers.answer_rows(answers(frames, confidence)),
-    }
-    page = sublora_page.sections(frames, study, confidence)
-    texts = {
-        "summary_table.tex": summary_tex(rows["summary_table"], study, confidence),
-        "ledger.tex": ledger_tex(rows["ledger"], study),
-        "terms.tex": terms_tex(rows["terms"], study),
-        "contrasts.tex": contrasts_tex(rows["contrasts"], study, confidence),
-        "hypotheses.tex": sublora_page.page_tex(page),
-        "hypotheses.md": sublora_page.page_md(page),
-        "sublora_tables.tex": document(list(COLUMNS)),
-    }
-    for name, columns in COLUMNS.items():
-        write_rows(directory / f"{name}.csv", rows[name], columns)
-    for name, text in texts.items():
-        write_text(directory / name, text)
-    return [directory / name for name in (*(f"{name}.csv" for name in COLUMNS), *texts)]
+def write_sublora_tables(step: WriteSubloraTables, files: WriteSubloraTables.Files) -> None:
+    """Write the tables, `hypotheses.md`, `sublora_tables.tex` of all tables, and a manifest."""
+    read = {name: getattr(files, name) for name in ("metrics", "gates", "missing", "terms", "ledgers")}
+    record = StepRecord(step, files.source, read.values())
+    frames = read_frames(read)
+    tests = answers(frames, step.confidence)
+    page = sections(frames, step.study, step.confidence, tests)
+    tables = sublora_tables(frames, step.study, step.confidence, tests, page)
+    written = write_tables(files.output_dir, tables, "sublora_tables")
+    write_text(files.output_dir / "hypotheses.md", page_md(page))
+    record.write(files.output_dir / SHARED_NAME.format(job=step.rule), [*written, files.output_dir / "hypotheses.md"])

@@ -57,8 +57,6 @@ SUBLORA_LEDGERS = "metrics/sublora_ledgers.csv"
 SUBLORA_LOGS = "metrics/sublora_logs.csv"
 MISSING_SUBLORA = "metrics/missing_sublora.csv"
 MISSING_GATES = "metrics/missing_sublora_gates.csv"
-SUBLORA_FIGURES_DIR = "figures/sublora"
-SUBLORA_TABLES_DIR = "tables/sublora"
 
 SUMMARY = "metrics/fusion_performance_summary.csv"
 """Every score of every predictor, one tidy row each."""

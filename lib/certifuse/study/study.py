@@ -11,13 +11,19 @@ from pydantic import AfterValidator, Field, create_model, model_validator
 
 from certifuse.base.records import Count, MisfitError, Settings
 from certifuse.study.cells import FINETUNED, SINGLE, WIDER, Cell, Family, SubloraCell, SubspaceCell
+from certifuse.study.figures import Drawing, figures_of
 from certifuse.study.reading.command_line import with_command_line_types
 from certifuse.study.reading.problems import read_settings, refuse_unplain
 from certifuse.study.settings.architectures import ARCHITECTURE_SETTINGS
 from certifuse.study.settings.certificates import CertificateSettings
 from certifuse.study.settings.data import CifarData, DataSettings, NpzData, SplitSettings
 from certifuse.study.settings.evaluation import EvaluationSettings, ExecutionSettings, StatisticsSettings
-from certifuse.study.settings.figures import CertificateFiguresSettings, FiguresSettings, SubloraFiguresSettings
+from certifuse.study.settings.figures import (
+    CertificateFiguresSettings,
+    FigureSettings,
+    FiguresSettings,
+    SubloraFiguresSettings,
+)
 from certifuse.study.settings.fusion import FusionSettings
 from certifuse.study.settings.grid import BaselineSettings, Block
 from certifuse.study.settings.pretraining import PretrainingSettings
@@ -162,6 +168,33 @@ class Study(Settings):
     def learned_budgets(self) -> tuple[int, ...]:
         """Every d of a training of mode `learned`, ascending: each has a figure of its splits."""
         return tuple(sorted({cell.d for cell in self.learned_cells}))
+
+    @cached_property
+    def drawings(self) -> dict[str, Drawing]:
+        """Every figure of this study by its place: those of its parts, for each budget where a figure is of one."""
+        parts = {
+            "fusion": bool(self.grid),
+            "certificates": bool(self.certificates.blocks),
+            "sublora": self.sublora is not None,
+        }
+        drawn = [
+            Drawing(name, figure, budget)
+            for part, present in parts.items()
+            if present
+            for name, figure in figures_of(part).items()
+            for budget in ([None] if figure.budgets is None else getattr(self, figure.budgets))
+        ]
+        return {drawing.place: drawing for drawing in drawn}
+
+    def style_of(self, drawing: Drawing) -> FigureSettings:
+        """The section of a figure."""
+        sections = {
+            "fusion": self.figures,
+            "certificates": self.certificate_figures,
+            "sublora": self.sublora_figures,
+        }
+        style: FigureSettings = getattr(sections[drawing.figure.part], drawing.name)
+        return style
 
     def single_models(self, architecture: str, seed: int) -> tuple[str, ...]:
         """The members of a family that are trained on all training images."""

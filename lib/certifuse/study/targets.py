@@ -6,15 +6,8 @@ from pathlib import Path
 
 from certifuse.study import paths
 from certifuse.study.cells import Cell, Family
-from certifuse.study.settings.figures import SUBLORA_BUDGET_FIGURES, SUBLORA_FIGURES, SUBLORA_GATE_FIGURES
 from certifuse.study.settings.sublora import LEARNED, NULLS
 from certifuse.study.study import Study
-
-_CERTIFIED = [name for name in SUBLORA_FIGURES if name not in SUBLORA_GATE_FIGURES]
-CERTIFIED_FIGURES = tuple(name for name in _CERTIFIED if name not in SUBLORA_BUDGET_FIGURES)
-"""Figures of the language models that rest on certificates, of the whole study."""
-CERTIFIED_BUDGET_FIGURES = tuple(name for name in _CERTIFIED if name in SUBLORA_BUDGET_FIGURES)
-"""Likewise, of one budget."""
 
 
 def exactly(values: Iterable[object]) -> str:
@@ -80,18 +73,6 @@ def language_certificates(study: Study, sublora: str, ngram: str) -> list[str]:
 def learned_manifests(study: Study, manifest: str) -> list[str]:
     """The manifests of the trainings of mode `learned`."""
     return [manifest.format(**cell.names()) for cell in study.learned_cells]
-
-
-def sublora_figures(study: Study, of_budget: Sequence[str], of_study: Sequence[str]) -> list[str]:
-    """Every figure of the language models: those of the whole study, and those of one budget where it has any."""
-    names = [name for name in SUBLORA_FIGURES if name not in SUBLORA_BUDGET_FIGURES]
-    whole = [template.format(sublora_figure=name) for name in names for template in of_study]
-    return whole + [
-        template.format(sublora_figure=name, d=d)
-        for name in SUBLORA_BUDGET_FIGURES
-        for d in (study.learned_budgets if name in SUBLORA_GATE_FIGURES else study.sublora_budgets)
-        for template in of_budget
-    ]
 
 
 def single_model(study: Study, template: str, names: Mapping[str, str], member: str) -> list[str]:

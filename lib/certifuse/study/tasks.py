@@ -21,9 +21,7 @@ CERTIFY_JOINT = "certify_joint/{architecture}_{fusion}_lambda_{lambda}_seed_{see
 TRAIN_SUBLORA = "train_sublora/d_{d}_{mode}_seed_{seed}"
 CERTIFY_SUBLORA = "certify_sublora/d_{d}_{mode}_seed_{seed}_levels_{levels}"
 CERTIFY_NGRAM = "certify_ngram/{ngram}"
-DRAW_FIGURE = DRAW_CERTIFICATE_FIGURE = "draw_figure/{figure}"
-DRAW_SUBLORA_FIGURE = DRAW_GATES_FIGURE = "draw_sublora_figure/{figure}"
-DRAW_SUBLORA_BUDGET_FIGURE = DRAW_GATES_BUDGET_FIGURE = "draw_sublora_figure/{figure}_d{d}"
+DRAW_FIGURE = "draw_figure/{figure}"
 """Rule and wildcards: what logs and resume state are named after."""
 
 GROUPS = ("fusion", "experts", "finetuned", "baselines", "certificates", "language", "language certificates")

@@ -86,10 +86,3 @@ def quoted(row: Mapping[Hashable, Any], candidates: int) -> tuple[str, float]:
     counts = PriorComparison(**{name: int(row[name]) for name in ("prior_errors", "worse", "better", "examples")})
     claim = coded_claim(counts, float(row["code_bits"]), float(row["delta"]) / candidates)
     return claim["inequality"], 100.0 * claim["bound"]
-
-
-def frontier(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows that no other one beats in code bits and risk at once, by rising bits (and so by falling risk)."""
-    ordered = rows.sort_values(["code_bits", "risk_percent"], kind="stable")
-    least_before = ordered["risk_percent"].astype("float64").cummin().shift(fill_value=float("inf"))
-    return ordered[ordered["risk_percent"] < least_before]

@@ -1,31 +1,29 @@
-"""The CSV files of the certificates as typed frames, and which of their rows stand in one panel of a figure.
+"""The tables of the certificates, and which of their rows stand in one panel of a figure.
 
 A row of `certificates` is one certificate. Its kind is `prior` (the pre-trained experts, averaged: 0 bits), `subspace`
 (trained in d dimensions, quantised and coded) or `joint` (the ordinary jointly trained model). A prior has neither
 fusion nor lambda: it is that of every rule of its architecture, seed and split scheme.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
-from certifuse.base.errors import UserError
-from certifuse.evaluation.bounds.claims import REPORTED
-from certifuse.reporting.frames import CELL, architectures_of, compared_cells, fusions_of, read_frame
+from certifuse.reporting import frames
+from certifuse.reporting.cells import CELL, CELL_TYPES, architectures_of, compared_cells, fusions_of
+from certifuse.reporting.frames import Frames, Schema
 
 PRIOR, SUBSPACE, JOINT = KINDS = ("prior", "subspace", "joint")
 IDENTITY = [*CELL, "kind", "d", "levels"]
-
-_IDENTITY = {
-    "architecture": "str",
-    "fusion": "str",
-    "lambda": "str",
-    "seed": "int64",
-    "kind": "str",
-    "d": "int64",
-    "levels": "int64",
+HELD_OUT = {
+    "held_out_examples": "Int64",
+    "held_out_errors": "Int64",
+    "held_out_percent": "float64",
+    "held_out_bound_percent": "float64",
 }
+_IDENTITY = CELL_TYPES | {"kind": "str", "d": "int64", "levels": "int64"}
 _SAMPLE = {
     "scheme": "str",
     "examples": "int64",
@@ -38,55 +36,11 @@ _SAMPLE = {
     "risk_percent": "float64",
     "bound_percent": "float64",
     "inequality": "str",
-    **{f"bound_{name}_percent": "float64" for name in REPORTED},
-}
-HELD_OUT = {
-    "held_out_examples": "Int64",
-    "held_out_errors": "Int64",
-    "held_out_percent": "float64",
-    "held_out_bound_percent": "float64",
 }
 _TEST = {"test_examples": "Int64", "test_errors": "Int64", "test_percent": "float64"}
-CERTIFICATES = _IDENTITY | _SAMPLE | HELD_OUT | _TEST
-LEDGERS = _IDENTITY | {"charge": "str", "bits": "float64"}
 
 
-@dataclass(frozen=True, kw_only=True)
-class CertificateFrames:
-    """Everything that a figure or table of the certificates may look at; columns as in the schemas above."""
-
-    certificates: pd.DataFrame
-    ledgers: pd.DataFrame
-
-
-def read_certificate_frames(*, certificates: Path, ledgers: Path) -> CertificateFrames:
-    """Read both files."""
-    return CertificateFrames(certificates=read_certificates(certificates), ledgers=read_frame(ledgers, LEDGERS))
-
-
-def read_certificates(path: Path) -> pd.DataFrame:
-    """The certificates; held-out columns that the file lacks are columns without a value.
-
-    Raises:
-        UserError: a column is absent, a value has the wrong type, or a row contradicts itself or repeats another.
-    """
-    frame = read_frame(path, {name: kind for name, kind in CERTIFICATES.items() if name not in HELD_OUT})
-    try:
-        typed = frame.reindex(columns=list(CERTIFICATES)).astype(CERTIFICATES)
-    except (TypeError, ValueError) as error:
-        raise UserError(f"{path}: held-out columns: {error}") from None
-    for expected, holds in _expectations(typed).items():
-        wrong = typed[~holds.fillna(False).astype(bool)]
-        if not wrong.empty:
-            columns = ("kind", "d", "levels", *(name for name in CERTIFICATES if name in expected.split()))
-            found = ", ".join(f"{name} {wrong.iloc[0][name]}" for name in dict.fromkeys(columns))
-            line = int(wrong.index[0]) + 2
-            raise UserError(f"{path}: line {line}: expected {expected}; found {found}: gather the certificates again")
-    return typed
-
-
-def _expectations(rows: pd.DataFrame) -> dict[str, pd.Series]:
-    """What holds of every row of a true file, in words that name the columns."""
+def _true_certificates(rows: pd.DataFrame) -> dict[str, "pd.Series[bool]"]:
     trained, prior = rows["kind"] == SUBSPACE, rows["kind"] == PRIOR
     counted = (rows["prior_errors"] + rows["worse"] - rows["better"] == rows["errors"]).fillna(False).astype(bool)
     return {
@@ -104,6 +58,22 @@ def _expectations(rows: pd.DataFrame) -> dict[str, pd.Series]:
         "d >= 1 of a subspace": ~trained | (rows["d"] >= 1),
         "prior_errors + worse - better = errors of a subspace": ~trained | counted,
     }
+
+
+SCHEMAS = {
+    "certificates": Schema(
+        _IDENTITY | _SAMPLE | HELD_OUT | _TEST,
+        holding=_true_certificates,
+        identity=("kind", "d", "levels"),
+        optional=HELD_OUT,
+    ),
+    "ledgers": Schema(_IDENTITY | {"charge": "str", "bits": "float64"}),
+}
+
+
+def read_frames(files: Mapping[str, Path]) -> Frames:
+    """Read files by the names of `SCHEMAS`."""
+    return frames.read_frames(files, SCHEMAS)
 
 
 # ---- panels --------------------------------------------------------------------------------------

@@ -1,29 +1,22 @@
-"""Sentences that the figures share: what a bar is, where rules are compared, what is missing, how exact a model is."""
+"""Sentences that the figures of the fusion study share: where rules are compared, what is missing, how exact it is."""
 
 import pandas as pd
 
 from certifuse.evaluation.statistics import accuracy_standard_error
-from certifuse.reporting.frames import Frames, architectures_of, compared_cells, grid, missing_cells
-from certifuse.reporting.fusion.runs import scores
-from certifuse.study.settings.evaluation import StatisticsSettings
-
-
-def interval_note(statistics: StatisticsSettings) -> str:
-    """What the bars are."""
-    return f"Bars: {100 * statistics.confidence:g}% t interval of the mean over seeds; a single seed has none."
+from certifuse.reporting.cells import architectures_of, compared_cells, grid, missing_cells
+from certifuse.reporting.frames import Frames
+from certifuse.reporting.fusion.runs import count_test_images, scores
+from certifuse.reporting.notes import lambda_text
 
 
 def compared_note(cells: pd.DataFrame) -> str:
     """At which lambda the rules stand, with those that stand at another one."""
-    lams = {
-        (architecture, fusion): lam
+    places = [
+        (f"{architecture} {fusion}", lam)
         for architecture in architectures_of(cells)
         for fusion, lam in compared_cells(cells, architecture).items()
-    }
-    usual = max(lams.values(), key=list(lams.values()).count)
-    others = [f"{architecture} {fusion} at {lam}" for (architecture, fusion), lam in lams.items() if lam != usual]
-    aside = f" ({', '.join(others)})" if others else ""
-    return f"Fusion rules at λ = {usual}{aside}."
+    ]
+    return f"Fusion rules at {lambda_text(places)}."
 
 
 def missing_note(frames: Frames) -> list[str]:
@@ -37,8 +30,9 @@ def missing_note(frames: Frames) -> list[str]:
 
 def standard_error_note(frames: Frames) -> list[str]:
     """The binomial standard error of one fused model; no sentence while the number of test images is unknown."""
-    if frames.n_test is None:
+    n_test = count_test_images(frames.comparison)
+    if n_test is None:
         return []
     accuracy = scores(frames.summary, "fused", "top1_percent")["value"].mean() / 100
-    points = 100 * accuracy_standard_error(accuracy, frames.n_test)
-    return [f"One model's standard error on {frames.n_test:,} test images: {points:.2f} points."]
+    points = 100 * accuracy_standard_error(accuracy, n_test)
+    return [f"One model's standard error on {n_test:,} test images: {points:.2f} points."]

@@ -7,9 +7,27 @@ import numpy as np
 import pandas as pd
 
 from certifuse.evaluation.statistics import MeanInterval, convergence_epoch, t_interval
-from certifuse.reporting.frames import CELL
+from certifuse.reporting.cells import CELL, finished_cells, grid
+from certifuse.reporting.drawing import NothingToShowError, first_reasons
+from certifuse.reporting.frames import Frames
 
 RUN = {"model_architecture": "architecture", "fusion_type": "fusion"}
+
+
+def shown_cells(frames: Frames) -> pd.DataFrame:
+    """Every cell that the study asked for.
+
+    Raises:
+        NothingToShowError: none of them has a result.
+    """
+    if finished_cells(frames.summary).empty:
+        raise NothingToShowError("no cell of the grid has a result yet", first_reasons(frames.missing))
+    return grid(frames.summary, frames.missing)
+
+
+def count_test_images(comparison: pd.DataFrame) -> int | None:
+    """Number of test images, or None while no pair has been compared."""
+    return None if comparison.empty else int(comparison["n_test"].max())
 
 
 def estimate(values: Iterable[float], confidence: float) -> MeanInterval | None:

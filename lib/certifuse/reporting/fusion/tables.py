@@ -1,32 +1,39 @@
-"""The numbers of the tables: one row per cell or baseline, those without a result included with their reason."""
+"""The tables of scores: every cell, every baseline, and their paired comparison, as rows and as LaTeX.
 
-from collections.abc import Iterator
+A cell here is (architecture, fusion, lambda): all seeds together. One without a result has its reason.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 from typing import Any
 
 import pandas as pd
 
 from certifuse.evaluation.statistics import accuracy_standard_error, t_interval
-from certifuse.reporting.frames import architectures_of, fusions_of, grid, lambdas_of, missing_cells
+from certifuse.reporting.cells import architectures_of, fusions_of, grid, lambdas_of, missing_cells
+from certifuse.reporting.frames import Frames
+from certifuse.reporting.fusion.runs import count_test_images
+from certifuse.reporting.latex import TableRow, longtable, spaced
+from certifuse.reporting.predictors import (
+    FINETUNED,
+    FUSED,
+    OF_ITS_EXPERTS,
+    PREDICTORS,
+    PRETRAINED,
+    WITH_EXPERTS,
+    predictor_name,
+)
+from certifuse.reporting.tables import Row, Table
+from certifuse.reporting.text import interval, mean_text, missing_text, seeds_text, signed
 from certifuse.study.cells import BASELINE
+from certifuse.study.steps.reporting import WriteTables
 
-Row = dict[str, Any]
 Cell = tuple[str, str, str]
-"""Architecture, fusion and lambda: all seeds together."""
-
 CELL_COLUMNS = ("architecture", "fusion", "lambda")
-PREDICTORS = ("fused", "fused_plus_experts", "probability_average_after")
+OF_CELLS = (FUSED, WITH_EXPERTS, OF_ITS_EXPERTS)
 METRICS = (
-    "top1_percent",
-    "top5_percent",
-    "superclass_top1_percent",
-    "nll_nats",
-    "brier",
-    "ece",
-    "aurc",
-    "temperature",
-    "nll_nats_calibrated",
-    "brier_calibrated",
-    "ece_calibrated",
+    *("top1_percent", "top5_percent", "superclass_top1_percent", "nll_nats", "brier", "ece", "aurc"),
+    *("temperature", "nll_nats_calibrated", "brier_calibrated", "ece_calibrated"),
 )
 ESTIMATES = (
     "seeds",
@@ -38,52 +45,78 @@ COMPARED = (
     *("t_low_points", "t_high_points", "seeds_significant", "seeds_worse"),
 )
 GAPS = ("missing_seeds", "reason")
-COLUMNS = {
-    "results": (*CELL_COLUMNS, "predictor", *ESTIMATES, *GAPS),
-    "baselines": ("architecture", "predictor", *ESTIMATES, "reason"),
-    "comparison": (*CELL_COLUMNS, "predictor", "baseline", *COMPARED, *GAPS),
-}
 NO_BASELINE = "no baseline has a result"
 NO_COMPARISON = "not compared: an average of the experts is missing"
+SCORES = {
+    "top1_percent": ("top-1 (%)", 2),
+    "top5_percent": ("top-5 (%)", 2),
+    "nll_nats": ("NLL (nats)", 3),
+    "brier": ("Brier", 3),
+    "ece": ("ECE", 3),
+    "nll_nats_calibrated": ("NLL, cal.", 3),
+    "ece_calibrated": ("ECE, cal.", 3),
+}
+"""What LaTeX shows: header and digits."""
+NAMED = (("architecture", "l"), ("fusion", "l"), ("λ", "r"), ("predictor", "l"))
+SCORE_COLUMNS = (("n", "r"), *((title, "r") for title, _ in SCORES.values()))
 
 
-def results_rows(summary: pd.DataFrame, missing: pd.DataFrame, confidence: float, n_test: int | None) -> list[Row]:
+def score_tables(frames: Frames, step: WriteTables) -> list[Table]:
+    """The three tables."""
+    n_test = count_test_images(frames.comparison)
+    results = results_rows(frames, step.confidence)
+    baselines = baseline_rows(frames, step.confidence)
+    compared = comparison_rows(frames)
+    about = caption_about([*results, *baselines], step, n_test)
+    estimates = ("predictor", *ESTIMATES)
+    compared_columns = (*CELL_COLUMNS, "predictor", "baseline", *COMPARED, *GAPS)
+    return [
+        Table("results", (*CELL_COLUMNS, *estimates, *GAPS), results, results_tex(results, about)),
+        Table("baselines", ("architecture", *estimates, "reason"), baselines, baselines_tex(baselines, about)),
+        Table("comparison", compared_columns, compared, comparison_tex(compared, step)),
+    ]
+
+
+# ---- rows ----------------------------------------------------------------------------------------
+
+
+def results_rows(frames: Frames, confidence: float) -> list[Row]:
     """One row per cell and predictor: estimates of every metric over the seeds, and what is missing."""
-    values = _values(summary)
+    values, n_test = _values(frames.summary), count_test_images(frames.comparison)
     return [
         {
             **dict(zip(CELL_COLUMNS, cell, strict=True)),
             "predictor": predictor,
             **_estimates(values.get((*cell, predictor), {}), confidence, n_test),
-            **_gaps(missing, cell),
+            **_gaps(frames.missing, cell),
         }
-        for cell in _cells(grid(summary, missing))
-        for predictor in PREDICTORS
+        for cell in _cells(grid(frames.summary, frames.missing))
+        for predictor in OF_CELLS
     ]
 
 
-def baseline_rows(summary: pd.DataFrame, missing: pd.DataFrame, confidence: float, n_test: int | None) -> list[Row]:
+def baseline_rows(frames: Frames, confidence: float) -> list[Row]:
     """One row per architecture and baseline that has a top-1 accuracy, in the order of the summary."""
-    values = _values(summary)
+    values, n_test = _values(frames.summary), count_test_images(frames.comparison)
     rows: list[Row] = []
-    for architecture in architectures_of(pd.concat([summary, missing])):
-        predictors = [key[3] for key in values if key[:3] == (architecture, BASELINE, "")]
-        scored = [name for name in predictors if "top1_percent" in values[(architecture, BASELINE, "", name)]]
-        for predictor in scored:
-            estimates = _estimates(values[(architecture, BASELINE, "", predictor)], confidence, n_test)
+    for architecture in architectures_of(pd.concat([frames.summary, frames.missing])):
+        known = {key[3]: found for key, found in values.items() if key[:3] == (architecture, BASELINE, "")}
+        scored = {predictor: found for predictor, found in known.items() if "top1_percent" in found}
+        for predictor, found in scored.items():
+            estimates = _estimates(found, confidence, n_test)
             rows.append({"architecture": architecture, "predictor": predictor, **estimates})
         if not scored:
             rows.append({"architecture": architecture, "seeds": 0, "reason": NO_BASELINE})
     return rows
 
 
-def comparison_rows(comparison: pd.DataFrame, summary: pd.DataFrame, missing: pd.DataFrame) -> list[Row]:
+def comparison_rows(frames: Frames) -> list[Row]:
     """One row per cell, predictor and averaging baseline; a cell without a comparison has one row with the reason."""
-    of_cells = comparison[comparison["level"] == "cell"].astype(object)
+    of_cells = frames.comparison[frames.comparison["level"] == "cell"].astype(object)
     compared = dict(list(of_cells.where(of_cells.notna(), None).groupby(list(CELL_COLUMNS))))
     rows: list[Row] = []
-    for cell in _cells(grid(summary, missing)):
-        identity, gaps = dict(zip(CELL_COLUMNS, cell, strict=True)), _gaps(missing, cell)
+    for cell in _cells(grid(frames.summary, frames.missing)):
+        identity, gaps = dict(zip(CELL_COLUMNS, cell, strict=True)), _gaps(frames.missing, cell)
         if cell in compared:
             found = compared[cell][["predictor", "baseline", *COMPARED]].to_dict("records")
             rows.extend({**identity, **row, **gaps} for row in found)
@@ -126,5 +159,95 @@ def _estimates(values: dict[str, list[float]], confidence: float, n_test: int | 
 
 def _gaps(missing: pd.DataFrame, cell: Cell) -> Row:
     cells = missing_cells(missing)
-    chosen = (cells["architecture"] == cell[0]) & (cells["fusion"] == cell[1]) & (cells["lambda"] == cell[2])
-    return {"missing_seeds": int(chosen.sum()), "reason": "; ".join(dict.fromkeys(cells.loc[chosen, "reason"]))}
+    reasons = cells.loc[(cells[list(CELL_COLUMNS)] == list(cell)).all(axis=1), "reason"]
+    return {"missing_seeds": len(reasons), "reason": "; ".join(dict.fromkeys(reasons))}
+
+
+# ---- LaTeX ---------------------------------------------------------------------------------------
+
+
+def results_tex(rows: Sequence[Row], about: str) -> str:
+    """Every cell: fused, averaged with its experts, and its experts averaged; a cell without a result has one line."""
+    cells = [
+        _scored((*(row[name] for name in CELL_COLUMNS), predictor_name(row["predictor"])), row)
+        for row in rows
+        if row["seeds"] or row["predictor"] == FUSED
+    ]
+    caption = f"Every cell of the grid, on the test images. {about}"
+    return longtable("results", caption, (*NAMED, *SCORE_COLUMNS), by_architecture(cells))
+
+
+def baselines_tex(rows: Sequence[Row], about: str) -> str:
+    """Every baseline of every architecture."""
+    columns = (("architecture", "l"), ("baseline", "l"), *SCORE_COLUMNS)
+    cells = [_scored((row["architecture"], predictor_name(row.get("predictor", ""))), row) for row in rows]
+    caption = f"Baselines without fusion, on the same test images. Fine-tuned: trained on the fusion images. {about}"
+    return longtable("baselines", caption, columns, by_architecture(cells))
+
+
+def comparison_tex(rows: Sequence[Row], step: WriteTables) -> str:
+    """Every cell against both averages of the experts, on the same line."""
+    columns = [*NAMED, ("n", "r")]
+    for baseline in (FINETUNED, PRETRAINED):
+        columns += [(f"minus {PREDICTORS[baseline].short} (points)", "r"), ("significant", "r")]
+    by_predictor = groupby(rows, key=lambda row: (*(row[name] for name in CELL_COLUMNS), row.get("predictor")))
+    cells = [_compared(key, list(members)) for key, members in by_predictor]
+    caption = (
+        "Paired difference of top-1 accuracy on the same test images, mean over n seeds. Brackets: "
+        f"{100 * step.confidence:g}% bootstrap interval over the test images ({step.bootstrap_samples} "
+        "resamples, trained models fixed). Significant: seeds whose McNemar test, adjusted by Holm over all cells and "
+        f"seeds of one predictor and average, has p < {1 - step.confidence:.2g}."
+    )
+    return longtable("comparison", caption, columns, by_architecture(cells))
+
+
+def caption_about(rows: Iterable[Row], step: WriteTables, n_test: int | None) -> str:
+    """What n is, what the brackets are, and how exact one model is."""
+    text = (
+        f"Study {step.study}. Mean over n seeds; brackets: {100 * step.confidence:g}% Student t interval of "
+        "the mean, absent where n = 1 and, in the CSV file, given for every column. Cal.: after temperature scaling "
+        "fitted on validation images."
+    )
+    errors = [row["one_model_standard_error_points"] for row in rows if row.get("one_model_standard_error_points")]
+    if n_test is None or not errors:
+        return text
+    spread = f"{min(errors):.2f} to {max(errors):.2f}" if max(errors) - min(errors) > 0.005 else f"{errors[0]:.2f}"
+    return f"{text} Standard error of one model's top-1, √(p(1-p)/{n_test}) on {n_test} test images: {spread} points."
+
+
+def by_architecture(rows: Sequence[TableRow]) -> list[TableRow]:
+    """Some space where the architecture, the first cell, changes."""
+    return spaced((row.cells[0], row) for row in rows)
+
+
+def _scored(names: tuple[str, ...], row: Row) -> TableRow:
+    if not row["seeds"]:
+        return TableRow(names, missing_text(row["reason"]))
+    scores = []
+    for metric, (_, digits) in SCORES.items():
+        mean, low, high = (row.get(f"{metric}_{part}") for part in ("mean", "low", "high"))
+        around = (low, high) if metric == "top1_percent" else (None, None)
+        scores.append(mean_text(mean, *around, digits))
+    return TableRow((*names, seeds_text(row["seeds"], row.get("missing_seeds", 0)), *scores))
+
+
+def _compared(key: tuple[Any, ...], members: list[Row]) -> TableRow:
+    *names, predictor = key
+    if predictor is None:
+        return TableRow((*names, ""), missing_text(members[0]["reason"]))
+    by_baseline = {row["baseline"]: row for row in members}
+    cells = [*names, predictor_name(predictor), seeds_text(members[0]["seeds"], members[0]["missing_seeds"])]
+    for baseline in (FINETUNED, PRETRAINED):
+        row = by_baseline.get(baseline)
+        cells += ["absent", ""] if row is None else [_difference(row), _significant(row)]
+    return TableRow(tuple(cells))
+
+
+def _significant(row: Row) -> str:
+    """Seeds that differ significantly, and how many of them for the worse."""
+    worse = f", {row['seeds_worse']} worse" if row["seeds_worse"] else ""
+    return f"{row['seeds_significant']} of {row['seeds']}{worse}"
+
+
+def _difference(row: Row) -> str:
+    return f"{signed(row['difference_points'], 2)} {interval(row['low_points'], row['high_points'], 2)}"

@@ -6,7 +6,7 @@ from typing import Any
 
 from certifuse.reporting.sublora.contrasts import MeanTest
 from certifuse.reporting.sublora.questions import ASYMMETRY, CANNOT_TELL, DEPTH, GATES, LESS, MORE, NULL_GATES, Answer
-from certifuse.reporting.sublora.text import estimate_text, p_phrase
+from certifuse.reporting.text import interval, p_phrase, signed
 
 DEPENDS = "it depends"
 WORDS = {
@@ -67,7 +67,9 @@ def answer_rows(answers: Sequence[Answer]) -> list[dict[str, Any]]:
 
 def answer_text(answer: Answer) -> str:
     """One test in a phrase."""
-    return f"{answer.what} at d = {answer.d:,}: {estimate_text(_tested(answer), answer.unit)}"
+    test = _tested(answer)
+    estimate = " ".join(filter(None, (signed(test.mean), interval(test.low, test.high), answer.unit)))
+    return ", ".join(filter(None, (f"{answer.what} at d = {answer.d:,}: {estimate}", p_phrase(test.p_holm))))
 
 
 def _why_untested(tests: Sequence[Answer]) -> str:

@@ -42,13 +42,6 @@ def compared_rows(metrics: pd.DataFrame, d: int) -> pd.DataFrame:
     return rows[rows["levels"] == levels] if levels is not None else rows.iloc[:0]
 
 
-def unbeaten(points: pd.DataFrame, x: str, y: str) -> pd.DataFrame:
-    """The rows that no other one beats in both columns at once, by rising x (and so by falling y)."""
-    ordered = points.sort_values([x, y], kind="stable")
-    least_before = ordered[y].cummin().shift(fill_value=math.inf)
-    return ordered[ordered[y] < least_before]
-
-
 def mean_points(rows: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
     """One row per (d, mode, levels): means over seeds."""
     return rows.groupby(["d", "mode", "levels"], dropna=False, as_index=False)[columns].mean()

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from itertools import groupby
 
 import numpy as np
 import numpy.typing as npt
@@ -10,9 +10,13 @@ import pandas as pd
 from scipy import stats
 
 from certifuse.evaluation.statistics import holm, t_interval
+from certifuse.reporting.frames import Frames
+from certifuse.reporting.latex import TableRow, longtable, spaced
 from certifuse.reporting.sublora.choice import HEADLINE, compared_rows
-from certifuse.reporting.sublora.frames import SubloraFrames, budgets_of, modes_at
-from certifuse.reporting.sublora.modes import BASELINES, LEARNED, NULLS, is_allocation
+from certifuse.reporting.sublora.frames import budgets_of, modes_at
+from certifuse.reporting.sublora.modes import BASELINES, LEARNED, NULLS, is_allocation, mode_label
+from certifuse.reporting.tables import Row
+from certifuse.reporting.text import interval, p_value, signed, whole
 
 METRICS = {
     HEADLINE: "our bound (bits per token)",
@@ -23,10 +27,17 @@ METRICS = {
 }
 """What is compared; less is better in all."""
 
+IN_TEXT = (HEADLINE, "validation_bpd")
+"""The metrics whose contrasts LaTeX shows; the CSV file has all."""
+
 ALLOCATION, OF_NULLS = "allocation", "nulls"
 COLUMNS = (
     *("metric", "family", "budget", "levels", "mode", "baseline", "seeds", "baseline_mean"),
     *("difference", "low", "high", "difference_percent", "p_value", "p_holm"),
+)
+HEADERS = (
+    *(("budget d", "r"), ("L", "r"), ("mode", "l"), ("minus", "l"), ("seeds", "r")),
+    *(("difference", "r"), ("interval", "r"), ("p", "r"), ("p (Holm)", "r")),
 )
 
 
@@ -62,13 +73,12 @@ def mean_test(values: npt.ArrayLike, confidence: float) -> MeanTest:
     Raises:
         ValueError: no values, or values that are not finite; `confidence` outside (0, 1).
     """
-    interval = t_interval(values, confidence)
-    p_value = None
-    if interval.n > 1:
-        error = float(np.std(np.asarray(values, dtype=np.float64), ddof=1)) / np.sqrt(interval.n)
-        statistic = abs(interval.mean) / error if error > 0 else (np.inf if interval.mean else 0.0)
-        p_value = float(2 * stats.t.sf(statistic, interval.n - 1))
-    return MeanTest(mean=interval.mean, low=interval.low, high=interval.high, n=interval.n, p_value=p_value)
+    found, p = t_interval(values, confidence), None
+    if found.n > 1:
+        error = float(np.std(np.asarray(values, dtype=np.float64), ddof=1)) / np.sqrt(found.n)
+        statistic = abs(found.mean) / error if error > 0 else (np.inf if found.mean else 0.0)
+        p = float(2 * stats.t.sf(statistic, found.n - 1))
+    return MeanTest(mean=found.mean, low=found.low, high=found.high, n=found.n, p_value=p)
 
 
 def with_holm(tests: Sequence[MeanTest | None]) -> list[MeanTest | None]:
@@ -79,7 +89,7 @@ def with_holm(tests: Sequence[MeanTest | None]) -> list[MeanTest | None]:
     ]
 
 
-def contrasts(frames: SubloraFrames, confidence: float) -> list[Contrast]:
+def contrasts(frames: Frames, confidence: float) -> list[Contrast]:
     """Every contrast: allocations against the baselines, and learned gates against their nulls.
 
     A family, which Holm's correction is over, is all contrasts of one kind (allocation or nulls) in one metric, at all
@@ -99,13 +109,13 @@ def contrasts(frames: SubloraFrames, confidence: float) -> list[Contrast]:
     return found
 
 
-def contrast_rows(compared: Sequence[Contrast]) -> list[dict[str, Any]]:
+def contrast_rows(compared: Sequence[Contrast]) -> list[Row]:
     """The contrasts as rows of `COLUMNS`, metric by metric; one without a pair has no number."""
     places = list(METRICS)
     return [_row(one) for one in sorted(compared, key=lambda one: places.index(one.metric))]
 
 
-def _row(one: Contrast) -> dict[str, Any]:
+def _row(one: Contrast) -> Row:
     names = {"metric": one.metric, "family": one.family, "budget": one.d, "levels": one.levels}
     names |= {"mode": one.mode, "baseline": one.baseline, "baseline_mean": one.baseline_mean}
     test = one.tested
@@ -149,3 +159,26 @@ def _against_baselines(modes: Sequence[str]) -> list[tuple[str, str]]:
 
 def _against_nulls(modes: Sequence[str]) -> list[tuple[str, str]]:
     return [(LEARNED, null) for null in NULLS if null in modes and LEARNED in modes]
+
+
+def contrasts_tex(rows: Sequence[Row], study: str, confidence: float) -> str:
+    """The contrasts of our bound and of the held-out loss, a part of the table each."""
+    caption = (
+        f"Study {study}. Differences paired by seed: mean, {100 * confidence:g}% t interval, Student's two-sided test, "
+        "and its p-value by Holm's method over all contrasts of the same kind (baselines or nulls) and metric. "
+        "Negative: the mode is better."
+    )
+    lines = []
+    shown = [row for row in rows if row["metric"] in IN_TEXT]
+    for part, members in groupby(shown, key=lambda row: (row["metric"], row["family"])):
+        lines.append((part, TableRow((), f"{METRICS[part[0]]}, {part[1]}")))
+        lines += [(part, _line(row)) for row in members]
+    return longtable("sublora_contrasts", caption, HEADERS, spaced(lines))
+
+
+def _line(row: Row) -> TableRow:
+    names = (whole(row["budget"]), whole(row["levels"]), mode_label(row["mode"]), mode_label(row["baseline"]))
+    if not row["seeds"]:
+        return TableRow((*names, "0"), "missing: no seed has both")
+    tests = (p_value(row["p_value"]), p_value(row["p_holm"]))
+    return TableRow((*names, str(row["seeds"]), signed(row["difference"]), interval(row["low"], row["high"]), *tests))

@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from certifuse.reporting.frames import Frames
 from certifuse.reporting.sublora.choice import (
     HEADLINE,
     PUBLISHED,
@@ -12,13 +13,13 @@ from certifuse.reporting.sublora.choice import (
     compared_levels_in_words,
     compared_rows,
 )
-from certifuse.reporting.sublora.frames import NGRAM, SubloraFrames, budgets_of, grid, of_models
+from certifuse.reporting.sublora.frames import NGRAM, budgets_of, grid, of_models
 from certifuse.reporting.sublora.modes import EQUAL_SHARE, fixed_share, is_asymmetric, mode_label, modes_in_order
 from certifuse.reporting.sublora.notes import missing_reasons
 from certifuse.reporting.sublora.questions import learned_budgets, learned_gates
 
 
-def setting(frames: SubloraFrames) -> list[str]:
+def setting(frames: Frames) -> list[str]:
     """What was certified on what, and at which number of levels modes are compared."""
     metrics = frames.metrics
     if metrics.empty:
@@ -36,7 +37,7 @@ def setting(frames: SubloraFrames) -> list[str]:
     return [said, *([rule] if where else [])]
 
 
-def domination_findings(frames: SubloraFrames) -> list[str]:
+def domination_findings(frames: Frames) -> list[str]:
     """In how many seeds an asymmetric mode has no more bits and less risk than the equal split, and the other way."""
     counted = []
     for d in budgets_of(frames):
@@ -102,7 +103,7 @@ def bound_findings(metrics: pd.DataFrame) -> list[str]:
     return said
 
 
-def missing_findings(frames: SubloraFrames) -> list[str]:
+def missing_findings(frames: Frames) -> list[str]:
     """How many certificates are missing, and why; nothing where all are there."""
     if frames.missing.empty:
         return []

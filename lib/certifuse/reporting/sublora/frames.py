@@ -1,19 +1,18 @@
-"""The CSV files of the SubLoRA study as typed frames, and which of their rows speak of one budget.
+"""The tables of the language models, and which of their rows speak of one budget.
 
 A row of `metrics` is one certificate: of a language model (`sublora`: budget d, mode, seed, levels) or of a coded
 n-gram table (`ngram`: its name stands as the mode, and it has neither budget nor seed). `_bpd`: bits per token.
 """
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from certifuse.base.errors import UserError
-from certifuse.reporting.frames import read_frame
+from certifuse.reporting import frames
+from certifuse.reporting.frames import Frames, Schema
 from certifuse.reporting.sublora.modes import LORA_ONLY, REFERENCES, is_allocation, modes_in_order
 
 SUBLORA, NGRAM = MODELS = ("sublora", "ngram")
@@ -22,75 +21,13 @@ HEAD = "head"
 
 _TRAINED = {"d": "Int64", "mode": "str", "seed": "Int64"}
 _IDENTITY = {"model": "str", **_TRAINED, "levels": "Int64"}
-METRICS = _IDENTITY | {
-    "ratio": "float64",
-    "documents": "int64",
-    "subsample": "int64",
-    "vocabulary": "int64",
-    "delta": "float64",
-    "alpha": "float64",
-    "validation_bpd": "float64",
-    "risk_bpd": "float64",
-    "deviation_bpd": "float64",
-    "code_bits": "float64",
-    "kl_nats": "float64",
-    "bound_published_bpd": "float64",
-    "bound_best_bpd": "float64",
-    "inequality": "str",
-    "vacuous_bpd": "float64",
-    "top1_risk": "float64",
-    "top1_bound": "float64",
-}
-GATES = _TRAINED | {"group": "str", "depth": "int64", "budget": "int64", "split": "int64", "gamma": "float64"}
-TERMS = _TRAINED | {
-    "levels": "Int64",
-    "inequality": "str",
-    "alpha": "float64",
-    "risk_bpd": "float64",
-    "subsampling_bpd": "float64",
-    "complexity_bpd": "float64",
-    "bound_bpd": "float64",
-}
-LEDGERS = _IDENTITY | {"charge": "str", "bits": "float64"}
-MISSING = _IDENTITY | {"reason": "str"}
+_MEASURED = (
+    *("ratio", "delta", "alpha", "validation_bpd", "risk_bpd", "deviation_bpd", "code_bits", "kl_nats"),
+    *("bound_published_bpd", "bound_best_bpd", "vacuous_bpd", "top1_risk", "top1_bound"),
+)
 
 
-@dataclass(frozen=True, kw_only=True)
-class SubloraFrames:
-    """What the figures and most tables of the study look at; columns as in the schemas above."""
-
-    metrics: pd.DataFrame
-    gates: pd.DataFrame
-    missing: pd.DataFrame
-
-
-def read_sublora_frames(*, metrics: Path | None, gates: Path, missing: Path) -> SubloraFrames:
-    """Read the files. Figures of splits alone need no `metrics`, of which the frame is empty then.
-
-    Raises:
-        UserError: a column is absent, a value has the wrong type, or a row contradicts itself or repeats another.
-    """
-    return SubloraFrames(
-        metrics=_read_metrics(metrics) if metrics else pd.DataFrame(columns=list(METRICS)).astype(METRICS),
-        gates=_checked(gates, read_frame(gates, GATES), _true_gates),
-        missing=read_frame(missing, MISSING),
-    )
-
-
-def _read_metrics(path: Path) -> pd.DataFrame:
-    return _checked(path, read_frame(path, METRICS), _true_metrics)
-
-
-def _checked(path: Path, rows: pd.DataFrame, holding: Callable[[pd.DataFrame], dict[str, pd.Series]]) -> pd.DataFrame:
-    for expected, holds in holding(rows).items():
-        wrong = rows[~holds.fillna(False).astype(bool)]
-        if not wrong.empty:
-            raise UserError(f"{path}: line {int(wrong.index[0]) + 2}: expected {expected}: gather the study again")
-    return rows
-
-
-def _true_metrics(rows: pd.DataFrame) -> dict[str, pd.Series]:
-    """What holds of every row of a true file."""
+def _true_metrics(rows: pd.DataFrame) -> dict[str, "pd.Series[bool]"]:
     trained = rows["model"] == SUBLORA
     return {
         f"model to be one of {', '.join(MODELS)}": rows["model"].isin(MODELS),
@@ -105,7 +42,7 @@ def _true_metrics(rows: pd.DataFrame) -> dict[str, pd.Series]:
     }
 
 
-def _true_gates(rows: pd.DataFrame) -> dict[str, pd.Series]:
+def _true_gates(rows: pd.DataFrame) -> dict[str, "pd.Series[bool]"]:
     return {
         "one row per group of a model": ~rows.duplicated(["d", "mode", "seed", "group"]),
         "split between 0 and budget": (rows["split"] >= 0) & (rows["split"] <= rows["budget"]),
@@ -113,36 +50,65 @@ def _true_gates(rows: pd.DataFrame) -> dict[str, pd.Series]:
     }
 
 
+SCHEMAS = {
+    "metrics": Schema(
+        _IDENTITY
+        | dict.fromkeys(("documents", "subsample", "vocabulary"), "int64")
+        | dict.fromkeys(_MEASURED, "float64")
+        | {"inequality": "str"},
+        holding=_true_metrics,
+        identity=tuple(IDENTITY),
+    ),
+    "gates": Schema(
+        _TRAINED | {"group": "str", "depth": "int64", "budget": "int64", "split": "int64", "gamma": "float64"},
+        holding=_true_gates,
+        identity=tuple(_TRAINED),
+    ),
+    "missing": Schema(_IDENTITY | {"reason": "str"}),
+    "terms": Schema(
+        _TRAINED
+        | {"levels": "Int64", "inequality": "str"}
+        | dict.fromkeys(("alpha", "risk_bpd", "subsampling_bpd", "complexity_bpd", "bound_bpd"), "float64")
+    ),
+    "ledgers": Schema(_IDENTITY | {"charge": "str", "bits": "float64"}),
+}
+
+
+def read_frames(files: Mapping[str, Path]) -> Frames:
+    """Read files by the names of `SCHEMAS`."""
+    return frames.read_frames(files, SCHEMAS)
+
+
 # ---- the grid ------------------------------------------------------------------------------------
 
 
-def grid(frames: SubloraFrames) -> pd.DataFrame:
+def grid(tables: Frames) -> pd.DataFrame:
     """Every certificate that the study asked for, existing or missing: columns of `IDENTITY`."""
-    return pd.concat([frames.metrics[IDENTITY], frames.missing[IDENTITY]]).drop_duplicates()
+    return pd.concat([tables.metrics[IDENTITY], tables.missing[IDENTITY]]).drop_duplicates()
 
 
-def study_modes(frames: SubloraFrames) -> set[str]:
+def study_modes(tables: Frames) -> set[str]:
     """Every mode that the study asked for."""
-    cells = grid(frames)
+    cells = grid(tables)
     return set(cells.loc[cells["model"] == SUBLORA, "mode"])
 
 
-def budgets_of(frames: SubloraFrames) -> list[int]:
+def budgets_of(tables: Frames) -> list[int]:
     """Every budget d for which the study asked for an allocation, ascending."""
-    cells = grid(frames)
+    cells = grid(tables)
     allocated = (cells["model"] == SUBLORA) & cells["mode"].map(is_allocation).astype(bool)
     return sorted(int(d) for d in cells.loc[allocated, "d"].dropna().unique())
 
 
-def compared_budgets(frames: SubloraFrames) -> list[int]:
+def compared_budgets(tables: Frames) -> list[int]:
     """The budgets for which the study asked for several allocations, ascending; every budget where there is none."""
-    budgets = budgets_of(frames)
-    return [d for d in budgets if sum(map(is_allocation, modes_at(frames, d))) > 1] or budgets
+    budgets = budgets_of(tables)
+    return [d for d in budgets if sum(map(is_allocation, modes_at(tables, d))) > 1] or budgets
 
 
-def modes_at(frames: SubloraFrames, d: int) -> list[str]:
+def modes_at(tables: Frames, d: int) -> list[str]:
     """The modes that the study asked for at this budget, in order."""
-    return modes_in_order(at_budget(of_models(grid(frames)), d)["mode"])
+    return modes_in_order(at_budget(of_models(grid(tables)), d)["mode"])
 
 
 def of_models(rows: pd.DataFrame) -> pd.DataFrame:

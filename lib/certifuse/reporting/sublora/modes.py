@@ -7,7 +7,7 @@ from typing import Any
 
 from matplotlib.lines import Line2D
 
-from certifuse.reporting.style import LINES, Look
+from certifuse.reporting.style import LINES, Look, entry
 from certifuse.study.settings.figures import FigureSettings
 
 UNIFORM, PROPORTIONAL, LEARNED = "uniform", "proportional", "learned"
@@ -104,5 +104,4 @@ def _colour_and_marker(mode: str, fixed: Sequence[str], style: FigureSettings) -
 
 def mode_handles(modes: Sequence[str], looks: dict[str, ModeLook]) -> list[Line2D]:
     """Legend entries."""
-    point: dict[str, Any] = {"ls": "", "ms": 5.5}
-    return [Line2D([], [], **point | looks[mode].mark, label=mode_label(mode)) for mode in modes]
+    return [entry(mode_label(mode), ms=5.5, **looks[mode].mark) for mode in modes]

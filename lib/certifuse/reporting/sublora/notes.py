@@ -6,13 +6,14 @@ from collections.abc import Sequence
 import pandas as pd
 from matplotlib.figure import Figure
 
-from certifuse.reporting.certificates.panels import nothing_to_draw
+from certifuse.reporting.drawing import NothingToShowError
+from certifuse.reporting.frames import Frames
+from certifuse.reporting.notes import counts_text, deltas_text
 from certifuse.reporting.style import note_below
 from certifuse.reporting.sublora.choice import HEADLINE, PUBLISHED, compared_levels_in_words
-from certifuse.reporting.sublora.frames import SUBLORA, SubloraFrames, at_budget, grid, of_models
+from certifuse.reporting.sublora.frames import SUBLORA, at_budget, grid, of_models
 from certifuse.reporting.sublora.modes import mode_label, modes_in_order
 from certifuse.study.settings.figures import FigureSettings
-from certifuse.study.steps import FigureStep
 
 MOST_REASONS = 2
 REASON_CHARACTERS = 70
@@ -31,12 +32,17 @@ def note_under(figure: Figure, sentences: Sequence[str], style: FigureSettings) 
 # ---- what is not there ---------------------------------------------------------------------------
 
 
-def nothing_at(frames: SubloraFrames, step: FigureStep, d: int, what: str) -> Figure:
-    """A figure that says why this budget has nothing to show."""
-    return nothing_to_draw(step, "; ".join([f"no {what} at d = {d:,}", *missing_reasons(_missing(frames, d))]))
+def nothing_to_show(what: str, missing: pd.DataFrame) -> NothingToShowError:
+    """What a figure raises that has nothing to show: what there is none of, and why."""
+    return NothingToShowError("; ".join([what, *missing_reasons(missing)]))
 
 
-def missing_note(frames: SubloraFrames, d: int | None = None) -> list[str]:
+def nothing_at(frames: Frames, d: int, what: str) -> NothingToShowError:
+    """Likewise of one budget."""
+    return nothing_to_show(f"no {what} at d = {d:,}", _missing(frames, d))
+
+
+def missing_note(frames: Frames, d: int | None = None) -> list[str]:
     """How many certificates (of a budget) are missing and why; no sentence where all are there."""
     missing = _missing(frames, d)
     if missing.empty:
@@ -57,14 +63,14 @@ def missing_reasons(missing: pd.DataFrame, most: int = MOST_REASONS) -> list[str
     return said + ([f"{len(counts) - most} other reasons"] if len(counts) > most else [])
 
 
-def reason_of(frames: SubloraFrames, d: int, mode: str) -> str:
+def reason_of(frames: Frames, d: int, mode: str) -> str:
     """Why a mode has no certificate at a budget."""
     missing = _missing(frames, d)
     reasons = missing.loc[missing["mode"] == mode, "reason"]
     return "not in the grid" if reasons.empty else f"missing: {textwrap.shorten(reasons.iloc[0], REASON_CHARACTERS)}"
 
 
-def _missing(frames: SubloraFrames, d: int | None) -> pd.DataFrame:
+def _missing(frames: Frames, d: int | None) -> pd.DataFrame:
     missing = frames.missing
     return missing if d is None else at_budget(missing[missing["model"] == SUBLORA], d)
 
@@ -74,9 +80,9 @@ def _missing(frames: SubloraFrames, d: int | None) -> pd.DataFrame:
 
 def sample_note(metrics: pd.DataFrame) -> str:
     """How many documents there are, how many were drawn, and with what confidence a bound holds."""
-    parts = [f"m = {_counts(metrics['documents'])} documents", f"n = {_counts(metrics['subsample'])} drawn"]
-    deltas = " or ".join(f"{delta:g}" for delta in sorted(metrics["delta"].unique()))
-    return f"{', '.join(parts)}, V = {_counts(metrics['vocabulary'])}, δ = {deltas} for each certificate by itself."
+    documents, drawn, words = (counts_text(metrics[name]) for name in ("documents", "subsample", "vocabulary"))
+    sizes = f"m = {documents} documents, n = {drawn} drawn, V = {words}"
+    return f"{sizes}, δ = {deltas_text(metrics['delta'])} for each certificate by itself."
 
 
 def cut_note(rows: pd.DataFrame, highest: float) -> list[str]:
@@ -96,13 +102,9 @@ def seeds_note(metrics: pd.DataFrame) -> list[str]:
     return ["A mean over seeds certifies nothing: a certificate is of one model."]
 
 
-def levels_note(frames: SubloraFrames, budgets: Sequence[int]) -> list[str]:
+def levels_note(frames: Frames, budgets: Sequence[int]) -> list[str]:
     """At which number of levels modes are compared, and by what rule."""
     where = compared_levels_in_words(frames.metrics, budgets)
     if where and frames.metrics.loc[frames.metrics["model"] == SUBLORA, "levels"].nunique() < 2:
         return [f"{where} levels."]
     return [f"{where}: the number of levels with the lowest mean of our bound over all allocations."] if where else []
-
-
-def _counts(numbers: pd.Series) -> str:
-    return " or ".join(f"{number:,}" for number in sorted(numbers.unique()))

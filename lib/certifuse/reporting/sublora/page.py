@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from scipy import stats
 
+from certifuse.reporting.frames import Frames
 from certifuse.reporting.latex import TableRow, escape, longtable
 from certifuse.reporting.sublora.answers import verdict
 from certifuse.reporting.sublora.findings import (
@@ -14,7 +15,7 @@ from certifuse.reporting.sublora.findings import (
     missing_findings,
     setting,
 )
-from certifuse.reporting.sublora.frames import SubloraFrames, of_models
+from certifuse.reporting.sublora.frames import of_models
 from certifuse.reporting.sublora.questions import (
     ADVISED_SEEDS,
     ASYMMETRY,
@@ -22,9 +23,8 @@ from certifuse.reporting.sublora.questions import (
     GATES,
     QUESTIONS,
     Answer,
-    answers,
 )
-from certifuse.reporting.sublora.text import interval, p_value, signed
+from certifuse.reporting.text import interval, p_value, signed
 
 HEADER = ("test", "d", "unit", "seeds", "estimate", "interval", "p", "p (Holm)", "verdict")
 ALIGNED = "lrlrrrrrl"
@@ -39,9 +39,8 @@ class Section:
     tests: tuple[Answer, ...] = ()
 
 
-def sections(frames: SubloraFrames, study: str, confidence: float) -> list[Section]:
+def sections(frames: Frames, study: str, confidence: float, tests: Sequence[Answer]) -> list[Section]:
     """The whole page, top to bottom."""
-    tests = answers(frames, confidence)
     found = [Section(f"SubLoRA study {study}: questions and answers", (*setting(frames), _rule(frames, confidence)))]
     about = {ASYMMETRY: domination_findings(frames), GATES: gate_findings(frames.gates)}
     for question, heading in QUESTIONS.items():
@@ -89,7 +88,7 @@ def cells(answer: Answer) -> tuple[str, ...]:
     return (answer.what, f"{answer.d:,}", answer.unit, *numbers, p_value(test.p_holm), answer.verdict)
 
 
-def _rule(frames: SubloraFrames, confidence: float) -> str:
+def _rule(frames: Frames, confidence: float) -> str:
     """How an answer is reached, and what so many seeds can show."""
     seeds = max(of_models(frames.metrics).groupby(["d", "mode", "levels"])["seed"].nunique(), default=0)
     text = (

@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from certifuse.reporting.fusion.runs import estimate
-from certifuse.reporting.style import NICE_STEPS, seed_points, view_of
+from certifuse.reporting.style import NICE_STEPS, entry, seed_points, view_of
 from certifuse.reporting.sublora.choice import HEADLINE, PUBLISHED
 from certifuse.reporting.sublora.modes import ModeLook
 from certifuse.study.settings.figures import FigureSettings
@@ -69,7 +69,7 @@ def view_up_to(axes: Axes, values: Sequence[float], highest: float) -> None:
 def vacuous_handle(metrics: pd.DataFrame, style: FigureSettings) -> Line2D:
     """Its legend entry."""
     place = float(metrics["vacuous_bpd"].max())
-    return Line2D([], [], color=style.baseline_colour, **VACUOUS, label=f"vacuous: log₂ V = {place:.4g}")
+    return entry(f"vacuous: log₂ V = {place:.4g}", color=style.baseline_colour, **VACUOUS)
 
 
 def draw_frontier(axes: Axes, points: pd.DataFrame, x: str, y: str, style: FigureSettings) -> None:

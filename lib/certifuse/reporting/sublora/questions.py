@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from certifuse.reporting.frames import Frames
 from certifuse.reporting.sublora.choice import HEADLINE
 from certifuse.reporting.sublora.contrasts import (
     ALLOCATION,
@@ -20,7 +21,7 @@ from certifuse.reporting.sublora.contrasts import (
     mean_test,
     with_holm,
 )
-from certifuse.reporting.sublora.frames import HEAD, SubloraFrames, at_budget
+from certifuse.reporting.sublora.frames import HEAD, at_budget
 from certifuse.reporting.sublora.modes import EQUAL_SHARE, LEARNED, is_asymmetric, mode_label
 
 ASYMMETRY, GATES, NULL_GATES, DEPTH = "asymmetry", "gates", "null gates", "depth"
@@ -55,7 +56,7 @@ class Answer:
         return LESS if test.mean < 0 else MORE
 
 
-def answers(frames: SubloraFrames, confidence: float) -> list[Answer]:
+def answers(frames: Frames, confidence: float) -> list[Answer]:
     """Every test of every question, in the order of `QUESTIONS`."""
     compared = contrasts(frames, confidence)
     return [

@@ -1,17 +1,21 @@
-"""The numbers of the SubLoRA tables: every configuration, what its bits are spent on, and where the bound shrank."""
+"""The tables of the language models: every configuration, what its bits are spent on, and where the bound shrank."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 import pandas as pd
 
-from certifuse.base.errors import UserError
+from certifuse.reporting.frames import Frames
 from certifuse.reporting.fusion.runs import estimate
+from certifuse.reporting.latex import TableRow, longtable, spaced, spent_lines
+from certifuse.reporting.sublora import answers, contrasts, page, terms
 from certifuse.reporting.sublora.choice import BITS_PER_KB, HEADLINE, best_certificate, compared_levels
-from certifuse.reporting.sublora.frames import IDENTITY, NGRAM, SUBLORA, SubloraFrames, budgets_of, grid
-from certifuse.reporting.sublora.modes import modes_in_order
-
-Row = dict[str, Any]
+from certifuse.reporting.sublora.frames import IDENTITY, NGRAM, SUBLORA, budgets_of, grid
+from certifuse.reporting.sublora.modes import mode_label, modes_in_order
+from certifuse.reporting.sublora.questions import Answer
+from certifuse.reporting.tables import Row, Table, spent_rows
+from certifuse.reporting.text import mean_text, missing_text, seeds_text, whole
 
 CONFIGURATION = ["model", "d", "mode", "levels"]
 MEASURED = {
@@ -26,66 +30,77 @@ MEASURED = {
     "top1_risk": "top1_risk",
     "top1_bound": "top1_bound",
 }
+"""Columns of the table, and those of the metrics that they are means of."""
 WITH_INTERVAL = ("bpd", "validation_bpd", "bound_published_bpd", "bound_bpd")
-_NAMES = ("model", "budget", "mode", "ratio", "levels")
-_CERTIFICATE = ("model", "budget", "mode", "seed", "levels")
-COLUMNS = {
-    "summary_table": (
-        *(
-            *_NAMES,
-            "compared",
-            "seeds",
-            "seed_list",
-            "missing_seeds",
-            "reason",
-            "documents",
-            "subsample",
-            "vacuous_bpd",
-        ),
-        *("vacuous_seeds", *MEASURED, *(f"{name}_{end}" for name in WITH_INTERVAL for end in ("low", "high"))),
-    ),
-    "ledger": (*_CERTIFICATE, "charge", "bits", "share_percent"),
-}
-NO_LEDGER, TOTAL = "no ledger", "total"
-MOST_BITS_APART = 1e-3
+SAMPLE = ("documents", "subsample", "vacuous_bpd")
+SUMMARY_COLUMNS = (
+    *("model", "budget", "mode", "ratio", "levels", "compared", "seeds", "seed_list", "missing_seeds", "reason"),
+    *(*SAMPLE, "vacuous_seeds", *MEASURED, *(f"{name}_{end}" for name in WITH_INTERVAL for end in ("low", "high"))),
+)
+LEDGER_COLUMNS = ("model", "budget", "mode", "seed", "levels", "charge", "bits", "share_percent")
+VACUOUS_MARK, COMPARED_MARK = " *", " +"
+SUMMARY = (
+    *(("budget d", "r"), ("mode", "l"), ("ratio", "r"), ("L", "r"), ("seeds", "r"), ("BPD", "r"), ("held out", "r")),
+    *(("KL (nats)", "r"), ("bound, published", "r"), ("bound, ours", "r"), ("size (KB)", "r"), ("top-1 bound", "r")),
+)
+LEDGER = (
+    *(("budget d", "r"), ("mode", "l"), ("seed", "r"), ("L", "r")),
+    *(("charge", "l"), ("bits", "r"), ("share (%)", "r")),
+)
 
 
-def summary_rows(frames: SubloraFrames, confidence: float) -> list[Row]:
+def sublora_tables(
+    frames: Frames, study: str, confidence: float, tests: Sequence[Answer], sections: Sequence[page.Section]
+) -> list[Table]:
+    """The five tables; `tests` and `sections` are those of the page of questions."""
+    summary, ledger = summary_rows(frames, confidence), ledger_rows(frames)
+    shrank = terms.terms_rows(frames.metrics, frames.terms)
+    compared = contrasts.contrast_rows(contrasts.contrasts(frames, confidence))
+    return [
+        Table("summary_table", SUMMARY_COLUMNS, summary, summary_tex(summary, study, confidence)),
+        Table("ledger", LEDGER_COLUMNS, ledger, ledger_tex(ledger, study)),
+        Table("terms", terms.COLUMNS, shrank, terms.terms_tex(shrank, study)),
+        Table("contrasts", contrasts.COLUMNS, compared, contrasts.contrasts_tex(compared, study, confidence)),
+        Table("hypotheses", answers.COLUMNS, answers.answer_rows(tests), page.page_tex(sections)),
+    ]
+
+
+# ---- rows ----------------------------------------------------------------------------------------
+
+
+def summary_rows(frames: Frames, confidence: float) -> list[Row]:
     """One row per configuration, means over its seeds; one without a certificate has its reason and no number."""
     compared = {d: compared_levels(frames.metrics, d) for d in budgets_of(frames)}
     metrics = frames.metrics.assign(size_kb=frames.metrics["code_bits"] / BITS_PER_KB)
     rows = []
     for configuration in configurations(frames):
         done, missing = _of(metrics, configuration), _of(frames.missing, configuration)
-        d = _number(configuration["d"])
-        named = {"model": configuration["model"], "budget": d, "mode": configuration["mode"]}
-        levels = _number(configuration["levels"])
-        marked = int(d is not None and configuration["model"] == SUBLORA and levels == compared.get(d))
+        names = _names(configuration) | {"levels": _number(configuration["levels"])}
+        of_model = names["model"] == SUBLORA and names["budget"] in compared
+        marked = {"compared": int(of_model and names["levels"] == compared[names["budget"]])}
         lacking = {"missing_seeds": len(missing), "reason": "; ".join(missing["reason"].unique())}
-        rows.append(named | {"levels": levels, "compared": marked} | _means(done, confidence) | lacking)
+        rows.append(names | marked | _means(done, confidence) | lacking)
     return rows
 
 
-def ledger_rows(frames: SubloraFrames, ledgers: pd.DataFrame) -> list[Row]:
+def ledger_rows(frames: Frames) -> list[Row]:
     """The charges of the certificate with the lowest bound of every model, budget and mode, and their total.
 
     Raises:
         UserError: the charges of a certificate do not add up to its code length.
     """
     rows: list[Row] = []
-    seen = set()
-    for configuration in configurations(frames):
-        key = (configuration["model"], _number(configuration["d"]), configuration["mode"])
-        if key in seen:
-            continue
-        seen.add(key)
+    for _, members in groupby(configurations(frames), key=lambda one: tuple(_names(one).values())):
+        configuration = next(members)
         best = best_certificate(_of(frames.metrics, {name: configuration[name] for name in ("model", "d", "mode")}))
         if best is not None:
-            rows += _spent(best.row, _of(ledgers, {name: best.row[name] for name in IDENTITY}))
+            names = _names(best.row) | {name: _number(best.row[name]) for name in ("seed", "levels")}
+            charges = _of(frames.ledgers, {name: best.row[name] for name in IDENTITY})
+            rows += spent_rows(names, charges, float(best.row["code_bits"]))
     return rows
 
 
-def configurations(frames: SubloraFrames) -> list[Mapping[Hashable, Any]]:
+def configurations(frames: Frames) -> list[Mapping[Hashable, Any]]:
     """Every (model, d, mode, levels) that the study asked for: by budget, modes in order; n-gram tables last."""
     asked = grid(frames)[CONFIGURATION].drop_duplicates()
     order = {mode: place for place, mode in enumerate(modes_in_order(asked["mode"]))}
@@ -105,30 +120,13 @@ def _means(rows: pd.DataFrame, confidence: float) -> Row:
     vacuous = rows[HEADLINE] >= rows["vacuous_bpd"]
     found: Row = {"ratio": None if pd.isna(first["ratio"]) else first["ratio"], "seeds": len(rows)}
     found |= {"seed_list": " ".join(map(str, seeds)), "vacuous_seeds": int(vacuous.sum())}
-    found |= {name: first[name] for name in ("documents", "subsample", "vacuous_bpd")}
+    found |= {name: first[name] for name in SAMPLE}
     for name, column in MEASURED.items():
         mean = estimate(rows[column], confidence)
         found[name] = None if mean is None else mean.mean
         if name in WITH_INTERVAL and mean is not None:
             found |= {f"{name}_low": mean.low, f"{name}_high": mean.high}
     return found
-
-
-def _spent(certificate: Mapping[Hashable, Any], charges: pd.DataFrame) -> list[Row]:
-    """A row per charge and their total; one that says so where there is no ledger."""
-    names = {"model": certificate["model"], "budget": _number(certificate["d"]), "mode": certificate["mode"]}
-    names |= {name: _number(certificate[name]) for name in ("seed", "levels")}
-    code_bits = float(certificate["code_bits"])
-    if charges.empty:
-        return [names | {"charge": NO_LEDGER}]
-    if abs(charges["bits"].sum() - code_bits) > MOST_BITS_APART:
-        raise UserError(
-            f"ledger of {', '.join(f'{key} {value}' for key, value in names.items())}: expected charges of "
-            f"{code_bits:.6g} bits together, found {charges['bits'].sum():.6g}: gather the study again"
-        )
-    spent = [*zip(charges["charge"], charges["bits"], strict=True), (TOTAL, code_bits)]
-    share = 100 / code_bits if code_bits else 0.0
-    return [names | {"charge": name, "bits": bits, "share_percent": share * bits} for name, bits in spent]
 
 
 def _of(rows: pd.DataFrame, key: Mapping[Hashable, Any]) -> pd.DataFrame:
@@ -140,5 +138,56 @@ def _of(rows: pd.DataFrame, key: Mapping[Hashable, Any]) -> pd.DataFrame:
     return rows[chosen]
 
 
+def _names(row: Mapping[Hashable, Any]) -> Row:
+    return {"model": row["model"], "budget": _number(row["d"]), "mode": row["mode"]}
+
+
 def _number(value: Any) -> int | None:
     return None if pd.isna(value) else int(value)
+
+
+# ---- LaTeX ---------------------------------------------------------------------------------------
+
+
+def summary_tex(rows: Sequence[Row], study: str, confidence: float) -> str:
+    """Every configuration."""
+    sizes = {tuple(row[name] for name in SAMPLE) for row in rows if row["seeds"]}
+    sample = "; ".join(f"m = {m:,} documents, n = {n:,} drawn, log2 V = {line:.4g}" for m, n, line in sorted(sizes))
+    caption = (
+        f"Study {study}. Every configuration: means over seeds, [{100 * confidence:g}% t interval] where there are "
+        "two. BPD: empirical risk of the decoded, smoothed model, bits per token. Held out: validation loss. KL: "
+        "K ln 2. Size: K / 8,000 KB. Ratio: share of the budget for B that was set. A mean of bounds certifies "
+        f"nothing: each certificate is of one model. {sample}.{VACUOUS_MARK}: at or above log2 V in at least one seed."
+        f"{COMPARED_MARK}: where modes are compared."
+    )
+    lines = spaced(((row["model"], row["budget"]), _summary_line(row)) for row in rows)
+    return longtable("sublora_summary", caption, SUMMARY, lines)
+
+
+def ledger_tex(rows: Sequence[Row], study: str) -> str:
+    """What the bits of the best certificate of every budget and mode are spent on."""
+    caption = f"Study {study}. What the K bits of the certificate with the lowest bound of each budget and mode buy."
+    ledgers = []
+    for _, members in groupby(rows, key=lambda row: (row["model"], row["budget"], row["mode"])):
+        charges = list(members)
+        first = charges[0]
+        ledgers.append(((whole(first["budget"]), _mode(first), whole(first["seed"]), whole(first["levels"])), charges))
+    return longtable("sublora_ledger", caption, LEDGER, spent_lines(ledgers))
+
+
+def _summary_line(row: Row) -> TableRow:
+    levels = whole(row["levels"]) + (COMPARED_MARK if row["compared"] else "")
+    names = (whole(row["budget"]), _mode(row), mean_text(row.get("ratio"), digits=2), levels)
+    if not row["seeds"]:
+        return TableRow((*names, "0"), missing_text(row["reason"]))
+    bpd, held_out, published, ours = (
+        mean_text(row[name], row.get(f"{name}_low"), row.get(f"{name}_high")) for name in WITH_INTERVAL
+    )
+    vacuous = VACUOUS_MARK if row["vacuous_seeds"] else ""
+    seeds = seeds_text(row["seeds"], row["missing_seeds"])
+    bounds = (f"{row['kl_nats']:,.0f}", published, ours + vacuous, f"{row['size_kb']:.3f}")
+    return TableRow((*names, seeds, bpd, held_out, *bounds, mean_text(row["top1_bound"])))
+
+
+def _mode(row: Row) -> str:
+    return f"{row['mode']} table" if row["model"] == NGRAM else mode_label(row["mode"])

@@ -1,14 +1,16 @@
 """How much each term of the bound shrank from the published inequality to ours, on the same bitstreams."""
 
-from typing import Any
+from collections.abc import Sequence
+from itertools import groupby
 
 import pandas as pd
 
+from certifuse.reporting.latex import TableRow, longtable, spaced
 from certifuse.reporting.sublora.choice import HEADLINE
 from certifuse.reporting.sublora.frames import SUBLORA
-from certifuse.reporting.sublora.modes import modes_in_order
-
-Row = dict[str, Any]
+from certifuse.reporting.sublora.modes import mode_label, modes_in_order
+from certifuse.reporting.tables import Row
+from certifuse.reporting.text import signed, whole
 
 PUBLISHED = "published"
 TERMS = {
@@ -22,17 +24,10 @@ TERMS = {
 
 CERTIFICATE = ["d", "mode", "seed", "levels"]
 COLUMNS = (
-    "budget",
-    "mode",
-    "levels",
-    "inequality",
-    "seeds",
-    "term",
-    "published_bpd",
-    "ours_bpd",
-    "shrank_bpd",
-    "shrank_percent",
+    *("budget", "mode", "levels", "inequality", "seeds", "term"),
+    *("published_bpd", "ours_bpd", "shrank_bpd", "shrank_percent"),
 )
+HEADERS = (("budget d", "r"), ("mode", "l"), ("L", "r"), ("seeds", "r"))
 
 
 def terms_rows(metrics: pd.DataFrame, terms: pd.DataFrame) -> list[Row]:
@@ -66,3 +61,24 @@ def _both(metrics: pd.DataFrame, terms: pd.DataFrame) -> pd.DataFrame:
     columns = [*CERTIFICATE, "inequality", *TERMS.values()]
     both: pd.DataFrame = theirs[columns].merge(ours[columns], on=CERTIFICATE, suffixes=("_theirs", "_ours"))
     return both
+
+
+def terms_tex(rows: Sequence[Row], study: str) -> str:
+    """One line per configuration: every term by the published inequality and by ours."""
+    names = sorted({name.replace("_", " ") for row in rows for name in row["inequality"].split()})
+    caption = (
+        f"Study {study}. The terms of the published bound and of ours on the same bitstreams, bits per token, means "
+        f"over seeds: published / ours ({', '.join(names)}). Each has the smoothing at which it is smallest."
+    )
+    seen = {row["term"] for row in rows if round(max(abs(row["published_bpd"]), abs(row["ours_bpd"])), 3)}
+    shown = [term for term in TERMS if term in seen]
+    lines = []
+    for _, members in groupby(rows, key=lambda row: (row["budget"], row["mode"], row["levels"])):
+        by_term = {row["term"]: row for row in members}
+        pairs = [f"{by_term[term]['published_bpd']:.3f} / {by_term[term]['ours_bpd']:.3f}" for term in shown]
+        bound = by_term["bound"]
+        cells = (whole(bound["budget"]), mode_label(bound["mode"]), whole(bound["levels"]), str(bound["seeds"]), *pairs)
+        shrank = f"{signed(-bound['shrank_bpd'])} ({signed(-bound['shrank_percent'], 1)}%)"
+        lines.append((bound["budget"], TableRow((*cells, shrank))))
+    columns = (*HEADERS, *((term, "r") for term in shown), ("bound shrank by", "r"))
+    return longtable("sublora_terms", caption, columns, spaced(lines))

@@ -1,10 +1,11 @@
 """How each figure looks."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, create_model
 
 from certifuse.base.records import Count, Positive, Settings
+from certifuse.study.figures import figures_of
 
 Colour = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
 
@@ -24,65 +25,26 @@ class FigureSettings(Settings):
     dpi: Count = Field(default=200, description="Resolution of the PNG.")
 
 
-class FiguresSettings(Settings):
-    """One section per figure, so that a change redraws that figure alone."""
-
-    lambda_ablation: FigureSettings = Field(
-        default=FigureSettings(), description="Accuracy, convergence and losses against lambda."
-    )
-    fusion_comparison: FigureSettings = Field(
-        default=FigureSettings(), description="Every rule and baseline side by side."
-    )
-    reliability: FigureSettings = Field(
-        default=FigureSettings(), description="Calibration before and after temperature."
-    )
-    training_curves: FigureSettings = Field(default=FigureSettings(), description="Accuracy and losses against epoch.")
-    diversity: FigureSettings = Field(default=FigureSettings(), description="How the experts differ.")
+def _sections(name: str, part: str, doc: str) -> Any:
+    """A model with a section for each figure of one part of a study."""
+    figures = figures_of(part)
+    fields: dict[str, Any] = {
+        figure: (FigureSettings, Field(default=FigureSettings(), description=known.description))
+        for figure, known in figures.items()
+    }
+    return create_model(name, __base__=Settings, __doc__=doc, **fields)
 
 
-class CertificateFiguresSettings(Settings):
-    """One section per figure of the certificates, so that a change redraws that figure alone."""
-
-    certified_vs_dimension: FigureSettings = Field(
-        default=FigureSettings(), description="Certified error against the dimension of the trained subspace."
-    )
-    certified_vs_lambda: FigureSettings = Field(
-        default=FigureSettings(), description="Certified error against lambda at each dimension."
-    )
-    certificate_frontier: FigureSettings = Field(
-        default=FigureSettings(), description="Code length against risk, with lines of equal certified error."
-    )
-    certified_vs_test: FigureSettings = Field(
-        default=FigureSettings(), description="Certified error against test error per fusion rule."
-    )
-
-
-class SubloraFiguresSettings(Settings):
-    """One section per figure of the SubLoRA study, so that a change redraws that figure alone."""
-
-    pareto_frontier: FigureSettings = Field(
-        default=FigureSettings(), description="Complexity against risk of all modes, per budget."
-    )
-    compression_comparison: FigureSettings = Field(
-        default=FigureSettings(), description="Complexity, size, risk and both bounds, per budget."
-    )
-    learned_gating_heatmap: FigureSettings = Field(
-        default=FigureSettings(), description="Learned splits of every layer and seed, per budget."
-    )
-    allocation_comparison_grid: FigureSettings = Field(
-        default=FigureSettings(), description="Risk, bounds, size and improvement of all modes."
-    )
-    learned_gating_trend: FigureSettings = Field(default=FigureSettings(), description="Learned splits against depth.")
-    sublora_frontier: FigureSettings = Field(
-        default=FigureSettings(), description="Every certificate by code length, with n-gram tables."
-    )
-    gating_nulls: FigureSettings = Field(default=FigureSettings(), description="Learned gates beside their nulls.")
-
-
-FIGURES = tuple(FiguresSettings.model_fields)
-CERTIFICATE_FIGURES = tuple(CertificateFiguresSettings.model_fields)
-SUBLORA_FIGURES = tuple(SubloraFiguresSettings.model_fields)
-SUBLORA_BUDGET_FIGURES = ("pareto_frontier", "compression_comparison", "learned_gating_heatmap")
-"""Those of `SUBLORA_FIGURES` that are drawn once for each budget."""
-SUBLORA_GATE_FIGURES = ("learned_gating_heatmap", "learned_gating_trend")
-"""Those of `SUBLORA_FIGURES` that show splits alone: they need trainings of mode `learned`, and no certificate."""
+FiguresSettings: Any = _sections(
+    "FiguresSettings", "fusion", "One section per figure, so that a change redraws that figure alone."
+)
+CertificateFiguresSettings: Any = _sections(
+    "CertificateFiguresSettings",
+    "certificates",
+    "One section per figure of the certificates, so that a change redraws that figure alone.",
+)
+SubloraFiguresSettings: Any = _sections(
+    "SubloraFiguresSettings",
+    "sublora",
+    "One section per figure of the SubLoRA study, so that a change redraws that figure alone.",
+)

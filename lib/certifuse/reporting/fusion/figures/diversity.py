@@ -7,12 +7,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from certifuse.reporting.frames import Frames, architectures_of, compared_cells, fusions_of, grid
-from certifuse.reporting.fusion.notes import compared_note, interval_note, missing_note
-from certifuse.reporting.fusion.runs import estimate, scores
+from certifuse.reporting.cells import architectures_of, compared_cells, fusions_of
+from certifuse.reporting.frames import Frames
+from certifuse.reporting.fusion.notes import compared_note, missing_note
+from certifuse.reporting.fusion.runs import estimate, scores, shown_cells
+from certifuse.reporting.notes import interval_note
+from certifuse.reporting.predictors import FINETUNED, PREDICTORS, PRETRAINED, STAGES
 from certifuse.reporting.style import NICE_STEPS, fusion_look, new_panels, note_below
 from certifuse.study.cells import BASELINE
-from certifuse.study.steps import FigureStep
+from certifuse.study.steps.reporting import DrawFigure
 
 MEASURES = {
     "disagreement": "disagreement",
@@ -42,9 +45,9 @@ class Stage:
         return scores(summary, f"{predictor}_{self.suffix}", metric, fusion=self.fusion, lam=self.lam)
 
 
-def diversity(frames: Frames, step: FigureStep) -> Figure:
+def draw(frames: Frames, step: DrawFigure) -> Figure:
     """One row of panels per architecture, one column per measure; stages of the experts from top to bottom."""
-    cells = grid(frames.summary, frames.missing)
+    cells = shown_cells(frames)
     architectures = architectures_of(cells)
     stages = {name: stages_of(cells, name, step) for name in architectures}
     heights = [(ROW_HEIGHT_IN * len(stages[name]) + 0.6) / step.style.panel_height_in for name in architectures]
@@ -75,13 +78,14 @@ def drop_losses(summary: pd.DataFrame, stage: Stage) -> pd.DataFrame:
     return without.assign(value=without["seed"].map(full) - without["value"])
 
 
-def stages_of(cells: pd.DataFrame, architecture: str, step: FigureStep) -> list[Stage]:
+def stages_of(cells: pd.DataFrame, architecture: str, step: DrawFigure) -> list[Stage]:
     """Pre-trained, fine-tuned, and after fusion by each rule of the architecture."""
     grey = step.style.baseline_colour
     lams = compared_cells(cells, architecture)
+    averages = {"before": PRETRAINED, "finetuned": FINETUNED}
     before = [
-        Stage("pre-trained", "before", BASELINE, "", grey, "X"),
-        Stage("fine-tuned", "finetuned", BASELINE, "", grey, "P"),
+        Stage(STAGES[suffix], suffix, BASELINE, "", grey, PREDICTORS[average].marker)
+        for suffix, average in averages.items()
     ]
     looks = {fusion: fusion_look(fusion, step.style) for fusion in fusions_of(cells) if fusion in lams}
     return before + [
@@ -90,9 +94,9 @@ def stages_of(cells: pd.DataFrame, architecture: str, step: FigureStep) -> list[
     ]
 
 
-def _draw_row(axes: Axes, points: pd.DataFrame, place: int, stage: Stage, step: FigureStep) -> None:
+def _draw_row(axes: Axes, points: pd.DataFrame, place: int, stage: Stage, step: DrawFigure) -> None:
     """All values as ticks, their mean as a mark, its interval over seeds as a bar."""
-    found = estimate(points.groupby("seed")["value"].mean(), step.statistics.confidence)
+    found = estimate(points.groupby("seed")["value"].mean(), step.confidence)
     if found is None:
         transform = axes.get_yaxis_transform()
         axes.text(0.5, place, "no result", transform=transform, ha="center", va="center", fontsize="small")
@@ -103,10 +107,10 @@ def _draw_row(axes: Axes, points: pd.DataFrame, place: int, stage: Stage, step: 
     axes.plot([found.mean], [place], ls="", marker=stage.marker, ms=5.5, color=stage.colour, zorder=3)
 
 
-def _notes(frames: Frames, cells: pd.DataFrame, step: FigureStep) -> list[str]:
+def _notes(frames: Frames, cells: pd.DataFrame, step: DrawFigure) -> list[str]:
     return [
         "Ticks: seeds (last column: each expert of each seed); marks: their mean.",
-        interval_note(step.statistics),
+        interval_note(step.confidence),
         compared_note(cells),
         *missing_note(frames),
         "Pairwise measures are means over all pairs of experts.",

@@ -1,6 +1,7 @@
 """Every fusion rule at one lambda beside every baseline: test accuracy as a dot plot with all seeds."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -8,55 +9,51 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from certifuse.evaluation.statistics import accuracy_standard_error
-from certifuse.reporting.frames import Frames, architectures_of, compared_cells, fusions_of, grid
-from certifuse.reporting.fusion.notes import compared_note, interval_note, missing_note
-from certifuse.reporting.fusion.runs import estimate, scores
-from certifuse.reporting.style import fusion_look, legend_above, new_panels, note_below, view_of
+from certifuse.reporting import predictors
+from certifuse.reporting.cells import architectures_of, compared_cells, fusions_of
+from certifuse.reporting.frames import Frames
+from certifuse.reporting.fusion.notes import compared_note, missing_note
+from certifuse.reporting.fusion.runs import count_test_images, estimate, scores, shown_cells
+from certifuse.reporting.notes import interval_note
+from certifuse.reporting.predictors import COMBINATIONS, PREDICTORS
+from certifuse.reporting.style import entry, fusion_look, legend_above, new_panels, note_below, view_of
 from certifuse.study.cells import BASELINE
-from certifuse.study.steps import FigureStep
+from certifuse.study.steps.reporting import DrawFigure
 
-KEY_CONTROL = "probability_average_finetuned"
 ROW_HEIGHT_IN = 0.38
 LABELS_IN = 1.6
-BASELINE_ROWS = {
-    "probability_average": "probability average",
-    "logit_average": "logit average",
-    "stacking": "stacking",
-    "majority_vote": "majority vote",
-    "expert": "single experts",
-    "single": "one model, all images",
-    "single_wider": "one wider model, all images",
-    "oracle": "oracle (any expert right)",
-}
-SINGLES = ("single", "single_wider")
+SINGLES = (predictors.SINGLE, predictors.WIDER)
 
 
 @dataclass(frozen=True)
 class Series:
-    """One kind of mark: the predictors that have this name or suffix, and how they look beside each other."""
+    """One kind of mark: the predictors that have this name or suffix, and where they stand beside each other."""
 
-    label: str
     predictor: str
-    marker: str
-    filled: bool
+    like: str
+    label: str
     offset: float
 
+    def mark(self, colour: str) -> dict[str, Any]:
+        """Its look, which is that of one of the known predictors."""
+        look = PREDICTORS[self.like]
+        return {"marker": look.marker, "mfc": colour if look.filled else "white"}
 
-OF_CELLS = (
-    Series("fused", "fused", "o", True, -0.24),
-    Series("fused, averaged with its experts", "fused_plus_experts", "D", False, 0.0),
-    Series("average of its experts alone", "probability_average_after", "s", False, 0.24),
+
+OF_CELLS = tuple(
+    Series(name, name, PREDICTORS[name].long, offset)
+    for name, offset in ((predictors.FUSED, -0.24), (predictors.WITH_EXPERTS, 0.0), (predictors.OF_ITS_EXPERTS, 0.24))
 )
 OF_BASELINES = (
-    Series("experts fine-tuned on the fusion images", "finetuned", "P", True, -0.14),
-    Series("experts as pre-trained", "before", "X", False, 0.14),
+    Series("finetuned", predictors.FINETUNED, "experts fine-tuned on the fusion images", -0.14),
+    Series("before", predictors.PRETRAINED, "experts as pre-trained", 0.14),
 )
-OF_SINGLE = Series("one model on all training images", "single", "*", True, 0.0)
+OF_SINGLE = Series("single", predictors.SINGLE, PREDICTORS[predictors.SINGLE].long, 0.0)
 
 
-def fusion_comparison(frames: Frames, step: FigureStep) -> Figure:
+def draw(frames: Frames, step: DrawFigure) -> Figure:
     """One panel per architecture; the rows are shared, so a rule or baseline stands at one height in all panels."""
-    cells = grid(frames.summary, frames.missing)
+    cells = shown_cells(frames)
     fusions, architectures = fusions_of(cells), architectures_of(cells)
     baselines = _baseline_rows(frames.summary)
     labels = [*fusions, *baselines.values()]
@@ -80,7 +77,7 @@ def fusion_comparison(frames: Frames, step: FigureStep) -> Figure:
 
 
 def _draw_fusions(
-    axes: Axes, frames: Frames, architecture: str, lams: dict[str, str], fusions: list[str], step: FigureStep
+    axes: Axes, frames: Frames, architecture: str, lams: dict[str, str], fusions: list[str], step: DrawFigure
 ) -> list[float]:
     drawn: list[float] = []
     for row, fusion in enumerate(fusions):
@@ -100,11 +97,11 @@ def _draw_fusions(
 def _baseline_rows(summary: pd.DataFrame) -> dict[str, str]:
     """Rows of baselines and their labels; a wider model has one only where some are trained."""
     present = set(summary["predictor"])
-    return {name: label for name, label in BASELINE_ROWS.items() if name != "single_wider" or name in present}
+    return {name: label for name, label in COMBINATIONS.items() if name != predictors.WIDER or name in present}
 
 
 def _draw_baselines(
-    axes: Axes, frames: Frames, architecture: str, baselines: list[str], first_row: int, step: FigureStep
+    axes: Axes, frames: Frames, architecture: str, baselines: list[str], first_row: int, step: DrawFigure
 ) -> list[float]:
     summary = frames.summary
     chosen = (summary["fusion"] == BASELINE) & (summary["architecture"] == architecture)
@@ -122,76 +119,63 @@ def _draw_baselines(
 
 
 def _draw_marks(
-    axes: Axes, row: int, points: pd.DataFrame, series: Series, colour: str, step: FigureStep
+    axes: Axes, row: int, points: pd.DataFrame, series: Series, colour: str, step: DrawFigure
 ) -> list[float]:
     """All values as points; the mean and its interval over seeds (several experts of one seed are averaged first)."""
-    found = estimate(points.groupby("seed")["value"].mean(), step.statistics.confidence)
+    found = estimate(points.groupby("seed")["value"].mean(), step.confidence)
     if found is None:
         return []
     height = row + series.offset
     if found.low is not None and found.high is not None:
         axes.plot([found.low, found.high], [height, height], color=colour, lw=0.9, zorder=2)
-    face = colour if series.filled else "white"
     axes.plot(points["value"], [height] * len(points), ls="", marker="|", ms=8, mew=0.7, color=colour, zorder=2)
-    axes.plot([found.mean], [height], marker=series.marker, ms=5.5, mfc=face, mec=colour, mew=1.0, ls="", zorder=3)
+    axes.plot([found.mean], [height], ms=5.5, mec=colour, mew=1.0, ls="", zorder=3, **series.mark(colour))
     return list(points["value"])
 
 
-def _draw_key_control(axes: Axes, frames: Frames, architecture: str, step: FigureStep) -> None:
+def _draw_key_control(axes: Axes, frames: Frames, architecture: str, step: DrawFigure) -> None:
     """The mean of the key control as a line through all rows, with the standard error of one model around it."""
-    values = scores(frames.summary, KEY_CONTROL, "top1_percent", architecture=architecture)["value"]
+    values = scores(frames.summary, predictors.FINETUNED, "top1_percent", architecture=architecture)["value"]
     if values.empty:
         return
     mean, grey = float(values.mean()), step.style.baseline_colour
     axes.axvline(mean, color=grey, lw=0.9, zorder=1)
-    if frames.n_test is not None:
-        error = 100 * accuracy_standard_error(mean / 100, frames.n_test)
+    n_test = count_test_images(frames.comparison)
+    if n_test is not None:
+        error = 100 * accuracy_standard_error(mean / 100, n_test)
         axes.axvspan(mean - error, mean + error, color=grey, alpha=0.12, lw=0, zorder=0)
 
 
 def _oracle_text(of_family: pd.DataFrame) -> str:
     means = {
         label: of_family.loc[of_family["predictor"] == f"oracle_{suffix}", "value"].mean()
-        for suffix, label in (("finetuned", "fine-tuned"), ("before", "pre-trained"))
+        for suffix, label in reversed(predictors.STAGES.items())
     }
     known = [f"{mean:.1f} {label}" for label, mean in means.items() if pd.notna(mean)]
     return f"{', '.join(known)} (not drawn)" if known else "no result"
 
 
 def _say(axes: Axes, row: int, text: str) -> None:
-    axes.text(
-        0.5,
-        row,
-        text,
-        transform=axes.get_yaxis_transform(),
-        ha="center",
-        va="center",
-        fontsize="small",
-        backgroundcolor="white",
-    )
+    place: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "ha": "center", "va": "center"}
+    axes.text(0.5, row, text, fontsize="small", backgroundcolor="white", **place)
 
 
-def _handles(frames: Frames, step: FigureStep) -> list[Line2D]:
+def _handles(frames: Frames, step: DrawFigure) -> list[Line2D]:
     grey = step.style.baseline_colour
     single = [OF_SINGLE] if frames.summary["predictor"].isin(SINGLES).any() else []
-    return [
-        Line2D(
-            [], [], ls="", color=grey, marker=series.marker, mfc=grey if series.filled else "white", label=series.label
-        )
-        for series in (*OF_CELLS, *OF_BASELINES, *single)
-    ]
+    series = (*OF_CELLS, *OF_BASELINES, *single)
+    return [entry(one.label, color=grey, **one.mark(grey)) for one in series]
 
 
-def _notes(frames: Frames, cells: pd.DataFrame, step: FigureStep) -> list[str]:
+def _notes(frames: Frames, cells: pd.DataFrame, step: DrawFigure) -> list[str]:
     notes = [
         "Ticks: seeds (single experts: each expert of each seed); marks: their mean.",
-        f"{interval_note(step.statistics)} Bars that leave a panel are cut.",
+        f"{interval_note(step.confidence)} Bars that leave a panel are cut.",
         compared_note(cells),
         *missing_note(frames),
     ]
-    if (frames.summary["predictor"] == KEY_CONTROL).any():
-        band = (
-            "" if frames.n_test is None else f", ± one model's standard error on {frames.n_test:,} test images (band)"
-        )
+    if (frames.summary["predictor"] == predictors.FINETUNED).any():
+        n_test = count_test_images(frames.comparison)
+        band = "" if n_test is None else f", ± one model's standard error on {n_test:,} test images (band)"
         notes.append(f"Vertical line: probability average of the fine-tuned experts{band}.")
     return notes

@@ -10,36 +10,21 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from certifuse.reporting.frames import Frames, architectures_of, fusions_of, grid, lambdas_of, missing_cells
-from certifuse.reporting.fusion.notes import interval_note, missing_note, standard_error_note
-from certifuse.reporting.fusion.runs import cell_results, estimate, scores
-from certifuse.reporting.style import (
-    NICE_STEPS,
-    architecture_columns,
-    fusion_handles,
-    fusion_look,
-    label_rows,
-    legend_above,
-    note_below,
-    seed_points,
-    view_of,
-)
+from certifuse.reporting import predictors, style
+from certifuse.reporting.cells import architectures_of, fusions_of, lambdas_of, missing_cells
+from certifuse.reporting.frames import Frames
+from certifuse.reporting.fusion.notes import missing_note, standard_error_note
+from certifuse.reporting.fusion.runs import cell_results, estimate, scores, shown_cells
+from certifuse.reporting.notes import interval_note
+from certifuse.reporting.predictors import PREDICTORS
+from certifuse.reporting.style import entry, fusion_look, seed_points
 from certifuse.study.cells import BASELINE
-from certifuse.study.settings.evaluation import StatisticsSettings
-from certifuse.study.settings.figures import FigureSettings
-from certifuse.study.steps import FigureStep
+from certifuse.study.steps.reporting import DrawFigure
 
 NARROWEST = 0.6
 """Least width of a column, in panels; an architecture with fewer lambdas than another gets a narrower one."""
 
-BASELINES = {
-    "probability_average_finetuned": ("average of experts fine-tuned on the fusion images", "-"),
-    "probability_average_before": ("average of experts as pre-trained", (0, (6, 2))),
-    "single": ("one model on all training images", (0, (1, 1.5))),
-    "single_wider": ("one wider model on all training images", (0, (3, 1.5, 1, 1.5))),
-}
-
-
+BASELINES = (predictors.FINETUNED, predictors.PRETRAINED, predictors.SINGLE, predictors.WIDER)
 FEW = 4
 """Up to this many architectures are all shown; of more, those with several lambdas."""
 
@@ -81,9 +66,9 @@ def places_of(cells: pd.DataFrame) -> Places:
     return Places(lambdas_of(cells), fusions_of(cells))
 
 
-def rows(statistics: StatisticsSettings) -> tuple[Row, ...]:
+def rows(convergence_tolerance: float) -> tuple[Row, ...]:
     """From top to bottom."""
-    points = 100 * statistics.convergence_tolerance
+    points = 100 * convergence_tolerance
     return (
         Row("test top-1 accuracy (%)", "top1_percent", with_baselines=True, highest=100.0),
         Row(f"convergence epoch\n(within {points:g} points of best)", "convergence_epoch", whole_numbers=True),
@@ -100,31 +85,31 @@ def shown_architectures(cells: pd.DataFrame) -> list[str]:
     return names if len(names) <= FEW or not several else several
 
 
-def lambda_ablation(frames: Frames, step: FigureStep) -> Figure:
+def draw(frames: Frames, step: DrawFigure) -> Figure:
     """One column of panels per architecture; every seed a point, the mean a line, its interval a bar."""
-    labelled, cells = rows(step.statistics), grid(frames.summary, frames.missing)
-    shown = shown_architectures(cells)
-    results = cell_results(frames.summary, frames.logs, step.statistics.convergence_tolerance)
+    tolerance, cells = step.statistics["convergence_tolerance"], shown_cells(frames)
+    labelled, shown = rows(tolerance), shown_architectures(cells)
+    results = cell_results(frames.summary, frames.logs, tolerance)
     places = {name: places_of(cells[cells["architecture"] == name]) for name in shown}
     most = max(len(places[name].lambdas) for name in shown)
     widths = [max(len(places[name].lambdas) / most, NARROWEST) for name in shown]
-    figure, panels = architecture_columns(step.style, widths, len(labelled), height=1.0)
+    figure, panels = style.architecture_columns(step.style, widths, len(labelled), height=1.0)
     for column, architecture in enumerate(shown):
         of_architecture = results[results["architecture"] == architecture]
         panels[0, column].set_title(architecture)
         for axes, row in zip(panels[:, column], labelled, strict=True):
             _draw_cells(axes, of_architecture, row, places[architecture], step)
             lines = _draw_baselines(axes, frames.summary, architecture, step) if row.with_baselines else []
-            _mark_missing(axes, frames.missing, architecture, places[architecture], step.style)
+            _mark_missing(axes, frames.missing, architecture, places[architecture], step)
             values = [*of_architecture[row.columns].to_numpy().ravel(), *lines]
-            axes.set_ylim(view_of(values, highest=row.highest))
-    label_rows(figure, panels, [row.label for row in labelled])
-    legend_above(figure, _handles(frames, cells, step.style), step.style)
-    note_below(figure, _notes(frames, step), step.style)
+            axes.set_ylim(style.view_of(values, highest=row.highest))
+    style.label_rows(figure, panels, [row.label for row in labelled])
+    style.legend_above(figure, _handles(frames, cells, step), step.style)
+    style.note_below(figure, _notes(frames, step), step.style)
     return figure
 
 
-def _draw_cells(axes: Axes, results: pd.DataFrame, row: Row, places: Places, step: FigureStep) -> None:
+def _draw_cells(axes: Axes, results: pd.DataFrame, row: Row, places: Places, step: DrawFigure) -> None:
     for fusion in fusions_of(results):
         for column in row.columns:
             _draw_series(axes, results[results["fusion"] == fusion], column, places, column == row.hollow, step)
@@ -132,18 +117,18 @@ def _draw_cells(axes: Axes, results: pd.DataFrame, row: Row, places: Places, ste
     axes.set_xticks(range(len(places.lambdas)), places.lambdas)
     axes.set_xlim(-0.5, len(places.lambdas) - 0.5)
     axes.grid(axis="x", visible=False)
-    axes.yaxis.set_major_locator(MaxNLocator(8, steps=NICE_STEPS, integer=row.whole_numbers, min_n_ticks=1))
+    axes.yaxis.set_major_locator(MaxNLocator(8, steps=style.NICE_STEPS, integer=row.whole_numbers, min_n_ticks=1))
 
 
 def _draw_series(
-    axes: Axes, results: pd.DataFrame, column: str, places: Places, hollow: bool, step: FigureStep
+    axes: Axes, results: pd.DataFrame, column: str, places: Places, hollow: bool, step: DrawFigure
 ) -> None:
     """Seeds, mean and interval of one column of one rule; the line breaks where a lambda has no result."""
     fusion = str(results["fusion"].iloc[0])
     look = fusion_look(fusion, step.style)
     x, means, errors = [], [], []
     for lam in places.lambdas:
-        found = estimate(results.loc[results["lambda"] == lam, column], step.statistics.confidence)
+        found = estimate(results.loc[results["lambda"] == lam, column], step.confidence)
         x.append(places.of(fusion, lam))
         means.append(found.mean if found else math.nan)
         errors.append(math.nan if found is None or found.high is None else found.high - found.mean)
@@ -156,51 +141,47 @@ def _draw_series(
     axes.plot(seeds, results[column], **seed_points(look.colour))
 
 
-def _draw_baselines(axes: Axes, summary: pd.DataFrame, architecture: str, step: FigureStep) -> list[float]:
+def _draw_baselines(axes: Axes, summary: pd.DataFrame, architecture: str, step: DrawFigure) -> list[float]:
     """A horizontal line per baseline that has a result; their heights."""
     heights = []
-    for predictor, (_, line) in BASELINES.items():
+    for predictor in BASELINES:
         values = scores(summary, predictor, "top1_percent", architecture=architecture, fusion=BASELINE)["value"]
-        found = estimate(values, step.statistics.confidence)
+        found = estimate(values, step.confidence)
         if found is None:
             continue
         heights.append(found.mean)
-        axes.axhline(found.mean, color=step.style.baseline_colour, ls=line, lw=1.0, zorder=1)
-        if found.low is not None and found.high is not None and predictor == "probability_average_finetuned":
+        axes.axhline(found.mean, color=step.style.baseline_colour, ls=PREDICTORS[predictor].line, lw=1.0, zorder=1)
+        if found.low is not None and found.high is not None and predictor == predictors.FINETUNED:
             axes.axhspan(found.low, found.high, color=step.style.baseline_colour, alpha=0.12, lw=0, zorder=0)
     return heights
 
 
-def _mark_missing(axes: Axes, missing: pd.DataFrame, architecture: str, places: Places, style: FigureSettings) -> None:
+def _mark_missing(axes: Axes, missing: pd.DataFrame, architecture: str, places: Places, step: DrawFigure) -> None:
     """A cross at the foot of the panel for each (fusion, lambda) that lacks a seed."""
     of_architecture = missing_cells(missing)[lambda cells: cells["architecture"] == architecture]
     mark: dict[str, Any] = {"marker": "x", "ms": 4.5, "mew": 1.1, "transform": axes.get_xaxis_transform()}
     for fusion, lam in of_architecture[["fusion", "lambda"]].drop_duplicates().itertuples(index=False):
-        axes.plot([places.of(fusion, lam)], [0.03], ls="", color=fusion_look(fusion, style).colour, **mark)
+        axes.plot([places.of(fusion, lam)], [0.03], ls="", color=fusion_look(fusion, step.style).colour, **mark)
 
 
-def _handles(frames: Frames, cells: pd.DataFrame, style: FigureSettings) -> list[Line2D]:
-    handles = fusion_handles(fusions_of(cells), style)
-    present = set(frames.summary["predictor"])
-    handles += [
-        Line2D([], [], color=style.baseline_colour, ls=line, lw=1.0, label=label)
-        for predictor, (label, line) in BASELINES.items()
-        if predictor in present
-    ]
-    grey = style.baseline_colour
+def _handles(frames: Frames, cells: pd.DataFrame, step: DrawFigure) -> list[Line2D]:
+    grey, present = step.style.baseline_colour, set(frames.summary["predictor"])
+    known = [PREDICTORS[name] for name in BASELINES if name in present]
+    handles = style.fusion_handles(fusions_of(cells), step.style)
+    handles += [entry(predictor.long, color=grey, ls=predictor.line, lw=1.0) for predictor in known]
     for label, face in (("global loss", grey), ("individual loss per expert", "white")):
-        handles.append(Line2D([], [], color=grey, marker="o", ls="", ms=5, mfc=face, label=f"{label} (loss panels)"))
+        handles.append(entry(f"{label} (loss panels)", color=grey, marker="o", ms=5, mfc=face))
     if not missing_cells(frames.missing).empty:
-        handles.append(Line2D([], [], color=grey, marker="x", ls="", ms=4.5, label="no result for one or more seeds"))
+        handles.append(entry("no result for one or more seeds", color=grey, marker="x", ms=4.5))
     return handles
 
 
-def _notes(frames: Frames, step: FigureStep) -> list[str]:
-    has_control = (frames.summary["predictor"] == "probability_average_finetuned").any()
+def _notes(frames: Frames, step: DrawFigure) -> list[str]:
+    has_control = (frames.summary["predictor"] == predictors.FINETUNED).any()
     band = ["Grey band: the same interval of the fine-tuned average."] if has_control else []
     return [
         "Small points: seeds.",
-        interval_note(step.statistics),
+        interval_note(step.confidence),
         "Bars that leave a panel are cut.",
         *band,
         *standard_error_note(frames),

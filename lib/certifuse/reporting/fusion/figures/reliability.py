@@ -8,14 +8,24 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from certifuse.reporting.frames import Frames, architectures_of, compared_cells, fusions_of, grid
+from certifuse.reporting.cells import architectures_of, compared_cells, fusions_of
+from certifuse.reporting.frames import Frames
 from certifuse.reporting.fusion.notes import compared_note, missing_note
-from certifuse.reporting.fusion.runs import estimate, pooled_bins, scores
-from certifuse.reporting.style import Look, fusion_handles, fusion_look, legend_above, new_panels, note_below, say_in
+from certifuse.reporting.fusion.runs import pooled_bins, scores, shown_cells
+from certifuse.reporting.predictors import FINETUNED, PREDICTORS
+from certifuse.reporting.style import (
+    Look,
+    entry,
+    fusion_handles,
+    fusion_look,
+    legend_above,
+    new_panels,
+    note_below,
+    say_in,
+)
 from certifuse.study.cells import BASELINE
-from certifuse.study.steps import FigureStep
+from certifuse.study.steps.reporting import DrawFigure
 
-CONTROL = "probability_average_finetuned"
 STAGES = {0: ("as trained", "ece"), 1: ("after temperature scaling", "ece_calibrated")}
 FEWEST = 10
 """Bins with fewer predictions, all seeds together, are not drawn: their accuracy is noise."""
@@ -24,9 +34,9 @@ Curve = tuple[str, str, str, Look]
 """Predictor, fusion and lambda in the frames, and the look."""
 
 
-def reliability(frames: Frames, step: FigureStep) -> Figure:
+def draw(frames: Frames, step: DrawFigure) -> Figure:
     """Per architecture a diagram before and one after temperature scaling, each over a strip of counts."""
-    cells = grid(frames.summary, frames.missing)
+    cells = shown_cells(frames)
     architectures = architectures_of(cells)
     alone = len(architectures) == 1
     columns, pairs = (len(STAGES), 1) if alone else (len(architectures), len(STAGES))
@@ -38,7 +48,7 @@ def reliability(frames: Frames, step: FigureStep) -> Figure:
         for calibrated, (stage, metric) in STAGES.items():
             diagram, strip = panels[:, calibrated] if alone else panels[2 * calibrated : 2 * calibrated + 2, column]
             _draw_stage(diagram, strip, of_architecture[of_architecture["calibrated"] == calibrated], curves)
-            _write_errors(diagram, frames.summary, architecture, curves, metric, step)
+            _write_errors(diagram, frames.summary, architecture, curves, metric)
             diagram.text(0.03, 0.97, stage, transform=diagram.transAxes, va="top", fontsize="small")
             diagram.set_ylabel("accuracy")
             strip.set(xlabel="confidence", ylabel="share of\nimages")
@@ -47,12 +57,12 @@ def reliability(frames: Frames, step: FigureStep) -> Figure:
     return figure
 
 
-def _control_look(step: FigureStep) -> Look:
-    return Look(step.style.baseline_colour, "P", "-")
+def _control_look(step: DrawFigure) -> Look:
+    return Look(step.style.baseline_colour, PREDICTORS[FINETUNED].marker, PREDICTORS[FINETUNED].line)
 
 
-def _curves(cells: pd.DataFrame, architecture: str, step: FigureStep) -> Iterator[Curve]:
-    yield CONTROL, BASELINE, "", _control_look(step)
+def _curves(cells: pd.DataFrame, architecture: str, step: DrawFigure) -> Iterator[Curve]:
+    yield FINETUNED, BASELINE, "", _control_look(step)
     lams = compared_cells(cells, architecture)
     for fusion in fusions_of(cells):
         if fusion in lams:
@@ -77,26 +87,23 @@ def _draw_stage(diagram: Axes, strip: Axes, calibration: pd.DataFrame, curves: l
         diagram.plot(shown["mean_confidence"], shown["accuracy"], **shape)
 
 
-def _write_errors(
-    axes: Axes, summary: pd.DataFrame, architecture: str, curves: list[Curve], metric: str, step: FigureStep
-) -> None:
+def _write_errors(axes: Axes, summary: pd.DataFrame, architecture: str, curves: list[Curve], metric: str) -> None:
     """The expected calibration errors in percent, mean over seeds, in the colours and the order of the legend."""
     lines = [("ECE (%)", "black")]
     for predictor, fusion, lam, look in curves:
         values = scores(summary, predictor, metric, architecture=architecture, fusion=fusion, lam=lam)["value"]
-        found = estimate(values, step.statistics.confidence)
-        lines.append((f"{100 * found.mean:.1f}" if found else "missing", look.colour))
+        lines.append(("missing" if values.empty else f"{100 * values.mean():.1f}", look.colour))
     for place, (text, colour) in enumerate(reversed(lines)):
         where: dict[str, Any] = {"transform": axes.transAxes, "ha": "right", "va": "bottom", "fontsize": "small"}
         axes.text(0.97, 0.03 + 0.065 * place, text, color=colour, **where)
 
 
-def _handles(frames: Frames, cells: pd.DataFrame, step: FigureStep) -> list[Line2D]:
+def _handles(frames: Frames, cells: pd.DataFrame, step: DrawFigure) -> list[Line2D]:
     handles = fusion_handles(fusions_of(cells), step.style)
-    if (frames.calibration["predictor"] == CONTROL).any():
+    if (frames.calibration["predictor"] == FINETUNED).any():
         look = _control_look(step)
-        shape: dict[str, Any] = {"color": look.colour, "marker": look.marker, "ls": look.line}
-        handles.insert(0, Line2D([], [], **shape, label="average of fine-tuned experts"))
+        label = "average of fine-tuned experts"
+        handles.insert(0, entry(label, color=look.colour, marker=look.marker, ls=look.line))
     return handles
 
 

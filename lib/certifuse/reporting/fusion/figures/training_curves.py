@@ -5,9 +5,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from certifuse.reporting.frames import Frames, architectures_of, compared_cells, fusions_of, grid
+from certifuse.reporting.cells import architectures_of, compared_cells, fusions_of
+from certifuse.reporting.frames import Frames
 from certifuse.reporting.fusion.notes import compared_note, missing_note
-from certifuse.reporting.fusion.runs import of_cell, with_cell_columns
+from certifuse.reporting.fusion.runs import of_cell, shown_cells, with_cell_columns
 from certifuse.reporting.style import (
     NICE_STEPS,
     architecture_columns,
@@ -18,7 +19,7 @@ from certifuse.reporting.style import (
     note_below,
 )
 from certifuse.study.settings.figures import FigureSettings
-from certifuse.study.steps import FigureStep
+from certifuse.study.steps.reporting import DrawFigure
 
 ROWS = {
     "val_accuracy": "validation\naccuracy (%)",
@@ -29,9 +30,9 @@ ROWS = {
 HEIGHT = 0.8
 
 
-def training_curves(frames: Frames, step: FigureStep) -> Figure:
+def draw(frames: Frames, step: DrawFigure) -> Figure:
     """One column of panels per architecture; every seed a thin line, their mean a thick one."""
-    cells = grid(frames.summary, frames.missing)
+    cells = shown_cells(frames)
     architectures, fusions = architectures_of(cells), fusions_of(cells)
     runs = compared_runs(with_cell_columns(frames.logs), cells)
     figure, panels = architecture_columns(step.style, [1.0] * len(architectures), len(ROWS), HEIGHT)
@@ -42,21 +43,18 @@ def training_curves(frames: Frames, step: FigureStep) -> Figure:
         if absent:
             _say_absent(panels[0, column], sorted(absent))
         for axes, measure in zip(panels[:, column], ROWS, strict=True):
-            _draw(axes, of_architecture, measure, step.style)
+            _draw_curves(axes, of_architecture, measure, step.style)
             axes.set(xlabel="epoch", ylabel="")
             axes.xaxis.set_major_locator(MaxNLocator(8, steps=NICE_STEPS, integer=True))
     label_rows(figure, panels, list(ROWS.values()))
     legend_above(figure, fusion_handles(fusions, step.style, marker="", lw=1.5), step.style)
-    note_below(
-        figure,
-        [
-            "Thin lines: seeds; thick lines: their mean, as far as all seeds went.",
-            compared_note(cells),
-            *missing_note(frames),
-            "Training losses are those of the augmented images.",
-        ],
-        step.style,
-    )
+    notes = [
+        "Thin lines: seeds; thick lines: their mean, as far as all seeds went.",
+        compared_note(cells),
+        *missing_note(frames),
+        "Training losses are those of the augmented images.",
+    ]
+    note_below(figure, notes, step.style)
     return figure
 
 
@@ -82,7 +80,7 @@ def completed_by_all(runs: pd.DataFrame) -> pd.DataFrame:
     return runs[runs.groupby(["fusion", "epoch"])["seed"].transform("nunique") == seeds]
 
 
-def _draw(axes: Axes, runs: pd.DataFrame, measure: str, style: FigureSettings) -> None:
+def _draw_curves(axes: Axes, runs: pd.DataFrame, measure: str, style: FigureSettings) -> None:
     import seaborn
 
     if runs.empty:

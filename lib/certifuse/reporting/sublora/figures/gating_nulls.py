@@ -8,24 +8,25 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from certifuse.reporting.certificates.panels import nothing_to_draw
-from certifuse.reporting.fusion.notes import interval_note
-from certifuse.reporting.style import legend_above, new_panels, seed_points, view_of
+from certifuse.reporting.drawing import NothingToShowError
+from certifuse.reporting.frames import Frames
+from certifuse.reporting.notes import interval_note
+from certifuse.reporting.style import entry, legend_above, new_panels, seed_points, view_of
 from certifuse.reporting.sublora.choice import HEADLINE, compared_rows
 from certifuse.reporting.sublora.contrasts import OF_NULLS, Contrast, contrasts
-from certifuse.reporting.sublora.frames import SubloraFrames, budgets_of, modes_at, study_modes
+from certifuse.reporting.sublora.frames import budgets_of, modes_at, study_modes
 from certifuse.reporting.sublora.modes import LEARNED, NULLS, ModeLook, mode_looks
 from certifuse.reporting.sublora.notes import (
     levels_note,
     missing_note,
-    missing_reasons,
     note_under,
+    nothing_to_show,
     sample_note,
     seeds_note,
 )
 from certifuse.reporting.sublora.panels import half_width
-from certifuse.reporting.sublora.text import p_phrase, signed
-from certifuse.study.steps import FigureStep
+from certifuse.reporting.text import p_phrase, signed
+from certifuse.study.steps.reporting import DrawFigure
 
 ROWS = {"validation_bpd": "held-out loss (bits per token)", HEADLINE: "our bound (bits per token)"}
 SHORT = {
@@ -37,21 +38,21 @@ SHORT = {
 PAIR: dict[str, Any] = {"lw": 0.6, "zorder": 1.5}
 
 
-def gating_nulls(frames: SubloraFrames, step: FigureStep) -> Figure:
+def draw(frames: Frames, step: DrawFigure) -> Figure:
     """A column per budget, a row per measurement: the seeds of learned gates joined with those of their nulls."""
     budgets = [d for d in budgets_of(frames) if set(modes_at(frames, d)) & set(NULLS)]
     if not budgets:
-        return nothing_to_draw(step, "no null of learned gates in the grid")
+        raise NothingToShowError("no null of learned gates in the grid")
     if frames.metrics.empty:
-        return nothing_to_draw(step, "; ".join(["no certificate yet", *missing_reasons(frames.missing)]))
+        raise nothing_to_show("no certificate yet", frames.missing)
     looks = mode_looks(study_modes(frames), step.style)
-    compared = [one for one in contrasts(frames, step.statistics.confidence) if one.family == OF_NULLS]
+    compared = [one for one in contrasts(frames, step.confidence) if one.family == OF_NULLS]
     figure, panels = new_panels(step.style, [1.0 if len(budgets) > 1 else 1.6] * len(budgets), [1.0] * len(ROWS))
     for column, d in enumerate(budgets):
         modes = [mode for mode in SHORT if mode in modes_at(frames, d)]
         rows = compared_rows(frames.metrics, d)
         for axes, measured in zip(panels[:, column], ROWS, strict=True):
-            _draw(axes, rows[rows["mode"].isin(modes)], modes, measured, looks, step)
+            _draw_modes(axes, rows[rows["mode"].isin(modes)], modes, measured, looks, step)
             _write_tests(axes, [one for one in compared if one.metric == measured and one.d == d], modes)
         panels[0, column].set_title(f"d = {d:,}")
     for axes, label in zip(panels[:, 0], ROWS.values(), strict=True):
@@ -61,7 +62,7 @@ def gating_nulls(frames: SubloraFrames, step: FigureStep) -> Figure:
     notes = [
         sample_note(frames.metrics),
         *levels_note(frames, budgets),
-        interval_note(step.statistics),
+        interval_note(step.confidence),
         "Bars that leave a panel are cut.",
         "Above a null: learned minus null, paired by seed, and its p-value by Student's test, corrected by Holm's "
         "method over all nulls and budgets.",
@@ -72,8 +73,8 @@ def gating_nulls(frames: SubloraFrames, step: FigureStep) -> Figure:
     return figure
 
 
-def _draw(
-    axes: Axes, rows: pd.DataFrame, modes: Sequence[str], column: str, looks: dict[str, ModeLook], step: FigureStep
+def _draw_modes(
+    axes: Axes, rows: pd.DataFrame, modes: Sequence[str], column: str, looks: dict[str, ModeLook], step: DrawFigure
 ) -> None:
     """Lines join what one seed gives; seeds, means and intervals on top."""
     for _, of_seed in rows.groupby("seed"):
@@ -85,7 +86,7 @@ def _draw(
             axes.text(place, 0.5, "missing", transform=axes.get_xaxis_transform(), ha="center", rotation=90)
             continue
         look = looks[mode]
-        half = half_width(values, step.statistics.confidence)
+        half = half_width(values, step.confidence)
         mark: dict[str, Any] = {"ls": "", "ms": 7, "elinewidth": 0.9, "zorder": 3}
         axes.errorbar([place], [values.mean()], [half], ecolor=look.colour, **mark, **look.mark)
         axes.plot([place] * len(values), values, **seed_points(step.style.baseline_colour))
@@ -110,11 +111,11 @@ def _write_tests(axes: Axes, compared: Sequence[Contrast], modes: Sequence[str])
         axes.text(modes.index(one.baseline), 0.98, text, **place)
 
 
-def _handles(step: FigureStep) -> list[Line2D]:
-    grey = step.style.baseline_colour
+def _handles(step: DrawFigure) -> list[Line2D]:
+    grey, mean = step.style.baseline_colour, {"color": step.style.palette[3], "ms": 7}
     return [
-        Line2D([], [], color=grey, **seed_points(grey), label="seed"),
-        Line2D([], [], color=grey, alpha=0.6, **PAIR, label="one seed"),
-        Line2D([], [], ls="", marker="P", color=step.style.palette[3], ms=7, label="mean, learned"),
-        Line2D([], [], ls="", marker="p", color=step.style.palette[3], mfc="white", ms=7, label="mean, null"),
+        entry("seed", color=grey, **seed_points(grey)),
+        entry("one seed", color=grey, ls="-", alpha=0.6, **PAIR),
+        entry("mean, learned", marker="P", **mean),
+        entry("mean, null", marker="p", mfc="white", **mean),
     ]

@@ -7,12 +7,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from certifuse.reporting.certificates.panels import looks_in_order, nothing_to_draw
-from certifuse.reporting.style import MARKERS, Look, legend_above, new_panels, view_of
-from certifuse.reporting.sublora.choice import HEADLINE, PUBLISHED, best_certificate, unbeaten
-from certifuse.reporting.sublora.frames import NGRAM, SubloraFrames, of_models, of_modes
+from certifuse.reporting.choice import unbeaten
+from certifuse.reporting.frames import Frames
+from certifuse.reporting.style import MARKERS, Look, entry, legend_above, looks_in_order, new_panels, view_of
+from certifuse.reporting.sublora.choice import HEADLINE, PUBLISHED, best_certificate
+from certifuse.reporting.sublora.frames import NGRAM, of_models, of_modes
 from certifuse.reporting.sublora.modes import NULLS, REFERENCES, is_allocation, mode_label, mode_looks
-from certifuse.reporting.sublora.notes import cut_note, missing_note, missing_reasons, note_under, sample_note
+from certifuse.reporting.sublora.notes import cut_note, missing_note, note_under, nothing_to_show, sample_note
 from certifuse.reporting.sublora.panels import (
     BITS_LABEL,
     BOUND_LABEL,
@@ -26,7 +27,7 @@ from certifuse.reporting.sublora.panels import (
     view_up_to,
 )
 from certifuse.study.settings.figures import FigureSettings
-from certifuse.study.steps import FigureStep
+from certifuse.study.steps.reporting import DrawFigure
 
 BITS, RISK = "code_bits", "risk_bpd"
 PANELS = {RISK: "empirical risk", HEADLINE: "our bound", PUBLISHED: "published bound"}
@@ -36,12 +37,12 @@ RING: dict[str, Any] = {"ls": "", "marker": "o", "ms": 10, "mfc": "none", "mew":
 SMALL = 3.8
 
 
-def sublora_frontier(frames: SubloraFrames, step: FigureStep) -> Figure:
+def draw(frames: Frames, step: DrawFigure) -> Figure:
     """Three panels of one scale; every certificate is a point, its colour the budget and its marker the levels."""
     models = of_models(frames.metrics)
     swept = of_modes(models, is_allocation)
     if swept.empty:
-        return nothing_to_draw(step, "; ".join(["no certificate yet", *missing_reasons(frames.missing)]))
+        raise nothing_to_show("no certificate yet", frames.missing)
     references = of_modes(models, REFERENCES.__contains__)
     ngrams = frames.metrics[(frames.metrics["model"] == NGRAM) & (frames.metrics["mode"] != "uniform")]
     shown = pd.concat([swept, references, ngrams])
@@ -107,24 +108,19 @@ def _handles(
     swept: pd.DataFrame, references: pd.DataFrame, ngrams: pd.DataFrame, style: FigureSettings
 ) -> list[Line2D]:
     colours, markers = _looks(swept, style)
-    grey = style.baseline_colour
-    handles = [
-        Line2D([], [], ls="", marker="o", color=look.colour, ms=5, label=f"d = {d:,}") for d, look in colours.items()
+    grey, looks = style.baseline_colour, mode_looks(references["mode"], style)
+    return [
+        *(entry(f"d = {d:,}", marker="o", color=look.colour, ms=5) for d, look in colours.items()),
+        *(entry(f"L = {levels}", marker=mark, mfc="white", mec=grey, ms=5) for levels, mark in markers.items()),
+        *(entry(mode_label(mode), ms=5, **look.mark) for mode, look in looks.items()),
+        *([] if ngrams.empty else [entry("coded n-gram table", color=grey, **NGRAM_MARK | {"ms": 7.5})]),
+        entry("frontier of SubLoRA models", color=grey, **FRONTIER),
+        entry("lowest bound", color=grey, **RING | {"ms": 8}),
+        vacuous_handle(swept, style),
     ]
-    handles += [
-        Line2D([], [], ls="", marker=marker, mfc="white", mec=grey, ms=5, label=f"L = {levels}")
-        for levels, marker in markers.items()
-    ]
-    looks = mode_looks(references["mode"], style)
-    handles += [Line2D([], [], ls="", ms=5, **look.mark, label=mode_label(mode)) for mode, look in looks.items()]
-    if not ngrams.empty:
-        handles.append(Line2D([], [], color=grey, label="coded n-gram table", **NGRAM_MARK | {"ms": 7.5}))
-    handles.append(Line2D([], [], color=grey, label="frontier of SubLoRA models", **FRONTIER))
-    handles.append(Line2D([], [], color=grey, label="lowest bound", **RING | {"ms": 8}))
-    return [*handles, vacuous_handle(swept, style)]
 
 
-def _notes(frames: SubloraFrames, shown: pd.DataFrame, swept: pd.DataFrame) -> list[str]:
+def _notes(frames: Frames, shown: pd.DataFrame, swept: pd.DataFrame) -> list[str]:
     best = best_certificate(swept)
     notes = [sample_note(shown), "Every point is one certificate; numbers in the first panel: d."]
     if best is not None:

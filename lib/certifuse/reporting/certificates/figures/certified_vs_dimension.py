@@ -11,24 +11,25 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
+from certifuse.reporting.certificates import notes
 from certifuse.reporting.certificates.choice import Crossing, crossings
-from certifuse.reporting.certificates.frames import PRIOR, SUBSPACE, CertificateFrames, panel_title, panels_of
-from certifuse.reporting.certificates.panels import (
-    gaps_note,
-    held_out_note,
+from certifuse.reporting.certificates.frames import PRIOR, SUBSPACE, panel_title, panels_of
+from certifuse.reporting.drawing import NothingToShowError
+from certifuse.reporting.frames import Frames
+from certifuse.reporting.style import (
+    RING,
+    Look,
+    entry,
     label_first_column,
-    lambda_note,
+    legend_above,
     looks_in_order,
-    mean_of,
-    nothing_to_draw,
+    note_below,
     panel_grid,
-    sample_note,
-    seeds_note,
     title_panel,
+    view_of,
 )
-from certifuse.reporting.style import Look, legend_above, note_below, view_of
 from certifuse.study.settings.figures import FigureSettings
-from certifuse.study.steps import FigureStep
+from certifuse.study.steps.reporting import DrawFigure
 
 HEIGHT = 1.15
 TICK_CHARACTERS = 48
@@ -55,15 +56,14 @@ PRIOR_SERIES = (
     Series("bound_percent", "prior, d = 0: certified error", "-", 0.0, True),
     Series("risk_percent", "prior, d = 0: error on the sample", (0, (5, 1.5)), 0.0, True),
 )
-RING: dict[str, Any] = {"ls": "", "marker": "o", "ms": 9.5, "mfc": "none", "mew": 1.0}
 
 
-def certified_vs_dimension(frames: CertificateFrames, step: FigureStep) -> Figure:
+def draw(frames: Frames, step: DrawFigure) -> Figure:
     """One panel per architecture and fusion rule, one line per number of levels; where training begins to pay."""
     certificates = frames.certificates
     panels = panels_of(certificates)
     if not panels:
-        return nothing_to_draw(step, "no trained subspace has a certificate yet")
+        raise NothingToShowError(notes.NOTHING_TRAINED)
     trained = pd.concat([panel.rows(certificates, SUBSPACE) for panel in panels])
     priors = pd.concat([panel.rows(certificates, PRIOR) for panel in panels])
     looks = looks_in_order(trained["levels"], step.style)
@@ -83,9 +83,15 @@ def certified_vs_dimension(frames: CertificateFrames, step: FigureStep) -> Figur
         axes.set_ylim(view_of(_shown(trained, SERIES) + _shown(priors, PRIOR_SERIES), 0.06, highest=100.0))
     label_first_column(places, "error (%)")
     legend_above(figure, _handles(looks, trained, priors, found, step.style), step.style)
-    notes = [sample_note(trained), lambda_note(panels), *seeds_note(trained), *held_out_note(trained)]
-    ranges = ["Bars and band: all seeds."] if trained["seed"].nunique() > 1 else []
-    note_below(figure, [*notes, *ranges, *gaps_note(certificates, panels)], step.style)
+    sentences = [
+        notes.sample_note(trained),
+        notes.lambda_note(panels),
+        *notes.seeds_note(trained),
+        *notes.held_out_note(trained),
+        *(["Bars and band: all seeds."] if trained["seed"].nunique() > 1 else []),
+        *notes.gaps_note(certificates, panels),
+    ]
+    note_below(figure, sentences, step.style)
     return figure
 
 
@@ -105,7 +111,7 @@ def crossing_text(crossed: Sequence[Crossing]) -> str:
 def _draw_levels(axes: Axes, rows: pd.DataFrame, look: Look) -> None:
     """All measurements of one number of levels: means over seeds as lines, the range of certified seeds as bars."""
     for series in SERIES:
-        means = mean_of(rows, "d", series.column)
+        means = rows.dropna(subset=[series.column]).groupby("d")[series.column].mean()
         face = look.colour if series.filled else "white"
         mark: dict[str, Any] = {"marker": look.marker, "ms": series.size, "mfc": face, "mew": 0.9}
         axes.plot(means.index, means, color=look.colour, ls=series.line, zorder=3, **mark)
@@ -157,17 +163,14 @@ def _handles(
     style: FigureSettings,
 ) -> list[Line2D]:
     grey = style.baseline_colour
-    handles = [
-        Line2D([], [], color=look.colour, marker=look.marker, ms=5, ls="", label=f"{levels} levels")
-        for levels, look in looks.items()
-    ]
+    handles = [entry(f"{levels} levels", color=look.colour, marker=look.marker, ms=5) for levels, look in looks.items()]
     for series in SERIES:
         if trained[series.column].notna().any():
             face = grey if series.filled else "white"
             mark: dict[str, Any] = {"marker": "o", "ms": series.size, "mfc": face, "mew": 0.9}
-            handles.append(Line2D([], [], color=grey, ls=series.line, label=series.label, **mark))
+            handles.append(entry(series.label, color=grey, ls=series.line, **mark))
     if not priors.empty:
-        handles += [Line2D([], [], color=grey, ls=one.line, lw=1.0, label=one.label) for one in PRIOR_SERIES]
+        handles += [entry(one.label, color=grey, ls=one.line, lw=1.0) for one in PRIOR_SERIES]
     if any(crossing.crosses for crossing in found):
-        handles.append(Line2D([], [], color=grey, label="crosses the prior's 0-bit bound", **RING))
+        handles.append(entry("crosses the prior's 0-bit bound", color=grey, **RING))
     return handles

@@ -11,12 +11,13 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from certifuse.reporting.frames import Frames
 from certifuse.reporting.style import new_panels
-from certifuse.reporting.sublora.frames import HEAD, SUBLORA, SubloraFrames, at_budget
+from certifuse.reporting.sublora.frames import HEAD, SUBLORA, at_budget
 from certifuse.reporting.sublora.modes import LEARNED
 from certifuse.reporting.sublora.notes import note_under, nothing_at, reason_of
 from certifuse.reporting.sublora.questions import learned_gates
-from certifuse.study.steps import FigureStep
+from certifuse.study.steps.reporting import DrawFigure
 
 COLOURS = "cividis"
 """Of even lightness steps, safe for the colour-blind, and ordered in grey too."""
@@ -27,11 +28,12 @@ CELL_IN, CELL_HEIGHT_IN = (0.44, 1.0), 0.3
 LAYERS_IN, MARGIN_IN, LABELS_IN = 5.0, 1.25, 1.5
 
 
-def learned_gating_heatmap(frames: SubloraFrames, step: FigureStep, budget: int) -> Figure:
+def draw(frames: Frames, step: DrawFigure) -> Figure:
     """gamma = k / d of every group as colour and number: 0 gives all directions to A, 1 gives all to B."""
+    budget = step.d
     gates = learned_gates(frames.gates, budget)
     if gates.empty:
-        return nothing_at(frames, step, budget, "learned split")
+        raise nothing_at(frames, budget, "learned split")
     seeds = _seeds(frames, gates, budget)
     head = gates["group"] == HEAD
     parts = [part for part in (gates[~head], gates[head]) if not part.empty]
@@ -59,7 +61,7 @@ def learned_gating_heatmap(frames: SubloraFrames, step: FigureStep, budget: int)
     return figure
 
 
-def _seeds(frames: SubloraFrames, gates: pd.DataFrame, budget: int) -> list[int]:
+def _seeds(frames: Frames, gates: pd.DataFrame, budget: int) -> list[int]:
     """The seeds that the study asked for, in order."""
     missing = at_budget(frames.missing[frames.missing["model"] == SUBLORA], budget)
     asked = {*gates["seed"], *missing.loc[missing["mode"] == LEARNED, "seed"].dropna()}

@@ -1,6 +1,6 @@
 """Certified error against test error: how much each kind of certificate gives away."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,28 +11,26 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from certifuse.evaluation.bounds.binomial import clopper_pearson
+from certifuse.reporting.cells import compared_cells, fusions_of
+from certifuse.reporting.certificates import notes
 from certifuse.reporting.certificates.choice import FAMILY, best_per
-from certifuse.reporting.certificates.frames import (
-    JOINT,
-    PRIOR,
-    SUBSPACE,
-    CertificateFrames,
-    families_of,
-    family_rows,
-    family_title,
-)
-from certifuse.reporting.certificates.panels import (
-    held_out_note,
+from certifuse.reporting.certificates.frames import JOINT, PRIOR, SUBSPACE, families_of, family_rows, family_title
+from certifuse.reporting.drawing import NothingToShowError
+from certifuse.reporting.frames import Frames
+from certifuse.reporting.notes import counts_text
+from certifuse.reporting.style import (
+    entry,
+    fusion_handles,
+    fusion_look,
     label_first_column,
-    nothing_to_draw,
+    legend_above,
+    note_below,
     panel_grid,
-    sample_note,
     title_panel,
+    view_of,
 )
-from certifuse.reporting.frames import compared_cells, fusions_of
-from certifuse.reporting.style import fusion_handles, fusion_look, legend_above, note_below, view_of
 from certifuse.study.settings.figures import FigureSettings
-from certifuse.study.steps import FigureStep
+from certifuse.study.steps.reporting import DrawFigure
 
 HEIGHT = 1.25
 DIAGONAL: dict[str, Any] = {"ls": (0, (1, 1.5)), "lw": 1.0, "zorder": 1}
@@ -55,16 +53,16 @@ SERIES = (
 )
 
 
-def certified_vs_test(frames: CertificateFrames, step: FigureStep) -> Figure:
+def draw(frames: Frames, step: DrawFigure) -> Figure:
     """One panel per architecture and split scheme, one mark per model; on the diagonal nothing is given away."""
     certificates = frames.certificates
     families = families_of(certificates)
     models = {family: shown_models(certificates, *family) for family in families}
     points = pd.concat([_points(rows) for rows in models.values()]) if models else pd.DataFrame(columns=["x", "y"])
     if points.dropna().empty:
-        return nothing_to_draw(step, "no model has both a certificate and a test error yet")
+        raise NothingToShowError("no model has both a certificate and a test error yet")
     figure, places = panel_grid(step.style, len(families), HEIGHT)
-    intervals = pd.concat([test_interval_percent(rows, step.statistics.confidence) for rows in models.values()])
+    intervals = pd.concat([test_interval_percent(rows, step.confidence) for rows in models.values()])
     x_limits = view_of([*intervals["low"].dropna(), *intervals["high"].dropna()], 0.06, highest=100.0)
     y_limits = view_of([*points.dropna()["y"], points["x"].min()], 0.06, highest=100.0)
     for axes, (family, rows) in zip(places, models.items(), strict=True):
@@ -118,10 +116,10 @@ def _points(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({"x": rows["test_percent"], "y": y})
 
 
-def _draw_kind(axes: Axes, rows: pd.DataFrame, series: Series, step: FigureStep) -> None:
+def _draw_kind(axes: Axes, rows: pd.DataFrame, series: Series, step: DrawFigure) -> None:
     """One mark per model, with the interval of its test error."""
     measured = rows.dropna(subset=["test_percent", series.column])
-    intervals = test_interval_percent(measured, step.statistics.confidence)
+    intervals = test_interval_percent(measured, step.confidence)
     for index, row in measured.iterrows():
         look = fusion_look(row["fusion"], step.style)
         colour = step.style.baseline_colour if series.kind == PRIOR else look.colour
@@ -143,20 +141,20 @@ def _handles(shown: pd.DataFrame, style: FigureSettings) -> list[Line2D]:
     handles = fusion_handles(fusions_of(shown[shown["kind"] != PRIOR]), style, ls="")
     for series in SERIES:
         if shown.loc[shown["kind"] == series.kind, [series.column, "test_percent"]].notna().all(axis=1).any():
-            handles.append(Line2D([], [], ls="", label=series.label, **_mark(series, "o", grey)))
-    return [*handles, Line2D([], [], color=grey, label="certified error = test error", **DIAGONAL)]
+            handles.append(entry(series.label, **_mark(series, "o", grey)))
+    return [*handles, entry("certified error = test error", color=grey, **DIAGONAL)]
 
 
-def _notes(shown: pd.DataFrame, step: FigureStep) -> list[str]:
-    tests = " or ".join(f"{n:,}" for n in sorted(shown["test_examples"].dropna().unique()))
-    bars = f"Bars: {100 * step.statistics.confidence:g}% Clopper-Pearson interval of the test error on {tests} images."
-    joint = held_out_note(shown[shown["kind"] == JOINT])
-    return [sample_note(shown), *joint, bars, *_compared(shown), *_absent(shown)]
-
-
-def _compared(shown: pd.DataFrame) -> Sequence[str]:
+def _notes(shown: pd.DataFrame, step: DrawFigure) -> list[str]:
+    tests = counts_text(shown["test_examples"].dropna())
     lams = sorted(set(shown["lambda"]) - {""}, key=float)
-    return [f"Rules at λ = {', '.join(lams)}."] if lams else []
+    return [
+        notes.sample_note(shown),
+        *notes.held_out_note(shown[shown["kind"] == JOINT]),
+        f"Bars: {100 * step.confidence:g}% Clopper-Pearson interval of the test error on {tests} images.",
+        *([f"Rules at λ = {', '.join(lams)}."] if lams else []),
+        *_absent(shown),
+    ]
 
 
 def _absent(shown: pd.DataFrame) -> list[str]:

@@ -9,16 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from certifuse.reporting.style import legend_above, new_panels, seed_points, view_of
-from certifuse.reporting.sublora.choice import HEADLINE, PUBLISHED, compared_levels, mean_points, size_kb, unbeaten
-from certifuse.reporting.sublora.frames import (
-    SubloraFrames,
-    allocated_rows,
-    of_models,
-    of_modes,
-    reference_rows,
-    study_modes,
-)
+from certifuse.reporting.choice import unbeaten
+from certifuse.reporting.frames import Frames
+from certifuse.reporting.style import entry, legend_above, new_panels, seed_points, view_of
+from certifuse.reporting.sublora.choice import HEADLINE, PUBLISHED, compared_levels, mean_points, size_kb
+from certifuse.reporting.sublora.frames import allocated_rows, of_models, of_modes, reference_rows, study_modes
 from certifuse.reporting.sublora.modes import (
     ModeLook,
     is_allocation,
@@ -43,7 +38,7 @@ from certifuse.reporting.sublora.panels import (
     view_up_to,
 )
 from certifuse.study.settings.figures import FigureSettings
-from certifuse.study.steps import FigureStep
+from certifuse.study.steps.reporting import DrawFigure
 
 COMPLEXITY, SIZE, RISK = "kl_nats", "size_kb", "risk_bpd"
 WIDTHS, HEIGHT = (1.0, 1.0, 1.2), 1.35
@@ -66,12 +61,13 @@ OURS = Series(HEADLINE, "our bound", "-", 1.3, True, 5.5)
 THEIRS = Series(PUBLISHED, "published bound (Hoeffding form)", "-", 0.7, False, 5.5)
 
 
-def compression_comparison(frames: SubloraFrames, step: FigureStep, budget: int) -> Figure:
+def draw(frames: Frames, step: DrawFigure) -> Figure:
     """Complexity against risk, complexity against both bounds, and size against risk and bounds together."""
+    budget = step.d
     metrics = frames.metrics.assign(size_kb=size_kb(frames.metrics["code_bits"]))
     allocated, references = allocated_rows(metrics, budget), reference_rows(metrics, budget)
     if allocated.empty:
-        return nothing_at(frames, step, budget, "certificate of an allocation")
+        raise nothing_at(frames, budget, "certificate of an allocation")
     of_budget = pd.concat([allocated, references])
     joined = pd.concat([_joined(metrics, allocated, budget), references])
     looks = mode_looks(study_modes(frames), step.style)
@@ -116,7 +112,7 @@ def _draw_risk(axes: Axes, rows: pd.DataFrame, looks: dict[str, ModeLook], style
     axes.set_ylim(view_of(rows[RISK], 0.08))
     frontier = unbeaten(mean_points(rows, [COMPLEXITY, RISK]), COMPLEXITY, RISK)
     draw_frontier(axes, frontier, COMPLEXITY, RISK, style)
-    _draw(axes, rows, COMPLEXITY, [OF_RISK], looks)
+    _draw_series(axes, rows, COMPLEXITY, [OF_RISK], looks)
     axes.set(xlabel=KL_LABEL, ylabel=RISK_LABEL)
 
 
@@ -129,13 +125,13 @@ def _draw_bounds(
     style: FigureSettings,
 ) -> None:
     """The series, with the vacuous line, as far as the allocations go."""
-    _draw(axes, rows, x, series, looks)
+    _draw_series(axes, rows, x, series, looks)
     draw_vacuous(axes, rows, style)
     values = [value for one in series for value in rows[one.column]]
     view_up_to(axes, values, highest_shown(of_modes(rows, is_allocation)))
 
 
-def _draw(axes: Axes, rows: pd.DataFrame, x: str, series: Sequence[Series], looks: dict[str, ModeLook]) -> None:
+def _draw_series(axes: Axes, rows: pd.DataFrame, x: str, series: Sequence[Series], looks: dict[str, ModeLook]) -> None:
     """Of every mode the seeds as small points and their means, joined by rising x."""
     for mode in modes_in_order(rows["mode"]):
         of_mode, look = rows[rows["mode"] == mode], looks[mode]
@@ -147,19 +143,9 @@ def _draw(axes: Axes, rows: pd.DataFrame, x: str, series: Sequence[Series], look
 
 
 def _handles(rows: pd.DataFrame, looks: dict[str, ModeLook], style: FigureSettings) -> list[Line2D]:
-    grey = style.baseline_colour
-    of_series = [
-        Line2D(
-            *([], []),
-            color=grey,
-            ls=one.line,
-            lw=one.width,
-            marker="o",
-            ms=one.marked,
-            mfc=grey if one.filled else "white",
-            label=one.label,
-        )
-        for one in (OURS, THEIRS, OF_RISK)
-    ]
-    frontier = Line2D([], [], color=grey, label="frontier of the mean risks", **FRONTIER)
+    grey, of_series = style.baseline_colour, []
+    for one in (OURS, THEIRS, OF_RISK):
+        mark: dict[str, Any] = {"marker": "o", "ms": one.marked, "mfc": grey if one.filled else "white"}
+        of_series.append(entry(one.label, color=grey, ls=one.line, lw=one.width, **mark))
+    frontier = entry("frontier of the mean risks", color=grey, **FRONTIER)
     return [*mode_handles(modes_in_order(rows["mode"]), looks), *of_series, frontier, vacuous_handle(rows, style)]

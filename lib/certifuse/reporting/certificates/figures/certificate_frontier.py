@@ -11,22 +11,27 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter
 from numpy.typing import NDArray
 
-from certifuse.reporting.certificates.choice import best_first, best_per, frontier
-from certifuse.reporting.certificates.figures.iso_lines import ISO_LINE, draw_iso_lines, to_fractions
-from certifuse.reporting.certificates.frames import PRIOR, SUBSPACE, CertificateFrames, panel_title, panels_of
-from certifuse.reporting.certificates.panels import (
-    gaps_note,
+from certifuse.reporting.certificates import notes
+from certifuse.reporting.certificates.choice import best_first, best_per
+from certifuse.reporting.certificates.frames import PRIOR, SUBSPACE, panel_title, panels_of
+from certifuse.reporting.certificates.iso_lines import ISO_LINE, draw_iso_lines, to_fractions
+from certifuse.reporting.choice import unbeaten
+from certifuse.reporting.drawing import NothingToShowError
+from certifuse.reporting.frames import Frames
+from certifuse.reporting.style import (
+    RING,
+    Look,
+    entry,
     label_first_column,
-    lambda_note,
+    legend_above,
     looks_in_order,
-    nothing_to_draw,
+    note_below,
     panel_grid,
-    sample_note,
     title_panel,
+    view_of,
 )
-from certifuse.reporting.style import Look, legend_above, note_below, view_of
 from certifuse.study.settings.figures import FigureSettings
-from certifuse.study.steps import FigureStep
+from certifuse.study.steps.reporting import DrawFigure
 
 HEIGHT = 1.15
 FEWEST_TICKS = 2
@@ -34,15 +39,14 @@ LABEL_WIDTH, LABEL_HEIGHT = 0.1, 0.05
 """How far apart two numbers in a panel must be, in axes fractions: one of two that are nearer is not written."""
 
 PRIOR_MARK: dict[str, Any] = {"ls": "", "marker": "*", "ms": 9}
-RING: dict[str, Any] = {"ls": "", "marker": "o", "ms": 9.5, "mfc": "none", "mew": 1.0}
 
 
-def certificate_frontier(frames: CertificateFrames, step: FigureStep) -> Figure:
+def draw(frames: Frames, step: DrawFigure) -> Figure:
     """One panel per architecture and fusion rule: every (d, L) as a point, its frontier as steps, one per seed."""
     certificates = frames.certificates
     panels = panels_of(certificates)
     if not panels:
-        return nothing_to_draw(step, "no trained subspace has a certificate yet")
+        raise NothingToShowError(notes.NOTHING_TRAINED)
     shown = {panel: panel.rows(certificates, SUBSPACE) for panel in panels}
     trained = pd.concat(shown.values())
     priors = pd.concat([panel.rows(certificates, PRIOR) for panel in panels])
@@ -58,16 +62,16 @@ def certificate_frontier(frames: CertificateFrames, step: FigureStep) -> Figure:
         title_panel(axes, panel_title(certificates, panel))
     label_first_column(places, "error on the certificate sample (%)")
     legend_above(figure, _handles(looks, not priors.empty, step.style), step.style)
-    notes = [
-        sample_note(trained),
-        lambda_note(panels),
+    sentences = [
+        notes.sample_note(trained),
+        notes.lambda_note(panels),
         f"Grey lines: equal certified error by kl inversion; the certificates are by {_inequalities(trained)}.",
         "Numbers: d of models on a frontier, where there is room.",
         f"The bits axis is linear near 0 and logarithmic far above {linear:,.0f}.",
         *(["One frontier per seed."] if trained["seed"].nunique() > 1 else []),
-        *gaps_note(certificates, panels),
+        *notes.gaps_note(certificates, panels),
     ]
-    note_below(figure, notes, step.style)
+    note_below(figure, sentences, step.style)
     return figure
 
 
@@ -87,11 +91,11 @@ def _draw_models(axes: Axes, models: pd.DataFrame, looks: dict[Any, Look], style
     best = best_per(trained, ["scheme", "architecture", "fusion", "seed"])
     axes.plot(best["code_bits"], best["risk_percent"], color=style.baseline_colour, zorder=5, **RING)
     last = axes.get_xlim()[1]
-    unbeaten = [frontier(of_seed) for _, of_seed in models.groupby("seed")]
-    for rows in unbeaten:
+    frontiers = [unbeaten(of_seed, "code_bits", "risk_percent") for _, of_seed in models.groupby("seed")]
+    for rows in frontiers:
         bits, risks = [*rows["code_bits"], last], [*rows["risk_percent"], rows["risk_percent"].iloc[-1]]
         axes.plot(bits, risks, color=style.baseline_colour, lw=1.1, drawstyle="steps-post", zorder=3)
-    on_frontier = pd.concat(unbeaten)
+    on_frontier = pd.concat(frontiers)
     _write_dimensions(axes, on_frontier[on_frontier["kind"] == SUBSPACE])
 
 
@@ -127,13 +131,10 @@ def _bits_axis(axes: Axes, code_bits: pd.Series) -> float:
 
 def _handles(looks: dict[Any, Look], with_prior: bool, style: FigureSettings) -> list[Line2D]:
     grey = style.baseline_colour
-    handles = [
-        Line2D([], [], color=look.colour, marker=look.marker, ms=5, ls="", label=f"{levels} levels")
-        for levels, look in looks.items()
+    return [
+        *(entry(f"{levels} levels", color=look.colour, marker=look.marker, ms=5) for levels, look in looks.items()),
+        *([entry("prior (0 bits)", color=grey, **PRIOR_MARK)] if with_prior else []),
+        entry("Pareto frontier", color=grey, ls="-", lw=1.1),
+        entry("best trained certificate", color=grey, **RING),
+        entry("equal certified error", ls="-", **ISO_LINE),
     ]
-    if with_prior:
-        handles.append(Line2D([], [], color=grey, label="prior (0 bits)", **PRIOR_MARK))
-    handles.append(Line2D([], [], color=grey, lw=1.1, label="Pareto frontier"))
-    handles.append(Line2D([], [], color=grey, label="best trained certificate", **RING))
-    handles.append(Line2D([], [], label="equal certified error", **ISO_LINE))
-    return handles

@@ -1,8 +1,9 @@
-"""How the SubLoRA study writes numbers: signs, intervals, p-values."""
+"""How tables, figures and pages write numbers: signs, intervals, p-values."""
 
-from certifuse.reporting.sublora.contrasts import MeanTest
+from textwrap import shorten
 
 SMALLEST_P = 0.001
+REASON_CHARACTERS = 90
 
 
 def signed(value: float, digits: int = 3) -> str:
@@ -28,15 +29,24 @@ def p_phrase(p: float | None) -> str:
     return "" if not text else f"p {text}" if text.startswith("<") else f"p = {text}"
 
 
-def estimate_text(test: MeanTest, unit: str, digits: int = 3) -> str:
-    """Estimate, interval, unit and adjusted p-value in one phrase."""
-    estimate = " ".join(filter(None, (signed(test.mean, digits), interval(test.low, test.high, digits), unit)))
-    return ", ".join(filter(None, (estimate, p_phrase(test.p_holm))))
-
-
-def mean_text(mean: float | None, low: float | None, high: float | None, digits: int = 3) -> str:
-    """A mean, and its interval where there is one."""
+def mean_text(mean: float | None, low: float | None = None, high: float | None = None, digits: int = 3) -> str:
+    """A mean, and its interval where there is one; nothing where there is no mean."""
     if mean is None:
         return ""
     around = "" if low is None or high is None else f" [{low:.{digits}f}, {high:.{digits}f}]"
     return f"{mean:.{digits}f}{around}"
+
+
+def seeds_text(seeds: int, missing: int) -> str:
+    """How many seeds there are, of how many that were asked for."""
+    return f"{seeds} of {seeds + missing}" if missing else str(seeds)
+
+
+def missing_text(reason: str) -> str:
+    """Why a row has no number."""
+    return shorten(f"missing: {reason}", REASON_CHARACTERS, placeholder=" ...")
+
+
+def whole(number: int | None) -> str:
+    """A count with its thousands apart; nothing where there is none."""
+    return "" if number is None else f"{number:,}"

@@ -5,15 +5,14 @@ from typing import Any
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
-from certifuse.reporting.certificates.panels import looks_in_order, nothing_to_draw
-from certifuse.reporting.style import Look, legend_above, new_panels, seed_points, view_of
-from certifuse.reporting.sublora.frames import HEAD, SubloraFrames
+from certifuse.reporting.frames import Frames
+from certifuse.reporting.style import Look, entry, legend_above, looks_in_order, new_panels, seed_points, view_of
+from certifuse.reporting.sublora.frames import HEAD
 from certifuse.reporting.sublora.modes import EQUAL_SHARE, LEARNED
-from certifuse.reporting.sublora.notes import missing_reasons, note_under
+from certifuse.reporting.sublora.notes import note_under, nothing_to_show
 from certifuse.reporting.sublora.questions import Answer, depth_answers
-from certifuse.study.steps import FigureStep
+from certifuse.study.steps.reporting import DrawFigure
 
 WIDTHS, HEIGHT = (1.7, 0.4), 1.15
 SPREAD = 0.24
@@ -22,12 +21,11 @@ SPREAD = 0.24
 EQUAL: dict[str, Any] = {"ls": (0, (5, 2)), "lw": 1.0, "zorder": 1}
 
 
-def learned_gating_trend(frames: SubloraFrames, step: FigureStep) -> Figure:
+def draw(frames: Frames, step: DrawFigure) -> Figure:
     """gamma by depth: every seed, the mean as a line, one standard deviation as a band, and a line at one half."""
     gates = frames.gates[frames.gates["mode"] == LEARNED]
     if gates.empty:
-        missing = frames.missing[frames.missing["mode"] == LEARNED]
-        return nothing_to_draw(step, "; ".join(["no learned split yet", *missing_reasons(missing)]))
+        raise nothing_to_show("no learned split yet", frames.missing[frames.missing["mode"] == LEARNED])
     looks = looks_in_order((int(d) for d in gates["d"]), step.style)
     head = gates["group"] == HEAD
     figure, panels = new_panels(step.style, WIDTHS, [HEIGHT], sharey=True)
@@ -44,12 +42,11 @@ def learned_gating_trend(frames: SubloraFrames, step: FigureStep) -> Figure:
     of_head.set(title="head")
     of_head.margins(x=0.6)
     layers.set_ylim(view_of([*gates["gamma"], EQUAL_SHARE], 0.08))
-    grey = step.style.baseline_colour
     handles = [
-        Line2D([], [], color=look.colour, ls=look.line, marker=look.marker, ms=5, label=f"d = {d:,}")
-        for d, look in looks.items()
+        entry(f"d = {d:,}", color=look.colour, ls=look.line, marker=look.marker, ms=5) for d, look in looks.items()
     ]
-    legend_above(figure, [*handles, Line2D([], [], color=grey, label="γ = 0.5, equal split", **EQUAL)], step.style)
+    half = entry("γ = 0.5, equal split", color=step.style.baseline_colour, **EQUAL)
+    legend_above(figure, [*handles, half], step.style)
     note_under(figure, _notes(gates, step), step.style)
     return figure
 
@@ -66,11 +63,11 @@ def _draw_budget(axes: Axes, rows: pd.DataFrame, look: Look, offset: float) -> N
     axes.plot(rows["depth"] + offset, rows["gamma"], **seed_points(look.colour))
 
 
-def _notes(gates: pd.DataFrame, step: FigureStep) -> list[str]:
-    slopes = "; ".join(map(_slope, depth_answers(gates, step.statistics.confidence)))
+def _notes(gates: pd.DataFrame, step: DrawFigure) -> list[str]:
+    slopes = "; ".join(map(_slope, depth_answers(gates, step.confidence)))
     return [
         "Small points: seeds; marks: their mean; bands and bars: one standard deviation over the seeds.",
-        *([f"Slope of γ per layer ({100 * step.statistics.confidence:g}% t interval): {slopes}."] if slopes else []),
+        *([f"Slope of γ per layer ({100 * step.confidence:g}% t interval): {slopes}."] if slopes else []),
     ]
 
 

@@ -9,18 +9,18 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from certifuse.reporting.certificates.panels import looks_in_order, nothing_to_draw
-from certifuse.reporting.fusion.notes import interval_note
-from certifuse.reporting.style import Look, legend_above, new_panels, seed_points, view_of
+from certifuse.reporting.frames import Frames
+from certifuse.reporting.notes import interval_note
+from certifuse.reporting.style import Look, entry, legend_above, looks_in_order, new_panels, seed_points, view_of
 from certifuse.reporting.sublora.choice import HEADLINE, PUBLISHED, compared_rows, size_kb
 from certifuse.reporting.sublora.contrasts import paired
-from certifuse.reporting.sublora.frames import SubloraFrames, compared_budgets, modes_at, of_modes
+from certifuse.reporting.sublora.frames import compared_budgets, modes_at, of_modes
 from certifuse.reporting.sublora.modes import BASELINES, NULLS, is_allocation, mode_label, modes_in_order
 from certifuse.reporting.sublora.notes import (
     levels_note,
     missing_note,
-    missing_reasons,
     note_under,
+    nothing_to_show,
     reason_of,
     sample_note,
     seeds_note,
@@ -33,9 +33,9 @@ from certifuse.reporting.sublora.panels import (
     half_width,
     vacuous_handle,
 )
-from certifuse.reporting.sublora.text import signed
+from certifuse.reporting.text import signed
 from certifuse.study.settings.figures import FigureSettings
-from certifuse.study.steps import FigureStep
+from certifuse.study.steps.reporting import DrawFigure
 
 WIDTH, ROW_IN, AXES_IN, LABELS_IN = 1.15, 0.4, 0.65, 0.9
 SPREAD = 0.66
@@ -59,12 +59,11 @@ class Place:
     rows: pd.DataFrame
 
 
-def allocation_comparison_grid(frames: SubloraFrames, step: FigureStep) -> Figure:
+def draw(frames: Frames, step: DrawFigure) -> Figure:
     """Four panels with a row per mode and a look per budget; every seed, means and intervals."""
     compared = {d: _compared(frames, d) for d in compared_budgets(frames)}
     if all(rows.empty for rows in compared.values()):
-        reasons = missing_reasons(frames.missing)
-        return nothing_to_draw(step, "; ".join(["no allocation has a certificate yet", *reasons]))
+        raise nothing_to_show("no allocation has a certificate yet", frames.missing)
     everything = pd.concat(compared.values())
     modes = modes_in_order({mode for d in compared for mode in modes_at(frames, d) if mode not in NULLS})
     places = list(_places(compared, modes, looks_in_order(compared, step.style)))
@@ -94,7 +93,7 @@ def allocation_comparison_grid(frames: SubloraFrames, step: FigureStep) -> Figur
     return figure
 
 
-def _compared(frames: SubloraFrames, d: int) -> pd.DataFrame:
+def _compared(frames: Frames, d: int) -> pd.DataFrame:
     rows = of_modes(compared_rows(frames.metrics, d), lambda mode: mode not in NULLS)
     return rows.assign(size_kb=size_kb(rows["code_bits"]))
 
@@ -122,7 +121,7 @@ def _gains_percent(mode: str, rows: pd.DataFrame, reference: str) -> pd.Series:
 
 
 def _draw_points(
-    axes: Axes, places: Sequence[Place], columns: Sequence[str], step: FigureStep, highest: float | None = None
+    axes: Axes, places: Sequence[Place], columns: Sequence[str], step: DrawFigure, highest: float | None = None
 ) -> None:
     """Seeds, means and intervals; the first column is filled."""
     shown = _of_allocations(places, [pd.concat([place.rows[name] for name in columns]) for place in places])
@@ -133,7 +132,7 @@ def _draw_points(
             _draw_values(axes, place, place.rows[column], step, {"marker": place.look.marker, "mfc": face})
 
 
-def _draw_bars(axes: Axes, places: Sequence[Place], values: Sequence[pd.Series], step: FigureStep) -> None:
+def _draw_bars(axes: Axes, places: Sequence[Place], values: Sequence[pd.Series], step: DrawFigure) -> None:
     """Bars from zero, with seeds and intervals."""
     shown = _of_allocations(places, values)
     low, high = view_of([0.0, *shown], 0.12)
@@ -152,11 +151,11 @@ def _of_allocations(places: Sequence[Place], values: Sequence[pd.Series]) -> lis
     return [value for of_place in chosen for value in of_place] or [value for of_place in values for value in of_place]
 
 
-def _draw_values(axes: Axes, place: Place, values: pd.Series, step: FigureStep, mark: dict[str, Any]) -> None:
+def _draw_values(axes: Axes, place: Place, values: pd.Series, step: DrawFigure, mark: dict[str, Any]) -> None:
     """Seeds, mean and interval; of a mean outside the panel its value, at the edge."""
     if values.empty:
         return
-    mean, half = float(values.mean()), half_width(values, step.statistics.confidence)
+    mean, half = float(values.mean()), half_width(values, step.confidence)
     colour, (low, high) = place.look.colour, axes.get_xlim()
     if mean > high:
         axes.text(0.98, place.y, f"{mean:.2f} ▸", **_said(axes) | {"ha": "right"})
@@ -175,23 +174,20 @@ def _said(axes: Axes) -> dict[str, Any]:
 
 def _handles(budgets: dict[int, pd.DataFrame], metrics: pd.DataFrame, style: FigureSettings) -> list[Line2D]:
     looks, grey = looks_in_order(budgets, style), style.baseline_colour
-    of_budgets = [
-        Line2D([], [], ls="", color=looks[d].colour, marker=looks[d].marker, ms=5.5, label=f"d = {d:,}")
-        for d in budgets
-    ]
     series = {"our bound (and risk)": grey, "published bound": "white"}
-    of_series = [
-        Line2D([], [], ls="", color=grey, marker="o", ms=5.5, mfc=face, label=label) for label, face in series.items()
+    return [
+        *(entry(f"d = {d:,}", color=looks[d].colour, marker=looks[d].marker, ms=5.5) for d in budgets),
+        *(entry(label, color=grey, marker="o", ms=5.5, mfc=face) for label, face in series.items()),
+        vacuous_handle(metrics, style),
     ]
-    return [*of_budgets, *of_series, vacuous_handle(metrics, style)]
 
 
-def _notes(frames: SubloraFrames, rows: pd.DataFrame, budgets: Sequence[int], step: FigureStep) -> list[str]:
+def _notes(frames: Frames, rows: pd.DataFrame, budgets: Sequence[int], step: DrawFigure) -> list[str]:
     return [
         sample_note(rows),
         *levels_note(frames, budgets),
         "Small points: seeds.",
-        interval_note(step.statistics),
+        interval_note(step.confidence),
         "Bars that leave a panel are cut. The improvement is paired by seed.",
         *seeds_note(rows),
         *missing_note(frames),

@@ -7,42 +7,38 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from certifuse.reporting.cells import lambdas_of
+from certifuse.reporting.certificates import notes
 from certifuse.reporting.certificates.choice import best_per
-from certifuse.reporting.certificates.frames import (
-    PRIOR,
-    SUBSPACE,
-    CertificateFrames,
-    Panel,
-    family_rows,
-    panel_title,
-    panels_of,
-)
-from certifuse.reporting.certificates.panels import (
+from certifuse.reporting.certificates.frames import PRIOR, SUBSPACE, Panel, family_rows, panel_title, panels_of
+from certifuse.reporting.drawing import NothingToShowError
+from certifuse.reporting.frames import Frames
+from certifuse.reporting.style import (
+    Look,
+    entry,
     label_first_column,
+    legend_above,
     looks_in_order,
-    nothing_to_draw,
+    note_below,
     panel_grid,
-    sample_note,
-    seeds_note,
     title_panel,
+    view_of,
 )
-from certifuse.reporting.frames import lambdas_of
-from certifuse.reporting.style import Look, legend_above, note_below, view_of
 from certifuse.study.settings.figures import FigureSettings
-from certifuse.study.steps import FigureStep
+from certifuse.study.steps.reporting import DrawFigure
 
 SEED: dict[str, Any] = {"ls": "", "marker": ".", "ms": 4.0, "mew": 0.0, "zorder": 4}
 SPREAD = 0.6
 """Share of the distance between two lambdas over which the dimensions are set side by side."""
 
 
-def certified_vs_lambda(frames: CertificateFrames, step: FigureStep) -> Figure:
+def draw(frames: Frames, step: DrawFigure) -> Figure:
     """One panel per architecture and fusion rule with several lambdas; at each d the best number of levels."""
     certificates = frames.certificates
     best = {panel: best_of_levels(certificates, panel) for panel in panels_of(certificates)}
     several = {panel: rows for panel, rows in best.items() if rows["lambda"].nunique() > 1}
     if not several:
-        return nothing_to_draw(step, "no fusion rule has certificates at more than one λ")
+        raise NothingToShowError("no fusion rule has certificates at more than one λ")
     shown = pd.concat(several.values())
     priors = pd.concat([panel.rows(certificates, PRIOR) for panel in several])
     looks = looks_in_order(shown["d"], step.style)
@@ -62,17 +58,14 @@ def certified_vs_lambda(frames: CertificateFrames, step: FigureStep) -> Figure:
     label_first_column(places, "certified error (%)")
     legend_above(figure, _handles(looks, not priors.empty, step.style), step.style)
     alone = len(best) - len(several)
-    note_below(
-        figure,
-        [
-            sample_note(shown),
-            "At each d and seed the number of levels with the lowest bound, which the code pays for.",
-            *(["Dots: seeds.", *seeds_note(shown)] if shown["seed"].nunique() > 1 else []),
-            *([f"{alone} of {len(best)} rules have certificates at one λ only and are not shown."] if alone else []),
-            "Values of λ are equidistant.",
-        ],
-        step.style,
-    )
+    sentences = [
+        notes.sample_note(shown),
+        "At each d and seed the number of levels with the lowest bound, which the code pays for.",
+        *(["Dots: seeds.", *notes.seeds_note(shown)] if shown["seed"].nunique() > 1 else []),
+        *([f"{alone} of {len(best)} rules have certificates at one λ only and are not shown."] if alone else []),
+        "Values of λ are equidistant.",
+    ]
+    note_below(figure, sentences, step.style)
     return figure
 
 
@@ -100,10 +93,11 @@ def _draw_prior(axes: Axes, rows: pd.DataFrame, style: FigureSettings) -> None:
 
 
 def _handles(looks: dict[Any, Look], with_prior: bool, style: FigureSettings) -> list[Line2D]:
+    open_mark: dict[str, Any] = {"ms": 5, "mfc": "white"}
     handles = [
-        Line2D([], [], color=look.colour, marker=look.marker, ls=look.line, ms=5, mfc="white", label=f"d = {d:,}")
+        entry(f"d = {d:,}", color=look.colour, marker=look.marker, ls=look.line, **open_mark)
         for d, look in looks.items()
     ]
     if with_prior:
-        handles.append(Line2D([], [], color=style.baseline_colour, lw=1.0, label="prior, d = 0 (0 bits)"))
+        handles.append(entry("prior, d = 0 (0 bits)", color=style.baseline_colour, ls="-", lw=1.0))
     return handles

@@ -3,13 +3,13 @@
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
-from certifuse.reporting.certificates.panels import label_first_column, panel_grid
-from certifuse.reporting.fusion.notes import interval_note
-from certifuse.reporting.style import legend_above, view_of
-from certifuse.reporting.sublora.choice import compared_levels, mean_points, unbeaten
-from certifuse.reporting.sublora.frames import SubloraFrames, allocated_rows, study_modes
+from certifuse.reporting.choice import unbeaten
+from certifuse.reporting.frames import Frames
+from certifuse.reporting.notes import interval_note
+from certifuse.reporting.style import entry, label_first_column, legend_above, panel_grid, view_of
+from certifuse.reporting.sublora.choice import compared_levels, mean_points
+from certifuse.reporting.sublora.frames import allocated_rows, study_modes
 from certifuse.reporting.sublora.modes import ModeLook, mode_handles, mode_looks, modes_in_order
 from certifuse.reporting.sublora.notes import missing_note, note_under, nothing_at, sample_note
 from certifuse.reporting.sublora.panels import (
@@ -20,17 +20,18 @@ from certifuse.reporting.sublora.panels import (
     draw_seeds_and_mean,
     linear_axis,
 )
-from certifuse.study.steps import FigureStep
+from certifuse.study.steps.reporting import DrawFigure
 
 X, Y = "kl_nats", "risk_bpd"
 HEIGHT = 1.15
 
 
-def pareto_frontier(frames: SubloraFrames, step: FigureStep, budget: int) -> Figure:
+def draw(frames: Frames, step: DrawFigure) -> Figure:
     """One panel per number of levels: every seed, means with intervals, and the frontier of the means."""
+    budget = step.d
     rows = allocated_rows(frames.metrics, budget)
     if rows.empty:
-        return nothing_at(frames, step, budget, "certificate of an allocation")
+        raise nothing_at(frames, budget, "certificate of an allocation")
     looks = mode_looks(study_modes(frames), step.style)
     levels = sorted(rows["levels"].unique())
     compared = compared_levels(frames.metrics, budget)
@@ -40,13 +41,12 @@ def pareto_frontier(frames: SubloraFrames, step: FigureStep, budget: int) -> Fig
         best = " (lowest mean bound)" if number == compared and len(levels) > 1 else ""
         axes.set_title(f"d = {budget:,}, L = {number}{best}")
     label_first_column(places, RISK_LABEL)
-    grey = step.style.baseline_colour
-    handles = mode_handles(modes_in_order(rows["mode"]), looks)
-    legend_above(figure, [*handles, Line2D([], [], color=grey, label="frontier of the means", **FRONTIER)], step.style)
+    frontier = entry("frontier of the means", color=step.style.baseline_colour, **FRONTIER)
+    legend_above(figure, [*mode_handles(modes_in_order(rows["mode"]), looks), frontier], step.style)
     notes = [
         sample_note(rows),
         "Small points: seeds.",
-        interval_note(step.statistics),
+        interval_note(step.confidence),
         "Bars that leave a panel are cut.",
         "At one d and L the codes are nearly of one length: scales differ between panels and do not begin at 0.",
         *missing_note(frames, budget),
@@ -55,10 +55,10 @@ def pareto_frontier(frames: SubloraFrames, step: FigureStep, budget: int) -> Fig
     return figure
 
 
-def _draw_levels(axes: Axes, rows: pd.DataFrame, looks: dict[str, ModeLook], step: FigureStep) -> None:
+def _draw_levels(axes: Axes, rows: pd.DataFrame, looks: dict[str, ModeLook], step: DrawFigure) -> None:
     linear_axis(axes, list(rows[X]))
     axes.set_ylim(view_of(rows[Y], 0.1))
     for mode in modes_in_order(rows["mode"]):
-        draw_seeds_and_mean(axes, rows[rows["mode"] == mode], X, Y, looks[mode], step.statistics.confidence)
+        draw_seeds_and_mean(axes, rows[rows["mode"] == mode], X, Y, looks[mode], step.confidence)
     draw_frontier(axes, unbeaten(mean_points(rows, [X, Y]), X, Y), X, Y, step.style)
     axes.set_xlabel(KL_LABEL)

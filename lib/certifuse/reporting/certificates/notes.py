@@ -1,0 +1,49 @@
+"""Sentences that the figures of the certificates share: the sample, and what is not there."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from certifuse.reporting.certificates.frames import SUBSPACE, Panel
+from certifuse.reporting.notes import counts_text, deltas_text, lambda_text
+
+NOTHING_TRAINED = "no trained subspace has a certificate yet"
+
+
+def sample_note(certificates: pd.DataFrame) -> str:
+    """How large the certificate sample is and with what confidence a certificate holds."""
+    sizes, deltas = counts_text(certificates["examples"]), deltas_text(certificates["delta"])
+    return f"n = {sizes} images, δ = {deltas} for each certificate by itself."
+
+
+def lambda_note(panels: Sequence[Panel]) -> str:
+    """At which lambda the rules stand, with those that stand at another one."""
+    return f"{lambda_text([(f'{panel.architecture} {panel.fusion}', panel.lam) for panel in panels])}."
+
+
+def seeds_note(certificates: pd.DataFrame) -> list[str]:
+    """That a mean over seeds certifies nothing; no sentence where there is one seed."""
+    if certificates["seed"].nunique() < 2:
+        return []
+    return ["Lines join means over seeds, which certify nothing: a certificate is of one model."]
+
+
+def held_out_note(certificates: pd.DataFrame) -> list[str]:
+    """How large the held-out set is, and how many models lack a certificate on it."""
+    if certificates.empty:
+        return []
+    lacking = int(certificates["held_out_bound_percent"].isna().sum())
+    if lacking == len(certificates):
+        return ["No held-out certificates: the study keeps no set that training and selection left alone."]
+    sizes = counts_text(certificates["held_out_examples"].dropna())
+    some = [f"{lacking} of {len(certificates)} models have none."] if lacking else []
+    return [f"Held-out certificates: {sizes} other images, 0 bits.", *some]
+
+
+def gaps_note(certificates: pd.DataFrame, panels: Sequence[Panel]) -> list[str]:
+    """How many (d, L) of the shown panels and seeds have no certificate; no sentence where all have one."""
+    trained = certificates[certificates["kind"] == SUBSPACE]
+    everything = len(trained[["d", "levels"]].drop_duplicates()) * trained["seed"].nunique() * len(panels)
+    missing = everything - sum(len(panel.rows(certificates, SUBSPACE)) for panel in panels)
+    why = "not asked for, or see missing_certificates.csv"
+    return [f"{missing} of {everything} (d, L, seed) have no certificate: {why}."] if missing else []

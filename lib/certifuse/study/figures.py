@@ -1,0 +1,143 @@
+"""Every figure: of which part of a study it is, what it is drawn from, and once or for each budget.
+
+One line here and a module of the figure's own name in `reporting/<part>/figures` is all that a figure needs: its
+section of the configuration, the targets of the workflow, and the settings, files and module of its job follow.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from certifuse.study import paths
+
+FUSION = {
+    "summary": paths.SUMMARY,
+    "missing": paths.MISSING,
+    "logs": paths.LOGS,
+    "calibration": paths.CALIBRATION,
+    "comparison": paths.COMPARISON,
+}
+CERTIFICATES = {"certificates": paths.CERTIFICATES}
+SUBLORA = {"metrics": paths.SUBLORA_METRICS, "missing": paths.MISSING_SUBLORA}
+GATES = {"gates": paths.SUBLORA_GATES, "missing": paths.MISSING_GATES}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """What is known of a figure before it is drawn.
+
+    Args:
+        part: which part of a study it shows: `fusion`, `certificates` or `sublora`.
+        description: its line in the reference of the configuration.
+        tables: the gathered tables that it is drawn from, by the name under which its module knows them.
+        statistics: the keys of the section `statistics` that it shows.
+        budgets: what a study calls the budgets for each of which it is drawn; None for a figure of the whole study.
+    """
+
+    part: str
+    description: str
+    tables: Mapping[str, str]
+    statistics: tuple[str, ...] = ()
+    budgets: str | None = None
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure as one job draws it."""
+
+    name: str
+    figure: Figure
+    budget: int | None = None
+
+    @property
+    def place(self) -> str:
+        """Its path below `figures/`, without the suffix."""
+        return place_of(self.figure.part, self.name, self.budget)
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """What tells it from the other figures of its part."""
+        return {"figure": self.name} | ({} if self.budget is None else {"budget": str(self.budget)})
+
+
+def place_of(part: str, name: str, budget: int | None) -> str:
+    """The path of a figure below `figures/`, without the suffix; the language models have a folder of their own."""
+    of_budget = name if budget is None else f"{name}_d{budget}"
+    return f"sublora/{of_budget}" if part == "sublora" else of_budget
+
+
+def _of_fusion(description: str, *tables: str, statistics: tuple[str, ...] = ()) -> Figure:
+    """A figure of the grid: scores and missing cells, and `tables` beside them."""
+    read = {name: FUSION[name] for name in ("summary", "missing", *tables)}
+    return Figure(part="fusion", description=description, tables=read, statistics=statistics)
+
+
+CONFIDENCE = ("confidence",)
+FIGURES: dict[str, Figure] = {
+    "lambda_ablation": _of_fusion(
+        "Accuracy, convergence and losses against lambda.",
+        *("logs", "comparison"),
+        statistics=("confidence", "convergence_tolerance"),
+    ),
+    "fusion_comparison": _of_fusion("Every rule and baseline side by side.", "comparison", statistics=CONFIDENCE),
+    "reliability": _of_fusion("Calibration before and after temperature.", "calibration"),
+    "training_curves": _of_fusion("Accuracy and losses against epoch.", "logs"),
+    "diversity": _of_fusion("How the experts differ.", statistics=CONFIDENCE),
+    "certified_vs_dimension": Figure(
+        part="certificates",
+        description="Certified error against the dimension of the trained subspace.",
+        tables=CERTIFICATES,
+    ),
+    "certified_vs_lambda": Figure(
+        part="certificates", description="Certified error against lambda at each dimension.", tables=CERTIFICATES
+    ),
+    "certificate_frontier": Figure(
+        part="certificates",
+        description="Code length against risk, with lines of equal certified error.",
+        tables=CERTIFICATES,
+    ),
+    "certified_vs_test": Figure(
+        part="certificates",
+        description="Certified error against test error per fusion rule.",
+        tables=CERTIFICATES,
+        statistics=CONFIDENCE,
+    ),
+    "pareto_frontier": Figure(
+        part="sublora",
+        description="Complexity against risk of all modes, per budget.",
+        tables=SUBLORA,
+        statistics=CONFIDENCE,
+        budgets="sublora_budgets",
+    ),
+    "compression_comparison": Figure(
+        part="sublora",
+        description="Complexity, size, risk and both bounds, per budget.",
+        tables=SUBLORA,
+        budgets="sublora_budgets",
+    ),
+    "learned_gating_heatmap": Figure(
+        part="sublora",
+        description="Learned splits of every layer and seed, per budget.",
+        tables=GATES,
+        budgets="learned_budgets",
+    ),
+    "allocation_comparison_grid": Figure(
+        part="sublora",
+        description="Risk, bounds, size and improvement of all modes.",
+        tables=SUBLORA,
+        statistics=CONFIDENCE,
+    ),
+    "learned_gating_trend": Figure(
+        part="sublora", description="Learned splits against depth.", tables=GATES, statistics=CONFIDENCE
+    ),
+    "sublora_frontier": Figure(
+        part="sublora", description="Every certificate by code length, with n-gram tables.", tables=SUBLORA
+    ),
+    "gating_nulls": Figure(
+        part="sublora", description="Learned gates beside their nulls.", tables=SUBLORA, statistics=CONFIDENCE
+    ),
+}
+
+
+def figures_of(part: str) -> dict[str, Figure]:
+    """The figures of one part of a study, by name."""
+    return {name: figure for name, figure in FIGURES.items() if figure.part == part}

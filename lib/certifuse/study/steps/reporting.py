@@ -1,0 +1,140 @@
+"""The steps that draw figures and write tables from what was gathered."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from certifuse.study.figures import place_of
+from certifuse.study.settings.figures import FigureSettings
+from certifuse.study.steps.step import Step, StepFiles
+
+if TYPE_CHECKING:
+    from certifuse.study.study import Study
+
+
+class DrawFigure(Step):
+    """Draw one figure from the gathered tables, as PNG and PDF.
+
+    `study` is the name of the study, `part` the part of it that the figure shows, `tables` the names of the tables in
+    the order of the files, and `statistics` the keys of that section that the figure uses.
+    """
+
+    rule: ClassVar[str] = "draw_figure"
+    figure: str
+    part: str
+    budget: int | None
+    tables: tuple[str, ...]
+    statistics: dict[str, float]
+    study: str
+    style: FigureSettings
+
+    @dataclass(frozen=True, kw_only=True)
+    class Files(StepFiles):
+        """`tables` are read; equal tables give equal images."""
+
+        tables: tuple[Path, ...]
+        png: Path
+        pdf: Path
+
+    @classmethod
+    def of(cls, study: "Study", names: Mapping[str, Any]) -> Self:
+        """The figure at a place below `figures/`."""
+        drawing = study.drawings[names["figure"]]
+        return cls(
+            figure=drawing.name,
+            part=drawing.figure.part,
+            budget=drawing.budget,
+            tables=tuple(drawing.figure.tables),
+            statistics={key: getattr(study.statistics, key) for key in drawing.figure.statistics},
+            study=study.name,
+            style=study.style_of(drawing),
+        )
+
+    def identity(self) -> dict[str, Any]:
+        """Its place."""
+        return {"figure": place_of(self.part, self.figure, self.budget)}
+
+    def modules(self) -> tuple[str, ...]:
+        """What reads the tables of this part, and what draws the figure."""
+        return f"certifuse.reporting.{self.part}.frames", f"certifuse.reporting.{self.part}.figures.{self.figure}"
+
+    @property
+    def d(self) -> int:
+        """The budget of a figure of one budget."""
+        assert self.budget is not None, f"figure {self.figure}: drawn once for each budget, so that it has one"
+        return self.budget
+
+    @property
+    def confidence(self) -> float:
+        """Of every interval."""
+        return self.statistics["confidence"]
+
+
+class WriteTables(Step):
+    """Write the tables of the fusion study as CSV with every digit and as LaTeX. `study` is its name."""
+
+    rule: ClassVar[str] = "write_tables"
+    study: str
+    confidence: float
+    bootstrap_samples: int
+
+    @dataclass(frozen=True, kw_only=True)
+    class Files(StepFiles):
+        """The gathered tables, and the directory that is written to."""
+
+        summary: Path
+        missing: Path
+        comparison: Path
+        costs: Path
+        output_dir: Path
+
+    @classmethod
+    def of(cls, study: "Study", names: Mapping[str, Any]) -> Self:
+        """All of a study."""
+        statistics = study.statistics
+        return cls(study=study.name, confidence=statistics.confidence, bootstrap_samples=statistics.bootstrap_samples)
+
+
+class WriteCertificateTables(Step):
+    """Write the tables of the certificates as CSV with every digit and as LaTeX. `study` is the name of the study."""
+
+    rule: ClassVar[str] = "write_certificate_tables"
+    study: str
+
+    @dataclass(frozen=True, kw_only=True)
+    class Files(StepFiles):
+        """The gathered tables, and the directory that is written to."""
+
+        certificates: Path
+        ledgers: Path
+        output_dir: Path
+
+    @classmethod
+    def of(cls, study: "Study", names: Mapping[str, Any]) -> Self:
+        """All of a study."""
+        return cls(study=study.name)
+
+
+class WriteSubloraTables(Step):
+    """Write the tables of the language models as CSV and LaTeX, and the page of their questions as Markdown too."""
+
+    rule: ClassVar[str] = "write_sublora_tables"
+    study: str
+    confidence: float
+
+    @dataclass(frozen=True, kw_only=True)
+    class Files(StepFiles):
+        """The gathered tables, and the directory that is written to."""
+
+        metrics: Path
+        gates: Path
+        missing: Path
+        terms: Path
+        ledgers: Path
+        output_dir: Path
+
+    @classmethod
+    def of(cls, study: "Study", names: Mapping[str, Any]) -> Self:
+        """All of a study."""
+        return cls(study=study.name, confidence=study.statistics.confidence)
