@@ -16,12 +16,11 @@ rule draw_figure:
         pdf=f"{R}/figures/{{figure}}.pdf",
     log:
         f"{R}/logs/{tasks.DRAW_FIGURE}.log",
-    localrule: True
+    wildcard_constraints:
+        figure=targets.exactly(study.drawings),
     localrule: True
     conda:
         "../envs/reporting.yaml"
-    wildcard_constraints:
-        figure=targets.exactly(study.drawings),
     params:
         run=program("draw_figure"),
         settings=settings_of(DrawFigure),
@@ -53,7 +52,6 @@ rule write_tables:
         tex=[f"{R}/tables/{name}.tex" for name in [*TABLES, "tables"]],
     log:
         f"{R}/logs/write_tables.log",
-    localrule: True
     localrule: True
     conda:
         "../envs/reporting.yaml"
@@ -88,7 +86,6 @@ rule write_certificate_tables:
         tex=[f"{R}/tables/{name}.tex" for name in [*CERTIFICATE_TABLES, "certificate_tables"]],
     log:
         f"{R}/logs/write_certificate_tables.log",
-    localrule: True
     localrule: True
     conda:
         "../envs/reporting.yaml"
@@ -131,7 +128,6 @@ if study.sublora is not None:
             ),
         log:
             f"{R}/logs/write_sublora_tables.log",
-        localrule: True
         localrule: True
         conda:
             "../envs/reporting.yaml"
