@@ -23,8 +23,10 @@ def stop(error):
 try:
     for file in workflow.configfiles or [DEFAULT_CONFIG]:
         read_configuration(Path(file))
-    if IS_MODULE and not config:
-        config = read_configuration(DEFAULT_CONFIG)
+    if IS_MODULE:
+        config = config or read_configuration(DEFAULT_CONFIG)
+    if not isinstance(config, dict):
+        raise UserError(f"config: expected a mapping of settings, found {type(config).__name__}")
 except UserError as error:
     stop(error)
 

@@ -53,8 +53,12 @@ def _git(*arguments: str) -> str | None:
 
 
 def git_state() -> dict[str, Any]:
-    """Commit, whether tracked files differ from it, and the digest of that difference; `null` outside git."""
-    commit, difference = _git("rev-parse", "HEAD"), _git("diff", "HEAD")
+    """Commit, whether tracked files differ from it, and the digest of that difference; `null` outside git.
+
+    A package that is installed inside the repository of another project is outside git, too.
+    """
+    is_tracked = bool(_git("ls-files"))
+    commit, difference = (_git("rev-parse", "HEAD"), _git("diff", "HEAD")) if is_tracked else (None, None)
     return {
         "commit": commit.strip() if commit else None,
         "dirty": None if difference is None else bool(difference),
