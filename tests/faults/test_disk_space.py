@@ -28,7 +28,7 @@ def free(monkeypatch):
 def needed(run):
     """The bytes that a training asks for on a disk that has none."""
     with pytest.raises(UserError, match="more bytes, 0 bytes are free: free some space, or set results_dir") as raised:
-        recipe.train_fusion(run.settings, run.cell, run.files)
+        recipe.train_fusion(run.step, run.files)
     said = str(raised.value)
     assert said.startswith(str(run.directory))
     assert "\n" not in said
@@ -42,7 +42,7 @@ def test_the_estimate_is_what_the_training_writes_and_not_less(tiny, tmp_path, f
     run = tiny.prepare(tmp_path, files={"save_interval_s": 0.0}, epochs=4, save_every=2, hidden_dim=hidden_dim)
     asked = needed(run)
     assert not list(run.directory.rglob("*.safetensors"))
-    assert not run.files.resume.joinpath("running.json").exists()
+    assert not run.files.resume_dir.joinpath("running.json").exists()
     states, save = [], ResumeStore.save
 
     def saving(store, snapshot):
@@ -51,7 +51,7 @@ def test_the_estimate_is_what_the_training_writes_and_not_less(tiny, tmp_path, f
 
     monkeypatch.setattr(ResumeStore, "save", saving)
     free(asked)
-    recipe.train_fusion(run.settings, run.cell, run.files)
+    recipe.train_fusion(run.step, run.files)
     written = sum(path.stat().st_size for path in run.directory.rglob("*.safetensors")) + 3 * max(states)
     assert written <= asked <= most * written
 
@@ -66,9 +66,9 @@ def test_one_byte_less_is_refused(tiny, tmp_path, free):
     asked = needed(run)
     free(asked - 1)
     with pytest.raises(UserError, match=f"needs {asked} more bytes, {asked - 1} bytes are free"):
-        recipe.train_fusion(run.settings, run.cell, run.files)
+        recipe.train_fusion(run.step, run.files)
     free(asked)
-    recipe.train_fusion(run.settings, run.cell, run.files)
+    recipe.train_fusion(run.step, run.files)
 
 
 def test_directories_of_one_file_system_share_its_room(tmp_path, free):
@@ -99,7 +99,7 @@ def test_a_small_disk_is_refused_by_the_script(tiny, small_disk, start, script, 
     assert process.returncode == 2
     free_bytes = shutil.disk_usage(small_disk).free
     assert re.fullmatch(rf"\S+ error: {run.directory}: .* more bytes, {free_bytes} bytes are free: .*\n", said)
-    assert not run.files.log.exists()
+    assert not run.files.log_file.exists()
 
 
 # ---- directories that cannot be written ----------------------------------------------------------
@@ -109,8 +109,8 @@ def test_a_file_in_the_place_of_a_directory(tiny, tmp_path):
     (tmp_path / "cell").write_text("not a directory")
     run = tiny.prepare(tmp_path)
     with pytest.raises(DiskError, match=rf"{tmp_path}/cell: cannot be written \(.*\): move the file .*results_dir"):
-        recipe.train_fusion(run.settings, run.cell, run.files)
-    assert not run.files.log.exists()
+        recipe.train_fusion(run.step, run.files)
+    assert not run.files.log_file.exists()
 
 
 def test_a_directory_of_somebody_else(tmp_path):

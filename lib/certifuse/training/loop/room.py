@@ -11,11 +11,11 @@ from certifuse.training.optimisation import ParameterGroup, optimiser_bytes
 
 STATES = 3
 """Stored states of a training at once: the newest, the one before, and the one that is being written."""
-HEADER_BYTES = 160
-"""Room for the name, type, shape and place of one tensor in the header of its file: the longest here takes 144."""
+HEADER_BYTES = 320
+"""Room for name, type, shape, place and digest of one tensor in the header of its file: the longest here takes 290."""
 METADATA_BYTES = 2048
 """Room for what a file says of itself beside its tensors and the rows of the log."""
-ROW_BYTES = 1024
+ROW_BYTES = 2048
 """Room for one row of the log, which every state holds."""
 OPTIMISER_TENSORS = 3
 """The most that an optimiser keeps of one parameter: two buffers and the number of steps."""
