@@ -124,7 +124,7 @@ class ScoreSheet:
         temperature = calibration.fit_temperature(validation_NK, self.labels.validation)
         cooled_NK = calibration.apply_temperature(test_NK, temperature)
         before, after = (
-            _in_percent(scores.score_table(log_probs_NK, labels_N, self.settings.calibration_bins))
+            scores.score_table(log_probs_NK, labels_N, self.settings.calibration_bins)
             for log_probs_NK in (test_NK, cooled_NK)
         )
         self.add(predictor, before)
@@ -157,7 +157,7 @@ class ScoreSheet:
         self.add_hard(f"majority_vote_{stage}", combination.majority_vote(test_ENK))
         oracle_N = combination.oracle_correct(test_ENK, self.labels.test)
         self.add(f"oracle_{stage}", {"top1_percent": 100 * float(oracle_N.double().mean())})
-        self.add(f"experts_{stage}", _in_percent(diversity.diversity_table(test_ENK, self.labels.test)))
+        self.add(f"experts_{stage}", diversity.diversity_table(test_ENK, self.labels.test))
 
     def add_expert_costs(self, stage: str, network: FusedNetwork, image_shape: Sequence[int]) -> None:
         """What each expert of a network costs, and their average: all of them."""
@@ -212,11 +212,3 @@ class ScoreSheet:
                 accuracy = float(accuracy_K[number])
                 row = {"class": number, "superclass": superclass, "count": int(count), "accuracy": accuracy}
                 self.per_class.append({**self.identity, "predictor": predictor, **row})
-
-
-def _in_percent(table: Mapping[str, float]) -> dict[str, float]:
-    """Accuracies (names that begin with `top`) in percent and named so; everything else as it is."""
-    return {
-        f"{name}_percent" if name.startswith("top") else name: 100 * value if name.startswith("top") else value
-        for name, value in table.items()
-    }

@@ -106,9 +106,16 @@ def test_per_class_accuracy_averages_to_top1_by_count() -> None:
 
 def test_score_table_has_top5_only_above_five_classes() -> None:
     log_probs_NK, labels_N = random_predictions()
-    assert list(score_table(log_probs_NK, labels_N)) == ["top1", "top5", "nll_nats", "brier", "ece", "aurc"]
+    assert list(score_table(log_probs_NK, labels_N)) == [
+        "top1_percent",
+        "top5_percent",
+        "nll_nats",
+        "brier",
+        "ece",
+        "aurc",
+    ]
     narrow_NK = log_probs_NK[:, :5].log_softmax(1)
-    assert list(score_table(narrow_NK, labels_N.clamp(max=4))) == ["top1", "nll_nats", "brier", "ece", "aurc"]
+    assert list(score_table(narrow_NK, labels_N.clamp(max=4))) == ["top1_percent", "nll_nats", "brier", "ece", "aurc"]
 
 
 def test_scores_do_not_depend_on_the_order_of_examples() -> None:

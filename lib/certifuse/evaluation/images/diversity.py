@@ -70,7 +70,7 @@ def diversity_table(log_probs_ENK: Tensor, labels_N: Tensor) -> dict[str, float]
     """Every diversity number under its column name.
 
     `<measure>` is the mean over all pairs, absent unless every pair has it (a mean over fewer pairs would be another
-    quantity); `<measure>_<i>_<j>` is one pair; `top1_without_<e>` is the drop-one accuracy. One expert has none.
+    quantity); `<measure>_<i>_<j>` is one pair; `top1_without_<e>_percent` the drop-one accuracy. One expert has none.
     """
     check_outputs("log_probs_ENK", log_probs_ENK, "ENK")
     check_labels(labels_N, *log_probs_ENK.shape[1:])
@@ -83,4 +83,5 @@ def diversity_table(log_probs_ENK: Tensor, labels_N: Tensor) -> dict[str, float]
         if len(values) == len(by_pair):
             table[measure] = math.fsum(values) / len(values)
     table |= {f"{measure}_{i}_{j}": value for (i, j), pair in by_pair.items() for measure, value in pair.items()}
-    return table | {f"top1_without_{e}": top1 for e, top1 in enumerate(drop_one_accuracy(log_probs_ENK, labels_N))}
+    without = enumerate(drop_one_accuracy(log_probs_ENK, labels_N))
+    return table | {f"top1_without_{e}_percent": 100 * top1 for e, top1 in without}
