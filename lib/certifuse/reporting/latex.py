@@ -77,6 +77,11 @@ def spaced(rows: Iterable[tuple[Any, TableRow]]) -> list[TableRow]:
     return [replace(row, space_above=change) for (_, row), change in zip(keyed, changes, strict=False)]
 
 
+def by_first_cell(rows: Iterable[TableRow]) -> list[TableRow]:
+    """The rows, with some space where the first cell changes."""
+    return spaced((row.cells[0], row) for row in rows)
+
+
 def spent_lines(certificates: Iterable[tuple[tuple[str, ...], Sequence[dict[str, Any]]]]) -> list[TableRow]:
     """Ledgers as lines: the names of each certificate stand beside its first charge."""
     lines = []

@@ -93,7 +93,7 @@ def superclass_accuracy(predicted_N: Tensor, labels_N: Tensor, superclass_of_cla
 
 
 def score_table(log_probs_NK: Tensor, labels_N: Tensor, bins: int = 15) -> dict[str, float]:
-    """Every scalar score under its column name; `top5_percent` only where K > 5. Without a unit in its name: a ratio."""
+    """Every scalar score under its column name; `top5_percent` only where K > 5. Those without a unit are ratios."""
     table = {"top1_percent": 100 * top_k_accuracy(log_probs_NK, labels_N)}
     if log_probs_NK.shape[1] > TOP_K:
         table["top5_percent"] = 100 * top_k_accuracy(log_probs_NK, labels_N, TOP_K)

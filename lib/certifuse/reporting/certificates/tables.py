@@ -25,6 +25,11 @@ SHOWN = (
 )
 CROSSED = (*RULE, "seed")
 AT_CROSSING = ("lambda", "d", "levels", "bound_percent")
+COLUMNS = {
+    "certificates": (*NAMES, *SHOWN, "best", "candidates"),
+    "certificate_ledger": (*NAMES, "charge", "bits", "share_percent"),
+    "crossings": (*CROSSED, "crossing_d", *AT_CROSSING, "zero_bit_percent", "margin_points", "reason"),
+}
 NONE = "none"
 NO_PRIOR = "the prior of this architecture, seed and scheme has no certificate"
 BEST_MARK = " *"
@@ -38,16 +43,15 @@ SPENT = (("charge", "l"), ("bits", "r"), ("share (%)", "r"))
 
 
 def certificate_tables(frames: Frames, study: str) -> list[Table]:
-    """The three tables."""
+    """Every table of the certificates."""
     certificates = certificate_rows(frames.certificates)
     ledger = ledger_rows(frames.certificates, frames.ledgers)
-    crossed = (*CROSSED, "crossing_d", *AT_CROSSING, "zero_bit_percent", "margin_points", "reason")
-    shown, spent = (*NAMES, *SHOWN, "best", "candidates"), (*NAMES, "charge", "bits", "share_percent")
-    return [
-        Table("certificates", shown, certificates, certificates_tex(certificates, study)),
-        Table("certificate_ledger", spent, ledger, ledger_tex(ledger, study)),
-        Table("crossings", crossed, crossing_rows(frames.certificates)),
-    ]
+    made = {
+        "certificates": (certificates, certificates_tex(certificates, study)),
+        "certificate_ledger": (ledger, ledger_tex(ledger, study)),
+        "crossings": (crossing_rows(frames.certificates), None),
+    }
+    return [Table(name, COLUMNS[name], rows, tex) for name, (rows, tex) in made.items()]
 
 
 # ---- rows ----------------------------------------------------------------------------------------

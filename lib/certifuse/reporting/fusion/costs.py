@@ -1,18 +1,15 @@
 """What a prediction costs, beside what it is worth: one expert, single models, averages and every fusion rule."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
 from certifuse.reporting.cells import architectures_of, compared_cells, finished_cells, fusions_of
-from certifuse.reporting.frames import Frames
-from certifuse.reporting.fusion.tables import by_architecture
-from certifuse.reporting.latex import TableRow, longtable
+from certifuse.reporting.latex import TableRow, by_first_cell, longtable
 from certifuse.reporting.predictors import EXPERT, FINETUNED, FUSED, SINGLE, WIDER, predictor_name
-from certifuse.reporting.tables import Row, Table
+from certifuse.reporting.tables import Row
 from certifuse.reporting.text import mean_text
 from certifuse.study.cells import BASELINE
-from certifuse.study.steps.reporting import WriteTables
 
 IDENTITY = ("architecture", "fusion", "lambda", "predictor", "seeds")
 NAMES = (("architecture", "l"), ("predictor", "l"), ("λ", "r"), ("n", "r"))
@@ -24,29 +21,19 @@ CAPTION = (
 )
 
 
-def costs_table(frames: Frames, step: WriteTables) -> Table:
-    """One row per architecture and predictor whose cost is known."""
-    rows = cost_rows(frames.summary)
+def costs_tex(rows: Sequence[Row], study: str) -> str:
+    """The table in LaTeX."""
     columns = [*NAMES, ("parameters", "r"), ("x", "r"), ("MFLOP per image", "r"), ("x", "r"), ("top-1 (%)", "r")]
-    cells = [
-        TableRow(
-            (
-                *row_names(row),
-                f"{row['parameters']:,}",
-                mean_text(row.get("parameters_of_one_expert"), digits=2),
-                f"{row['forward_flops'] / 1e6:,.2f}",
-                mean_text(row.get("flops_of_one_expert"), digits=2),
-                mean_text(row["top1_percent_mean"], digits=2),
-            )
-        )
-        for row in rows
-    ]
-    tex = longtable("costs", f"Study {step.study}. {CAPTION}", columns, by_architecture(cells))
-    return Table("costs", COLUMNS, rows, tex)
+    lines = []
+    for row in rows:
+        parameters = (f"{row['parameters']:,}", mean_text(row.get("parameters_of_one_expert"), digits=2))
+        operations = (f"{row['forward_flops'] / 1e6:,.2f}", mean_text(row.get("flops_of_one_expert"), digits=2))
+        lines.append(TableRow((*row_names(row), *parameters, *operations, f"{row['top1_percent_mean']:.2f}")))
+    return longtable("costs", f"Study {study}. {CAPTION}", columns, by_first_cell(lines))
 
 
 def cost_rows(summary: pd.DataFrame) -> list[Row]:
-    """The rows of the table; the first expert stands for all, which are alike."""
+    """One row per architecture and predictor whose cost is known; the first expert stands for all, which are alike."""
     rows: list[Row] = []
     for architecture in architectures_of(summary):
         of_architecture = summary[summary["architecture"] == architecture]

@@ -1,4 +1,4 @@
-"""The tables of scores: every cell, every baseline, and their paired comparison, as rows and as LaTeX.
+"""The tables of the fusion study; here those of scores: every cell, every baseline, and their paired comparison.
 
 A cell here is (architecture, fusion, lambda): all seeds together. One without a result has its reason.
 """
@@ -12,8 +12,9 @@ import pandas as pd
 from certifuse.evaluation.statistics import accuracy_standard_error, t_interval
 from certifuse.reporting.cells import architectures_of, fusions_of, grid, lambdas_of, missing_cells
 from certifuse.reporting.frames import Frames
+from certifuse.reporting.fusion import costs, training_costs
 from certifuse.reporting.fusion.runs import count_test_images
-from certifuse.reporting.latex import TableRow, longtable, spaced
+from certifuse.reporting.latex import TableRow, by_first_cell, longtable
 from certifuse.reporting.predictors import (
     FINETUNED,
     FUSED,
@@ -45,6 +46,13 @@ COMPARED = (
     *("t_low_points", "t_high_points", "seeds_significant", "seeds_worse"),
 )
 GAPS = ("missing_seeds", "reason")
+COLUMNS = {
+    "results": (*CELL_COLUMNS, "predictor", *ESTIMATES, *GAPS),
+    "baselines": ("architecture", "predictor", *ESTIMATES, "reason"),
+    "comparison": (*CELL_COLUMNS, "predictor", "baseline", *COMPARED, *GAPS),
+    "costs": costs.COLUMNS,
+    "training_costs": training_costs.COLUMNS,
+}
 NO_BASELINE = "no baseline has a result"
 NO_COMPARISON = "not compared: an average of the experts is missing"
 SCORES = {
@@ -61,20 +69,20 @@ NAMED = (("architecture", "l"), ("fusion", "l"), ("λ", "r"), ("predictor", "l")
 SCORE_COLUMNS = (("n", "r"), *((title, "r") for title, _ in SCORES.values()))
 
 
-def score_tables(frames: Frames, step: WriteTables) -> list[Table]:
-    """The three tables."""
-    n_test = count_test_images(frames.comparison)
-    results = results_rows(frames, step.confidence)
-    baselines = baseline_rows(frames, step.confidence)
-    compared = comparison_rows(frames)
-    about = caption_about([*results, *baselines], step, n_test)
-    estimates = ("predictor", *ESTIMATES)
-    compared_columns = (*CELL_COLUMNS, "predictor", "baseline", *COMPARED, *GAPS)
-    return [
-        Table("results", (*CELL_COLUMNS, *estimates, *GAPS), results, results_tex(results, about)),
-        Table("baselines", ("architecture", *estimates, "reason"), baselines, baselines_tex(baselines, about)),
-        Table("comparison", compared_columns, compared, comparison_tex(compared, step)),
-    ]
+def fusion_tables(frames: Frames, step: WriteTables) -> list[Table]:
+    """Every table of the fusion study."""
+    results, baselines = results_rows(frames, step.confidence), baseline_rows(frames, step.confidence)
+    about = caption_about([*results, *baselines], step, count_test_images(frames.comparison))
+    compared, cost = comparison_rows(frames), costs.cost_rows(frames.summary)
+    training = training_costs.training_cost_rows(frames.summary, frames.costs)
+    made = {
+        "results": (results, results_tex(results, about)),
+        "baselines": (baselines, baselines_tex(baselines, about)),
+        "comparison": (compared, comparison_tex(compared, step)),
+        "costs": (cost, costs.costs_tex(cost, step.study)),
+        "training_costs": (training, training_costs.training_costs_tex(training, step.study)),
+    }
+    return [Table(name, COLUMNS[name], rows, tex) for name, (rows, tex) in made.items()]
 
 
 # ---- rows ----------------------------------------------------------------------------------------
@@ -174,7 +182,7 @@ def results_tex(rows: Sequence[Row], about: str) -> str:
         if row["seeds"] or row["predictor"] == FUSED
     ]
     caption = f"Every cell of the grid, on the test images. {about}"
-    return longtable("results", caption, (*NAMED, *SCORE_COLUMNS), by_architecture(cells))
+    return longtable("results", caption, (*NAMED, *SCORE_COLUMNS), by_first_cell(cells))
 
 
 def baselines_tex(rows: Sequence[Row], about: str) -> str:
@@ -182,7 +190,7 @@ def baselines_tex(rows: Sequence[Row], about: str) -> str:
     columns = (("architecture", "l"), ("baseline", "l"), *SCORE_COLUMNS)
     cells = [_scored((row["architecture"], predictor_name(row.get("predictor", ""))), row) for row in rows]
     caption = f"Baselines without fusion, on the same test images. Fine-tuned: trained on the fusion images. {about}"
-    return longtable("baselines", caption, columns, by_architecture(cells))
+    return longtable("baselines", caption, columns, by_first_cell(cells))
 
 
 def comparison_tex(rows: Sequence[Row], step: WriteTables) -> str:
@@ -198,7 +206,7 @@ def comparison_tex(rows: Sequence[Row], step: WriteTables) -> str:
         "resamples, trained models fixed). Significant: seeds whose McNemar test, adjusted by Holm over all cells and "
         f"seeds of one predictor and average, has p < {1 - step.confidence:.2g}."
     )
-    return longtable("comparison", caption, columns, by_architecture(cells))
+    return longtable("comparison", caption, columns, by_first_cell(cells))
 
 
 def caption_about(rows: Iterable[Row], step: WriteTables, n_test: int | None) -> str:
@@ -213,11 +221,6 @@ def caption_about(rows: Iterable[Row], step: WriteTables, n_test: int | None) ->
         return text
     spread = f"{min(errors):.2f} to {max(errors):.2f}" if max(errors) - min(errors) > 0.005 else f"{errors[0]:.2f}"
     return f"{text} Standard error of one model's top-1, √(p(1-p)/{n_test}) on {n_test} test images: {spread} points."
-
-
-def by_architecture(rows: Sequence[TableRow]) -> list[TableRow]:
-    """Some space where the architecture, the first cell, changes."""
-    return spaced((row.cells[0], row) for row in rows)
 
 
 def _scored(names: tuple[str, ...], row: Row) -> TableRow:

@@ -8,15 +8,12 @@ from collections.abc import Sequence
 import pandas as pd
 
 from certifuse.reporting.cells import architectures_of
-from certifuse.reporting.frames import Frames
 from certifuse.reporting.fusion.costs import IDENTITY, NAMES, costed, row_names, rows_of
-from certifuse.reporting.fusion.tables import by_architecture
-from certifuse.reporting.latex import TableRow, longtable
+from certifuse.reporting.latex import TableRow, by_first_cell, longtable
 from certifuse.reporting.predictors import EXPERT, FINETUNED, FUSED, PRETRAINED, SINGLE, WIDER
-from certifuse.reporting.tables import Row, Table
+from certifuse.reporting.tables import Row
 from certifuse.reporting.text import mean_text
 from certifuse.study import cells
-from certifuse.study.steps.reporting import WriteTables
 
 COLUMNS = (
     *IDENTITY,
@@ -31,29 +28,19 @@ CAPTION = (
 )
 
 
-def training_costs_table(frames: Frames, step: WriteTables) -> Table:
-    """One row per architecture and predictor, over the seeds whose score and all of whose trainings are known."""
-    rows = training_cost_rows(frames.summary, frames.costs)
+def training_costs_tex(rows: Sequence[Row], study: str) -> str:
+    """The table in LaTeX."""
     columns = [*NAMES, ("training (min)", "r"), ("x", "r"), ("top-1 (%)", "r"), ("points per min", "r"), ("on", "l")]
-    shown = [
-        TableRow(
-            (
-                *row_names(row),
-                f"{row['training_min']:,.3f}",
-                mean_text(row.get("training_of_one_expert"), digits=2),
-                mean_text(row["top1_percent_mean"], digits=2),
-                mean_text(row["top1_percent_per_min"], digits=2),
-                row["devices"],
-            )
-        )
-        for row in rows
-    ]
-    tex = longtable("training_costs", f"Study {step.study}. {CAPTION}", columns, by_architecture(shown))
-    return Table("training_costs", COLUMNS, rows, tex)
+    lines = []
+    for row in rows:
+        spent = (f"{row['training_min']:,.3f}", mean_text(row.get("training_of_one_expert"), digits=2))
+        worth = (f"{row['top1_percent_mean']:.2f}", f"{row['top1_percent_per_min']:.2f}")
+        lines.append(TableRow((*row_names(row), *spent, *worth, row["devices"])))
+    return longtable("training_costs", f"Study {study}. {CAPTION}", columns, by_first_cell(lines))
 
 
 def training_cost_rows(summary: pd.DataFrame, costs: pd.DataFrame) -> list[Row]:
-    """The rows of the table."""
+    """One row per architecture and predictor, over the seeds whose score and all of whose trainings are known."""
     rows: list[Row] = []
     for architecture in architectures_of(summary):
         of_architecture, spent = (frame[frame["architecture"] == architecture] for frame in (summary, costs))

@@ -33,11 +33,16 @@ MEASURED = {
 """Columns of the table, and those of the metrics that they are means of."""
 WITH_INTERVAL = ("bpd", "validation_bpd", "bound_published_bpd", "bound_bpd")
 SAMPLE = ("documents", "subsample", "vacuous_bpd")
-SUMMARY_COLUMNS = (
-    *("model", "budget", "mode", "ratio", "levels", "compared", "seeds", "seed_list", "missing_seeds", "reason"),
-    *(*SAMPLE, "vacuous_seeds", *MEASURED, *(f"{name}_{end}" for name in WITH_INTERVAL for end in ("low", "high"))),
-)
-LEDGER_COLUMNS = ("model", "budget", "mode", "seed", "levels", "charge", "bits", "share_percent")
+COLUMNS = {
+    "summary_table": (
+        *("model", "budget", "mode", "ratio", "levels", "compared", "seeds", "seed_list", "missing_seeds", "reason"),
+        *(*SAMPLE, "vacuous_seeds", *MEASURED, *(f"{name}_{end}" for name in WITH_INTERVAL for end in ("low", "high"))),
+    ),
+    "ledger": ("model", "budget", "mode", "seed", "levels", "charge", "bits", "share_percent"),
+    "terms": terms.COLUMNS,
+    "contrasts": contrasts.COLUMNS,
+    "hypotheses": answers.COLUMNS,
+}
 VACUOUS_MARK, COMPARED_MARK = " *", " +"
 SUMMARY = (
     *(("budget d", "r"), ("mode", "l"), ("ratio", "r"), ("L", "r"), ("seeds", "r"), ("BPD", "r"), ("held out", "r")),
@@ -52,17 +57,18 @@ LEDGER = (
 def sublora_tables(
     frames: Frames, study: str, confidence: float, tests: Sequence[Answer], sections: Sequence[page.Section]
 ) -> list[Table]:
-    """The five tables; `tests` and `sections` are those of the page of questions."""
+    """Every table of the language models; `tests` and `sections` are those of the page of questions."""
     summary, ledger = summary_rows(frames, confidence), ledger_rows(frames)
     shrank = terms.terms_rows(frames.metrics, frames.terms)
     compared = contrasts.contrast_rows(contrasts.contrasts(frames, confidence))
-    return [
-        Table("summary_table", SUMMARY_COLUMNS, summary, summary_tex(summary, study, confidence)),
-        Table("ledger", LEDGER_COLUMNS, ledger, ledger_tex(ledger, study)),
-        Table("terms", terms.COLUMNS, shrank, terms.terms_tex(shrank, study)),
-        Table("contrasts", contrasts.COLUMNS, compared, contrasts.contrasts_tex(compared, study, confidence)),
-        Table("hypotheses", answers.COLUMNS, answers.answer_rows(tests), page.page_tex(sections)),
-    ]
+    made = {
+        "summary_table": (summary, summary_tex(summary, study, confidence)),
+        "ledger": (ledger, ledger_tex(ledger, study)),
+        "terms": (shrank, terms.terms_tex(shrank, study)),
+        "contrasts": (compared, contrasts.contrasts_tex(compared, study, confidence)),
+        "hypotheses": (answers.answer_rows(tests), page.page_tex(sections)),
+    }
+    return [Table(name, COLUMNS[name], rows, tex) for name, (rows, tex) in made.items()]
 
 
 # ---- rows ----------------------------------------------------------------------------------------
