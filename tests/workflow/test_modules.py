@@ -89,11 +89,11 @@ def changed(**changes: Any) -> dict[str, Any]:
 class Outer:
     """A directory with an outer workflow. `environment` is a virtual environment of its own, where it has one."""
 
-    def __init__(self, root: Path, caches: Path) -> None:
+    def __init__(self, root: Path, sources: Path, caches: Path) -> None:
         self.root = root
         self.caches = caches
         self.environment = Path(sys.executable).parents[1]
-        self.snakefile = f'"{ROOT / "Snakefile"}"'
+        self.snakefile = f'"{sources / "Snakefile"}"'
 
     def write(
         self, text: str, config: Any = STUDY, prefix: str | None = None, of_module: str | None = "config"
@@ -194,8 +194,9 @@ def installed(sources: Path, environment: Path, tmp_path_factory: pytest.TempPat
 
 
 @pytest.fixture
-def outer(tmp_path: Path, caches: Path) -> Outer:
-    return Outer(tmp_path, caches)
+def outer(tmp_path: Path, sources: Path, caches: Path) -> Outer:
+    """An outer workflow that names a checkout."""
+    return Outer(tmp_path, sources, caches)
 
 
 @pytest.fixture
@@ -257,9 +258,9 @@ def test_with_another_version_too(fetched: Any) -> None:
 
 
 def test_a_checkout_uses_its_own_library_or_says_so(outer: Outer, sources: Path) -> None:
-    outer.write(f"import sys\nsys.path.insert(0, '{sources}/lib')\nimport certifuse\n{ONE}")
+    outer.write(f"import sys\nsys.path.insert(0, '{ROOT}/lib')\nimport certifuse\n{ONE}")
     assert outer.refused() == (
-        f"certifuse: expected the library in {ROOT}/lib, found {TAG[1:]} in {sources}/lib/certifuse: "
+        f"certifuse: expected the library in {sources}/lib, found {TAG[1:]} in {ROOT}/lib/certifuse: "
         "use one copy in a workflow"
     )
 
