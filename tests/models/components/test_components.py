@@ -20,6 +20,7 @@ from certifuse.models.components.assembly import (
     network_specs,
     save_complete,
 )
+from certifuse.models.components.belonging import check_belonging
 from certifuse.models.components.files import NotAComponentError, load_component, read_header, save_component
 from certifuse.models.images.architectures.registry import build_architecture
 from certifuse.models.images.fused_network import FusedNetwork
@@ -269,6 +270,17 @@ def test_the_open_form_is_read_with_its_digest_or_without(tmp_path, digest):
     assert component.spec == HEAD
     assert torch.equal(component.tensors["weight"], weight)
     assert read_header(path) == {"format": 1, "spec": HEAD, "about": {"epoch": 1}}
+
+
+ABOUT = {"lam": "0.5", "seed": 1, "parts": {"expert_0": {"lam": "0.5"}}}
+
+
+def test_labels_of_the_open_form_are_read_as_they_are_called_now(tmp_path):
+    write_open(tmp_path / "head.safetensors", torch.rand(3, 2), about=ABOUT, sha256=None)
+    about = {"lambda": "0.5", "seed": 1, "parts": {"expert_0": {"lambda": "0.5"}}}
+    assert read_header(tmp_path / "head.safetensors")["about"] == about
+    with pytest.raises(UserError, match=r"expected a component of lambda 1\.0, found 0\.5"):
+        check_belonging([tmp_path / "head.safetensors"], {"lambda": "1.0", "seed": 1})
 
 
 @pytest.mark.parametrize("change", [{"about": {"epoch": 2}}, {"spec": HEAD | {"num_classes": 4}}, {"sha256": "0" * 64}])

@@ -12,7 +12,7 @@ from certifuse.models.components.assembly import Found, assemble, load_complete,
 from certifuse.models.components.files import load_component, read_header
 from certifuse.models.images.fused_network import FusedNetwork
 
-LABELS = ("architecture", "fusion", "lam", "seed")
+LABELS = ("architecture", "fusion", "lambda", "seed")
 TRAINED_ALONE = "pre-trained"
 ZEROS_SIZE = 32
 
@@ -30,7 +30,7 @@ class Part:
         """Its run: `resnet/concatenation/lambda_1.0/seed_0`, or `expert_0/seed_0` for an expert trained alone."""
         about = self.about
         names = [about[key] for key in ("architecture", "fusion", "member") if about.get(key) is not None]
-        numbers = {"lambda": about.get("lam"), "seed": about.get("seed")}
+        numbers = {"lambda": about.get("lambda"), "seed": about.get("seed")}
         names += [f"{label}_{value}" for label, value in numbers.items() if value is not None]
         return "/".join(names) or "unknown"
 

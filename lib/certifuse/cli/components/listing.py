@@ -69,7 +69,7 @@ def summary(path: Path) -> dict[str, Any]:
         "classes": sizes["classes"],
         "parameters": parameter_count(shapes),
         "epoch": about.get("epoch"),
-        "lambda": about.get("lam"),
+        "lambda": about.get("lambda"),
         "seed": about.get("seed"),
         "origin": about.get("origin"),
     }

@@ -10,7 +10,7 @@ from certifuse.models.components.assembly import Found, find_components
 from certifuse.models.components.files import read_header
 from certifuse.study import paths
 
-SELECTORS = {"architecture": "--architecture", "fusion": "--fusion-type", "lam": "--lambda", "seed": "--seed"}
+SELECTORS = {"architecture": "--architecture", "fusion": "--fusion-type", "lambda": "--lambda", "seed": "--seed"}
 """What tells the runs below a directory apart: the key in a component's metadata, and the option."""
 
 PART_DIRECTORIES = ("experts", "fusion", "global")
@@ -34,7 +34,7 @@ def run_of(arguments: argparse.Namespace) -> Path:
     wanted = {
         "architecture": arguments.architecture,
         "fusion": arguments.fusion_type,
-        "lam": arguments.lam,
+        "lambda": arguments.lam,
         "seed": arguments.seed,
     }
     run = choose_run(arguments.source, {key: value for key, value in wanted.items() if value is not None})

@@ -13,7 +13,7 @@ from certifuse.models.components.files import read_header
 
 
 def check_belonging(components: Iterable[Path], run: Mapping[str, Any], images: ImageSet | None = None) -> None:
-    """Compare components with a run (`seed`, `lam`, `images_sha256`, `splits_sha256`, ...) and with its images.
+    """Compare components with a run (`seed`, `lambda`, `images_sha256`, `splits_sha256`, ...) and with its images.
 
     Raises:
         UserError: names the first component of another run, or for other images.

@@ -32,6 +32,8 @@ HEADER_KEYS = {"format", "spec", "about"}
 OPEN_KEY = "certifuse"
 OPEN_SEAL = "sha256"
 """A key of the open form that may be absent: SHA-256 of the other keys and of all tensors."""
+OLDER_LABELS = {"lam": "lambda"}
+"""What files of the open form call a label, and what it is called."""
 
 
 class NotAComponentError(UserError):
@@ -60,8 +62,10 @@ def read_header(path: Path) -> dict[str, Any]:
         UserError: the file is absent or damaged.
     """
     metadata = read_metadata(path, KIND)
-    header = _open_header(path, metadata) if OPEN_KEY in metadata else _sealed_header(path, metadata)
-    return {key: header[key] for key in header if key != OPEN_SEAL}
+    if OPEN_KEY not in metadata:
+        return _sealed_header(path, metadata)
+    header = _open_header(path, metadata)
+    return {"format": header["format"], "spec": header["spec"], "about": _relabelled(header["about"])}
 
 
 def load_component(path: Path) -> Component:
@@ -101,6 +105,14 @@ def _open_header(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
     except (ValueError, RecursionError):
         header = None
     return _complete(path, header)
+
+
+def _relabelled(about: Mapping[str, Any]) -> dict[str, Any]:
+    """What a file says of itself, and of its parts where it was put together, under the labels of today."""
+    return {
+        OLDER_LABELS.get(key, key): _relabelled(value) if isinstance(value, dict) else value
+        for key, value in about.items()
+    }
 
 
 def _open_tensors(path: Path) -> dict[str, Tensor]:
