@@ -6,15 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
+from reporting_study import step_of
 
-from certifuse.reporting.figures import draw
-from certifuse.reporting.frames import CELL, Frames
-from certifuse.study.cells import BASELINE, FINETUNED
-from certifuse.study.paths import SINGLE
-from certifuse.study.settings.evaluation import StatisticsSettings
-from certifuse.study.settings.figures import FigureSettings
-from certifuse.study.cells import JOINT
-from certifuse.study.steps import FigureStep
+from certifuse.reporting.cells import CELL
+from certifuse.reporting.drawing import drawn as draw
+from certifuse.reporting.frames import Frames
+from certifuse.study.cells import BASELINE, FINETUNED, JOINT, SINGLE
 
 FUSIONS = ("multiplicative", "multiplicativeAddition", "TransformerBase", "concatenation", "simpleAddition")
 ARCHITECTURES = {"resnet": 74.0, "densenet": 79.0, "improved_wide_resnet": 80.5, "resnext": 77.5}
@@ -210,24 +207,14 @@ def tiny() -> Frames:
 
 
 @pytest.fixture(scope="session")
-def step_with() -> Callable[..., FigureStep]:
-    """The settings of a figure with changes of its style."""
-
-    def step(**style: object) -> FigureStep:
-        return FigureStep(study="digits", style=FigureSettings(**{"dpi": 40, **style}), statistics=StatisticsSettings())
-
-    return step
-
-
-@pytest.fixture(scope="session")
-def drawn(step_with: Callable[..., FigureStep]) -> Callable[[str, Frames], Figure]:
+def drawn() -> Callable[..., Figure]:
     """Draws a figure of a study once; the frames are kept, so that no other frames can have their identity."""
-    kept: dict[tuple[str, int], tuple[Frames, Figure]] = {}
+    kept: dict[tuple[str, int, int | None], tuple[Frames, Figure]] = {}
 
-    def draw_once(name: str, frames: Frames) -> Figure:
-        key = (name, id(frames))
+    def draw_once(name: str, frames: Frames, budget: int | None = None) -> Figure:
+        key = (name, id(frames), budget)
         if key not in kept:
-            kept[key] = frames, draw(name, frames, step_with())
+            kept[key] = frames, draw(frames, step_of(name, budget))
         return kept[key][1]
 
     return draw_once

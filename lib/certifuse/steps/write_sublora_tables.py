@@ -7,7 +7,6 @@ from certifuse.base.files import write_text
 from certifuse.base.manifest import SHARED_NAME, StepRecord
 from certifuse.reporting.sublora.frames import read_frames
 from certifuse.reporting.sublora.page import page_md, sections
-from certifuse.reporting.sublora.questions import answers
 from certifuse.reporting.sublora.tables import sublora_tables
 from certifuse.reporting.tables import write_tables
 from certifuse.study.steps.reporting import WriteSubloraTables
@@ -17,10 +16,8 @@ def write_sublora_tables(step: WriteSubloraTables, files: WriteSubloraTables.Fil
     """Write the tables, `hypotheses.md`, `sublora_tables.tex` of all tables, and a manifest."""
     read = {name: getattr(files, name) for name in ("metrics", "gates", "missing", "terms", "ledgers")}
     record = StepRecord(step, files.source, read.values())
-    frames = read_frames(read)
-    tests = answers(frames, step.confidence)
-    page = sections(frames, step.study, step.confidence, tests)
-    tables = sublora_tables(frames, step.study, step.confidence, tests, page)
+    frames, page = read_frames(read), files.output_dir / "hypotheses.md"
+    tables = sublora_tables(frames, step.study, step.confidence)
     written = write_tables(files.output_dir, tables, "sublora_tables")
-    write_text(files.output_dir / "hypotheses.md", page_md(page))
-    record.write(files.output_dir / SHARED_NAME.format(job=step.rule), [*written, files.output_dir / "hypotheses.md"])
+    write_text(page, page_md(sections(frames, step.study, step.confidence)))
+    record.write(files.output_dir / SHARED_NAME.format(job=step.rule), [*written, page])

@@ -6,17 +6,16 @@ from functools import cache
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.figure import Figure
 
 from certifuse.evaluation.bounds.binomial import binomial_occam, clopper_pearson
-from certifuse.evaluation.bounds.claims import REPORTED
 from certifuse.evaluation.bounds.excess import PriorComparison
 from certifuse.evaluation.bounds.excess_betting import excess_betting
 from certifuse.evaluation.bounds.inequalities import zero_one_bounds
-from certifuse.reporting.certificates.frames import CERTIFICATES, IDENTITY, LEDGERS, CertificateFrames
-from certifuse.reporting.certificates.registry import draw_certificates
-from certifuse.study.steps import FigureStep
+from certifuse.reporting.certificates.frames import IDENTITY, SCHEMAS
+from certifuse.reporting.frames import Frames
 
+CERTIFICATES = dict(SCHEMAS["certificates"].columns)
+LEDGERS = dict(SCHEMAS["ledgers"].columns)
 N, N_HELD_OUT, N_TEST, DELTA = 10_000, 2_500, 10_000, 0.05
 PRIOR_RISK = {"iid": 0.650, "by_class": 0.725}
 GAIN = {"iid": 0.02, "by_class": 0.14}
@@ -58,7 +57,7 @@ def _subspace(key: dict[str, object], prior_errors: int, generator: np.random.Ge
     row = key | {"examples": N, "errors": errors, "prior_errors": prior_errors, "worse": worse, "better": better}
     row |= {"code_bits": bits, "delta": DELTA, "risk_percent": 100 * errors / N, "inequality": inequality}
     row |= {"bound_percent": min(named["half_binomial"], named["half_excess"])}
-    return row | {f"bound_{name}_percent": named[name] for name in REPORTED}
+    return row
 
 
 def certificate_frames(
@@ -70,7 +69,7 @@ def certificate_frames(
     dimensions: tuple[int, ...] = (16, 64, 256, 1024),
     levels: tuple[int, ...] = (3, 11),
     held_out: bool = True,
-) -> CertificateFrames:
+) -> Frames:
     """Certificates of a full product, one prior per family and one joint model per cell, with their ledgers."""
     generator = np.random.default_rng(0)
     rows: list[dict[str, object]] = []
@@ -84,7 +83,7 @@ def certificate_frames(
                 prior = family | {"fusion": "", "lambda": "", "kind": "prior", "d": 0, "levels": 0, "examples": N}
                 prior |= {"errors": prior_errors, "prior_errors": prior_errors, "worse": 0, "better": 0}
                 prior |= {"code_bits": 0.0, "delta": DELTA, "risk_percent": 100 * prior_errors / N}
-                prior |= {"bound_percent": bound, "inequality": "binomial", "bound_binomial_percent": bound}
+                prior |= {"bound_percent": bound, "inequality": "binomial"}
                 rows.append(prior | _unseen(base, generator, held_out))
                 for fusion in fusions:
                     for lam in lambdas:
@@ -104,7 +103,7 @@ def certificate_frames(
     certificates = pd.DataFrame(rows).reindex(columns=list(CERTIFICATES))
     texts = [name for name, kind in CERTIFICATES.items() if kind == "str"]
     certificates = certificates.fillna(dict.fromkeys(texts, "")).astype(CERTIFICATES)
-    return CertificateFrames(certificates=certificates, ledgers=_ledgers(certificates))
+    return Frames(certificates=certificates, ledgers=_ledgers(certificates))
 
 
 def _ledgers(certificates: pd.DataFrame) -> pd.DataFrame:
@@ -117,13 +116,13 @@ def _ledgers(certificates: pd.DataFrame) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="session")
-def make() -> Callable[..., CertificateFrames]:
+def make() -> Callable[..., Frames]:
     """See `certificate_frames`."""
     return certificate_frames
 
 
 @pytest.fixture(scope="session")
-def study(make) -> CertificateFrames:
+def study(make) -> Frames:
     """Two schemes, one of which gains by training; two rules, two lambdas, two seeds."""
     return make(
         schemes=("iid", "by_class"), fusions=("concatenation", "multiplicative"), lambdas=("0.5", "1.0"), seeds=(0, 1)
@@ -131,12 +130,6 @@ def study(make) -> CertificateFrames:
 
 
 @pytest.fixture(scope="session")
-def one(make) -> CertificateFrames:
+def one(make) -> Frames:
     """One architecture, rule, lambda and seed."""
     return make()
-
-
-@pytest.fixture(scope="session")
-def drawn(step_with: Callable[..., FigureStep]) -> Callable[[str, CertificateFrames], Figure]:
-    """Draws a figure of certificates."""
-    return lambda name, frames: draw_certificates(name, frames, step_with())

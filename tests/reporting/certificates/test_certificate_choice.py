@@ -8,8 +8,9 @@ from scipy import optimize, stats
 from certifuse.evaluation.bounds.excess import PriorComparison
 from certifuse.evaluation.bounds.excess_betting import excess_betting
 from certifuse.evaluation.bounds.kl import kl_occam
-from certifuse.reporting.certificates.choice import best_per, count_priors, crossings, frontier, quoted
-from certifuse.reporting.certificates.figures.iso_lines import iso_risk
+from certifuse.reporting.certificates.choice import best_per, count_priors, crossings, quoted
+from certifuse.reporting.certificates.iso_lines import iso_risk
+from certifuse.reporting.choice import unbeaten
 
 
 def row_with(**changes: object) -> dict[str, object]:
@@ -71,12 +72,12 @@ def test_the_frontier_is_what_no_other_beats():
     generator = np.random.default_rng(0)
     rows = pd.DataFrame({"code_bits": generator.integers(1, 40, 200), "risk_percent": generator.integers(1, 40, 200)})
     points = set(rows.itertuples(index=False, name=None))
-    unbeaten = {
+    expected = {
         (k, q) for k, q in points if not any(a <= k and b <= q and (a, b) != (k, q) for a, b in points)
     }  # fmt: skip
-    found = list(frontier(rows).itertuples(index=False, name=None))
-    assert set(found) == unbeaten
-    assert len(found) == len(unbeaten)
+    found = list(unbeaten(rows, "code_bits", "risk_percent").itertuples(index=False, name=None))
+    assert set(found) == expected
+    assert len(found) == len(expected)
     assert found == sorted(found)
     assert [risk for _, risk in found] == sorted((risk for _, risk in found), reverse=True)
 

@@ -7,16 +7,20 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
+from reporting_study import draw_files, step_of
 
 from certifuse.evaluation.bounds.binomial import clopper_pearson
 from certifuse.evaluation.bounds.kl import kl_occam
 from certifuse.reporting.certificates.choice import crossings
-from certifuse.reporting.certificates.figures.iso_lines import ISO_LINE
-from certifuse.reporting.certificates.frames import CertificateFrames
-from certifuse.reporting.certificates.registry import FIGURES, draw_certificates
+from certifuse.reporting.certificates.iso_lines import ISO_LINE
+from certifuse.reporting.drawing import drawn as draw
+from certifuse.reporting.frames import Frames
 from certifuse.reporting.style import save
-from certifuse.steps.draw_certificate_figure import draw_certificate_figure
-from certifuse.study.settings.figures import CERTIFICATE_FIGURES, FigureSettings
+from certifuse.steps.draw_figure import draw_figure
+from certifuse.study.figures import figures_of
+from certifuse.study.settings.figures import FigureSettings
+
+FIGURES = tuple(figures_of("certificates"))
 
 PALETTE, GREY = FigureSettings().palette, FigureSettings().baseline_colour
 
@@ -32,17 +36,13 @@ def lines(axes: Axes, **wanted: object) -> list[Line2D]:
     return [line for line in axes.lines if all(getters[name](line) == value for name, value in wanted.items())]
 
 
-def without(frames: CertificateFrames, query: str) -> CertificateFrames:
-    return CertificateFrames(certificates=frames.certificates.query(f"not ({query})"), ledgers=frames.ledgers)
+def without(frames: Frames, query: str) -> Frames:
+    return Frames(certificates=frames.certificates.query(f"not ({query})"), ledgers=frames.ledgers)
 
 
-def without_held_out(frames: CertificateFrames) -> CertificateFrames:
+def without_held_out(frames: Frames) -> Frames:
     empty = dict.fromkeys([name for name in frames.certificates if name.startswith("held_out_")], np.nan)
-    return CertificateFrames(certificates=frames.certificates.assign(**empty), ledgers=frames.ledgers)
-
-
-def test_every_configured_figure_exists():
-    assert tuple(FIGURES) == CERTIFICATE_FIGURES
+    return Frames(certificates=frames.certificates.assign(**empty), ledgers=frames.ledgers)
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -52,7 +52,7 @@ def test_every_axis_is_labelled_and_all_text_is_legible(name, source, request, m
         frames = make(architectures=("resnet", "densenet", "resnext"), fusions=("TransformerBase",), schemes=("iid",))
         renamed = frames.certificates.replace({"fusion": {"TransformerBase": "multiplicativeAddition"}})
         renamed = renamed.replace({"architecture": {"resnet": "improved_wide_resnet"}})
-        frames = CertificateFrames(certificates=renamed, ledgers=frames.ledgers)
+        frames = Frames(certificates=renamed, ledgers=frames.ledgers)
     else:
         frames = request.getfixturevalue(source)
     figure = drawn(name, frames)
@@ -73,23 +73,23 @@ def test_every_axis_is_labelled_and_all_text_is_legible(name, source, request, m
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_equal_inputs_give_equal_bytes_and_another_palette_gives_others(name, make, tmp_path, step_with):
+def test_equal_inputs_give_equal_bytes_and_another_palette_gives_others(name, make, tmp_path):
     frames = make(lambdas=("0.5", "1.0"), dimensions=(16, 256), levels=(3,))
-    first, second, red = (tmp_path / f"{run}.png" for run in ("first", "second", "red"))
-    draw_certificate_figure(step_with(), name, frames, first, first.with_suffix(".pdf"))
-    draw_certificate_figure(step_with(), name, frames, second, second.with_suffix(".pdf"))
-    assert first.read_bytes() == second.read_bytes()
-    assert first.with_suffix(".pdf").read_bytes() == second.with_suffix(".pdf").read_bytes()
-    step = step_with(palette=("#ff0000",) * 6)
-    save(draw_certificates(name, frames, step), red, step.style)
-    assert first.read_bytes() != red.read_bytes()
+    plain, red = step_of(name), step_of(name, palette=("#ff0000",) * 6)
+    first, second = (draw_files(frames, plain, tmp_path / run) for run in ("first", "second"))
+    for files in (first, second):
+        draw_figure(plain, files)
+    assert first.png.read_bytes() == second.png.read_bytes()
+    assert first.pdf.read_bytes() == second.pdf.read_bytes()
+    save(draw(frames, red), tmp_path / "red.png", red.style)
+    assert first.png.read_bytes() != (tmp_path / "red.png").read_bytes()
 
 
 @pytest.mark.parametrize("name", FIGURES)
 @pytest.mark.parametrize("rows", ["none", "prior", "joint", "one_subspace"])
 def test_next_to_nothing_is_drawn_or_said(name, rows, one, drawn):
     kept = {"none": [], "prior": [0], "joint": [len(one.certificates) - 1], "one_subspace": [1]}[rows]
-    figure = drawn(name, CertificateFrames(certificates=one.certificates.loc[kept], ledgers=one.ledgers))
+    figure = drawn(name, Frames(certificates=one.certificates.loc[kept], ledgers=one.ledgers))
     figure.canvas.draw()
     nothing = "yet" in said(figure) or "no fusion rule has certificates at more than one λ" in said(figure)
     expected = rows == "none" or name == "certified_vs_lambda"

@@ -1,24 +1,40 @@
 import csv
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
+from reporting_study import changed, written
 from tools import needs
 
 from certifuse.base.errors import UserError
 from certifuse.reporting.certificates.choice import quoted
-from certifuse.reporting.certificates.frames import CertificateFrames
-from certifuse.reporting.certificates.tables import COLUMNS, NO_LEDGER, certificate_rows, crossing_rows, ledger_rows
-from certifuse.reporting.certificates.tex import certificates_tex, ledger_tex
+from certifuse.reporting.certificates.tables import (
+    COLUMNS,
+    certificate_rows,
+    certificates_tex,
+    crossing_rows,
+    ledger_rows,
+    ledger_tex,
+)
+from certifuse.reporting.frames import Frames
+from certifuse.reporting.tables import NO_LEDGER
 from certifuse.steps.write_certificate_tables import write_certificate_tables
-from certifuse.study.settings.evaluation import StatisticsSettings
-from certifuse.study.steps import TablesStep
+from certifuse.study.steps.reporting import WriteCertificateTables
 
-STEP = TablesStep(study="cifar100_small", statistics=StatisticsSettings())
+STEP = WriteCertificateTables(study="cifar100_small")
+
+
+def write(frames: Frames, directory: Path) -> Path:
+    """The directory with the tables of these frames, and the manifest."""
+    write_certificate_tables(
+        STEP, STEP.Files(source="0", **written(frames, directory), output_dir=directory / "tables")
+    )
+    return directory / "tables"
 
 
 @pytest.fixture(scope="module")
-def grid(make) -> CertificateFrames:
+def grid(make) -> Frames:
     """One scheme; two architectures, rules, lambdas and seeds."""
     return make(
         architectures=("resnet", "densenet"), fusions=("concatenation", "simpleAddition"), lambdas=("0.5", "1.0"),
@@ -118,10 +134,9 @@ def test_crossings_say_the_dimension_or_none_with_the_margin(study):
 
 @pytest.mark.parametrize("rows", [None, 0, 1, 2])
 def test_the_files_of_the_step(one, tmp_path, rows):
-    write_certificate_tables(
-        STEP, CertificateFrames(certificates=one.certificates[:rows], ledgers=one.ledgers), tmp_path
-    )
+    tmp_path = write(changed(one, certificates=one.certificates[:rows]), tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {
+        "write_certificate_tables_manifest.json",
         *("certificates.csv", "certificates.tex", "certificate_ledger.csv", "certificate_ledger.tex"),
         *("crossings.csv", "certificate_tables.tex"),
     }
@@ -134,13 +149,12 @@ def test_the_files_of_the_step(one, tmp_path, rows):
 
 
 def test_equal_frames_give_equal_files_and_another_seed_gives_others(make, tmp_path):
-    written = []
+    found = []
     for number, seed in enumerate((0, 0, 1)):
-        where = tmp_path / str(number)
-        write_certificate_tables(STEP, make(seeds=(seed,)), where)
-        written.append({path.name: path.read_bytes() for path in where.iterdir()})
-    assert written[0] == written[1]
-    assert written[0]["certificates.csv"] != written[2]["certificates.csv"]
+        files = write(make(seeds=(seed,)), tmp_path / str(number)).glob("*.[ct]*")
+        found.append({path.name: path.read_bytes() for path in files})
+    assert found[0] == found[1]
+    assert found[0]["certificates.csv"] != found[2]["certificates.csv"]
 
 
 def test_without_a_held_out_set_the_table_says_so(one, make):
@@ -161,7 +175,7 @@ def test_the_tables_compile(make, tmp_path, rows, held_out):
     ledgers = frames.ledgers.assign(charge=frames.ledgers["charge"] + r"_100%_&_\end")
     ledgers = ledgers.replace({"fusion": {"TransformerBase": "multiplicativeAddition"}})
     ledgers = ledgers.replace({"architecture": {"resnet": "improved_wide_resnet"}})
-    write_certificate_tables(STEP, CertificateFrames(certificates=renamed[:rows], ledgers=ledgers), tmp_path)
+    tmp_path = write(Frames(certificates=renamed[:rows], ledgers=ledgers), tmp_path)
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "certificate_tables.tex"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stdout[-2000:]

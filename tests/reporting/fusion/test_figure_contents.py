@@ -1,11 +1,9 @@
-from dataclasses import replace
-
 import pandas as pd
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from reporting_study import changed
 
-from certifuse.reporting.frames import Frames
 from certifuse.reporting.fusion.runs import best_epochs, scores
 
 
@@ -68,7 +66,7 @@ def test_a_wider_model_has_a_row_only_where_there_is_one(frames, drawn):
 
     single = frames.summary[frames.summary["predictor"] == "single"]
     wider = pd.concat([frames.summary, single.assign(predictor="single_wider", value=single["value"] + 1.5)])
-    with_wider = replace(frames, summary=wider)
+    with_wider = changed(frames, summary=wider)
     assert set(labels(with_wider)) - set(labels(frames)) == {"one wider model, all images"}
     axes = titled(drawn("fusion_comparison", with_wider), "resnet")
     shown = single[(single["architecture"] == "resnet") & (single["metric"] == "top1_percent")]["value"]
@@ -106,7 +104,7 @@ def test_training_curves_show_every_epoch_of_every_seed(frames, drawn):
 
 def test_training_curves_end_the_mean_where_a_seed_ends(frames, drawn):
     shorter = frames.logs[(frames.logs["seed"] == 0) | (frames.logs["epoch"] <= 5)]
-    figure = drawn("training_curves", Frames(**{**vars(frames), "logs": shorter}))
+    figure = drawn("training_curves", changed(frames, logs=shorter))
     thick = [line for line in titled(figure, "resnet").lines if line.get_linewidth() > 1]
     assert {max(line.get_xdata()) for line in thick if len(line.get_xdata())} == {5}
 

@@ -5,12 +5,14 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
+from reporting_study import changed, draw_files, step_of
 
-from certifuse.reporting.figures import FIGURES, draw
-from certifuse.reporting.frames import Frames
+from certifuse.reporting.drawing import drawn as draw
 from certifuse.reporting.style import save
 from certifuse.steps.draw_figure import draw_figure
-from certifuse.study.settings.figures import FIGURES as CONFIGURED
+from certifuse.study.figures import figures_of
+
+FIGURES = tuple(figures_of("fusion"))
 
 
 def said(figure: Figure) -> str:
@@ -28,10 +30,6 @@ def hidden_labels(figure: Figure) -> set[Text]:
         for label in (tick.label1, tick.label2)
         if not min(axis.get_view_interval()) <= place <= max(axis.get_view_interval())
     }
-
-
-def test_every_configured_figure_exists():
-    assert tuple(FIGURES) == CONFIGURED
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -57,23 +55,22 @@ def test_every_axis_is_labelled_and_all_text_is_legible(name, study, request, dr
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_equal_inputs_give_equal_bytes_and_another_palette_gives_others(name, tiny, tmp_path, step_with):
-    first, second, red = (tmp_path / f"{run}.png" for run in ("first", "second", "red"))
-    draw_figure(step_with(), name, tiny, first, first.with_suffix(".pdf"))
-    draw_figure(step_with(), name, tiny, second, second.with_suffix(".pdf"))
-    assert first.read_bytes() == second.read_bytes()
-    assert first.with_suffix(".pdf").read_bytes() == second.with_suffix(".pdf").read_bytes()
+def test_equal_inputs_give_equal_bytes_and_another_palette_gives_others(name, tiny, tmp_path):
+    plain, red = step_of(name), step_of(name, palette=("#ff0000",) * 6)
+    first, second = (draw_files(tiny, plain, tmp_path / run) for run in ("first", "second"))
+    for files in (first, second):
+        draw_figure(plain, files)
+    assert first.png.read_bytes() == second.png.read_bytes()
+    assert first.pdf.read_bytes() == second.pdf.read_bytes()
+    save(draw(tiny, red), tmp_path / "red.png", red.style)
+    assert first.png.read_bytes() != (tmp_path / "red.png").read_bytes()
 
-    step = step_with(palette=("#ff0000",) * 6)
-    save(draw(name, tiny, step), red, step.style)
-    assert first.read_bytes() != red.read_bytes()
 
-
-def test_the_resolution_is_the_settings(tiny, tmp_path, step_with):
+def test_the_resolution_is_the_settings(tiny, tmp_path):
     sizes = []
     for dpi in (30, 60):
-        step = step_with(dpi=dpi)
-        save(draw("diversity", tiny, step), tmp_path / "figure.png", step.style)
+        step = step_of("diversity", dpi=dpi)
+        save(draw(tiny, step), tmp_path / "figure.png", step.style)
         with Image.open(tmp_path / "figure.png") as image:
             sizes.append(image.size)
     assert sizes[1] == pytest.approx(2 * np.array(sizes[0]), abs=2)
@@ -81,13 +78,7 @@ def test_the_resolution_is_the_settings(tiny, tmp_path, step_with):
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_nothing_finished_says_so(name, frames, drawn):
-    empty = Frames(
-        summary=frames.summary.iloc[:0],
-        logs=frames.logs.iloc[:0],
-        calibration=frames.calibration.iloc[:0],
-        comparison=frames.comparison.iloc[:0],
-        missing=frames.missing,
-    )
+    empty = changed(frames, **{table: getattr(frames, table).iloc[:0] for table in vars(frames) if table != "missing"})
     figure = drawn(name, empty)
     assert "no cell of the grid has a result yet" in said(figure)
     assert "2 missing: training failed: out of memory" in said(figure)
@@ -101,11 +92,6 @@ def test_missing_cells_are_counted(name, frames, drawn):
 @pytest.mark.parametrize("name", FIGURES)
 def test_only_fused_models(name, frames, drawn):
     """A study without baselines, calibration and logs is drawn with what there is."""
-    bare = Frames(
-        summary=frames.summary[frames.summary["predictor"] == "fused"],
-        logs=frames.logs.iloc[:0],
-        calibration=frames.calibration.iloc[:0],
-        comparison=frames.comparison.iloc[:0],
-        missing=frames.missing,
-    )
+    nothing = {table: getattr(frames, table).iloc[:0] for table in ("logs", "calibration", "comparison")}
+    bare = changed(frames, summary=frames.summary[frames.summary["predictor"] == "fused"], **nothing)
     drawn(name, bare).canvas.draw()

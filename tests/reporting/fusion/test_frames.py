@@ -4,18 +4,11 @@ import pandas as pd
 import pytest
 
 from certifuse.base.errors import UserError
-from certifuse.reporting.frames import (
-    COMPARISON,
-    LOGS,
-    MISSING,
-    SUMMARY,
-    architectures_of,
-    compared_cells,
-    fusions_of,
-    grid,
-    lambdas_of,
-    read_frame,
-)
+from certifuse.reporting.cells import architectures_of, compared_cells, fusions_of, grid, lambdas_of
+from certifuse.reporting.frames import read_frame
+from certifuse.reporting.fusion.frames import SCHEMAS
+
+SUMMARY, MISSING = SCHEMAS["summary"], SCHEMAS["missing"]
 
 HEADER = "architecture,fusion,lambda,seed,predictor,metric,value\n"
 
@@ -34,11 +27,11 @@ def test_lambdas_stay_strings_and_baselines_have_none(tmp_path):
     assert pd.isna(frame["value"][1])
 
 
-@pytest.mark.parametrize("columns", [SUMMARY, MISSING, LOGS, COMPARISON])
-def test_a_file_without_rows_is_an_empty_frame(tmp_path, columns):
-    frame = read_frame(written(tmp_path, "epoch\n"), columns)
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_a_file_without_rows_is_an_empty_frame(tmp_path, name):
+    frame = read_frame(written(tmp_path, "epoch\n"), SCHEMAS[name])
     assert frame.empty
-    assert list(frame.columns) == list(columns)
+    assert list(frame.columns) == list(SCHEMAS[name].columns)
 
 
 def test_reasons_keep_commas_and_words_that_look_like_nothing(tmp_path):

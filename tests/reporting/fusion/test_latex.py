@@ -1,12 +1,12 @@
 import subprocess
 
 import pytest
+from reporting_study import changed, written
 from tools import needs
 
 from certifuse.reporting.latex import SPECIAL, TableRow, escape, longtable
 from certifuse.steps.write_tables import write_tables
-from certifuse.study.settings.evaluation import StatisticsSettings
-from certifuse.study.steps import TablesStep
+from certifuse.study.steps.reporting import WriteTables
 
 COLUMNS = [("name", "l"), ("share_%", "r")]
 
@@ -46,8 +46,12 @@ def test_the_tables_compile(frames, spent, tmp_path, finished):
     reasons = "".join(SPECIAL) + r"\end{document}" + "".join(map(chr, range(32, 127)))
     missing = frames.missing.assign(reason=reasons)
     rows = slice(None) if finished else slice(0)
-    step = TablesStep(study="cifar100_small", statistics=StatisticsSettings())
-    write_tables(step, frames.summary[rows], frames.comparison[rows], missing, spent, tmp_path)
+    told = changed(
+        frames, summary=frames.summary[rows], comparison=frames.comparison[rows], missing=missing, costs=spent
+    )
+    read = written(told, tmp_path / "read", "summary", "comparison", "missing", "costs")
+    step = WriteTables(study="cifar100_small", confidence=0.95, bootstrap_samples=2000)
+    write_tables(step, step.Files(source="0", **read, output_dir=tmp_path))
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "tables.tex"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stdout[-2000:]

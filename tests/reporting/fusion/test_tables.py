@@ -2,6 +2,7 @@ import csv
 import math
 
 import pytest
+from reporting_study import changed, written
 from scipy import stats
 
 from certifuse.reporting.frames import Frames
@@ -10,19 +11,22 @@ from certifuse.reporting.fusion.tables import (
     NO_BASELINE,
     NO_COMPARISON,
     baseline_rows,
+    baselines_tex,
+    caption_about,
     comparison_rows,
+    comparison_tex,
     results_rows,
+    results_tex,
 )
-from certifuse.reporting.fusion.tex import baselines_tex, caption_about, comparison_tex, predictor_name, results_tex
+from certifuse.reporting.predictors import predictor_name
 from certifuse.steps.write_tables import write_tables
-from certifuse.study.settings.evaluation import StatisticsSettings
-from certifuse.study.steps import TablesStep
+from certifuse.study.steps.reporting import WriteTables
 
-STATISTICS = StatisticsSettings()
+STEP = WriteTables(study="cifar_small", confidence=0.95, bootstrap_samples=2000)
 
 
 def results_of(frames: Frames) -> list[dict]:
-    return results_rows(frames.summary, frames.missing, 0.95, frames.n_test)
+    return results_rows(frames, 0.95)
 
 
 def row_of(rows: list[dict], **wanted: str) -> dict:
@@ -88,7 +92,7 @@ def test_the_experts_of_a_cell_have_a_line_of_their_own(frames):
 
 
 def test_baselines_are_those_with_an_accuracy(frames):
-    rows = baseline_rows(frames.summary, frames.missing, 0.95, frames.n_test)
+    rows = baseline_rows(frames, 0.95)
     names = {row["predictor"] for row in rows}
     assert {"single", "probability_average_finetuned", "oracle_before", "expert_3_finetuned"} <= names
     assert "experts_before" not in names
@@ -102,13 +106,13 @@ def test_baselines_are_those_with_an_accuracy(frames):
 
 def test_an_architecture_without_baselines_says_so(frames):
     summary = frames.summary[(frames.summary["architecture"] != "resnet") | (frames.summary["fusion"] != "baseline")]
-    rows = baseline_rows(summary, frames.missing, 0.95, frames.n_test)
+    rows = baseline_rows(changed(frames, summary=summary), 0.95)
     assert row_of(rows, architecture="resnet")["reason"] == NO_BASELINE
     assert f"missing: {NO_BASELINE}" in baselines_tex(rows, "About.")
 
 
 def test_comparisons_equal_the_frame(frames):
-    rows = comparison_rows(frames.comparison, frames.summary, frames.missing)
+    rows = comparison_rows(frames)
     key = {"architecture": "resnet", "fusion": "multiplicative", "lambda": "0.5", "predictor": "fused"}
     baseline = "probability_average_finetuned"
     row = row_of(rows, **key, baseline=baseline)
@@ -117,11 +121,11 @@ def test_comparisons_equal_the_frame(frames):
     assert row["difference_points"] == expected
     signed = f"{expected:+.2f} [{expected - 0.4:+.2f}, {expected + 0.4:+.2f}]".replace("-", "$-$")
     assert (row["seeds"], row["seeds_significant"], row["low_points"]) == (2, 2, expected - 0.4)
-    assert f"& {signed} & 2 of 2, 1 worse &" in comparison_tex(rows, STATISTICS)
+    assert f"& {signed} & 2 of 2, 1 worse &" in comparison_tex(rows, STEP)
 
 
 def test_a_cell_that_is_not_compared_says_why(frames):
-    rows = comparison_rows(frames.comparison.iloc[:0], frames.summary, frames.missing)
+    rows = comparison_rows(changed(frames, comparison=frames.comparison.iloc[:0]))
     reasons = {(row["architecture"], row["fusion"], row["lambda"]): row["reason"] for row in rows}
     assert len(rows) == 8
     assert reasons["resnet", "multiplicative", "0.5"] == NO_COMPARISON
@@ -129,11 +133,11 @@ def test_a_cell_that_is_not_compared_says_why(frames):
 
 
 def test_the_caption_says_what_the_numbers_are(frames):
-    caption = caption_about(results_of(frames), STATISTICS, "cifar_small", frames.n_test)
+    caption = caption_about(results_of(frames), STEP, 10_000)
     assert "Study cifar_small." in caption
     assert "95% Student t interval" in caption
     assert "on 10000 test images: 0.4" in caption
-    assert "test images" not in caption_about([], STATISTICS, "cifar_small", None)
+    assert "test images" not in caption_about([], STEP, None)
 
 
 @pytest.mark.parametrize(
@@ -151,25 +155,28 @@ def test_predictors_in_words(predictor, name):
 
 @pytest.mark.parametrize("finished", [True, False])
 def test_the_files_of_the_step(frames, spent, tmp_path, finished):
-    step = TablesStep(study="digits", statistics=STATISTICS)
     rows = slice(None) if finished else slice(0)
-    write_tables(step, frames.summary[rows], frames.comparison[rows], frames.missing, spent, tmp_path)
+    told = changed(frames, summary=frames.summary[rows], comparison=frames.comparison[rows], costs=spent)
+    read = written(told, tmp_path / "read", "summary", "comparison", "missing", "costs")
+    tmp_path = tmp_path / "tables"
+    write_tables(STEP, STEP.Files(source="0", **read, output_dir=tmp_path))
     assert {path.name for path in tmp_path.iterdir()} == {
+        "write_tables_manifest.json",
         *("results.csv", "baselines.csv", "comparison.csv", "costs.csv", "training_costs.csv"),
         *("results.tex", "baselines.tex", "comparison.tex", "costs.tex", "training_costs.tex"),
         "tables.tex",
     }
     for name, columns in COLUMNS.items():
         with (tmp_path / f"{name}.csv").open(newline="") as stream:
-            table = list(csv.DictReader(stream))
-        assert tuple(table[0]) == columns
-        assert all(value != "nan" for row in table for value in row.values())
+            header, *table = csv.reader(stream)
+        assert tuple(header) == columns
+        assert all(value != "nan" for row in table for value in row)
     with (tmp_path / "results.csv").open(newline="") as stream:
-        written = row_of(
+        row = row_of(
             list(csv.DictReader(stream)),
             architecture="densenet",
             fusion="concatenation",
             predictor="fused",
             **{"lambda": "1.0"},
         )
-    assert (written["seeds"], written["top1_percent_mean"], written["missing_seeds"]) == ("0", "", "2")
+    assert (row["seeds"], row["top1_percent_mean"], row["missing_seeds"]) == ("0", "", "2")

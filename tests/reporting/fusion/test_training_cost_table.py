@@ -3,7 +3,9 @@
 import pandas as pd
 import pytest
 
-from certifuse.reporting.frames import CELL, COSTS
+from certifuse.reporting.cells import CELL
+from certifuse.reporting.frames import empty_frame
+from certifuse.reporting.fusion.frames import SCHEMAS
 from certifuse.reporting.fusion.training_costs import COLUMNS, training_cost_rows, training_costs_tex
 
 FUSED = {"fusion": "concatenation", "lambda": "1.0"}
@@ -94,8 +96,7 @@ def test_without_scores_of_experts_nothing_that_needs_them_has_a_row():
 
 
 def test_an_empty_study_has_no_rows():
-    empty = pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in COSTS.items()})
-    assert training_cost_rows(scores_of(SCORES), empty) == []
+    assert training_cost_rows(scores_of(SCORES), empty_frame(SCHEMAS["costs"])) == []
     assert training_cost_rows(scores_of(SCORES)[:0], spent_on(SPENT)) == []
 
 

@@ -1,22 +1,18 @@
 """Synthetic SubLoRA studies in the form that the workflow gathers: simple curves, bounds by the library, no chance."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Mapping
 from functools import cache
 
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.figure import Figure
 
 from certifuse.evaluation.bounds.bernstein import bernstein_occam_subsampled
 from certifuse.evaluation.bounds.evidence import bpd_range
 from certifuse.evaluation.bounds.hoeffding import hoeffding_occam_subsampled, hoeffding_penalty
-from certifuse.reporting.sublora.frames import GATES, LEDGERS, METRICS, MISSING, TERMS, SubloraFrames
-from certifuse.reporting.sublora.registry import draw_sublora
-from certifuse.study.settings.evaluation import StatisticsSettings
-from certifuse.study.settings.figures import FigureSettings
-from certifuse.study.steps import FigureStep
+from certifuse.reporting.frames import Frames
+from certifuse.reporting.sublora.frames import SCHEMAS
 
 M, N, V, DELTA, SPREAD = 74_057, 5_000, 256, 0.05, 0.35
 ALPHAS = {"published": 0.1, "bernstein": 0.01}
@@ -107,14 +103,12 @@ class Study:
             row: Row = {"d": d, "mode": mode, "seed": seed, "group": group, "depth": depth, "budget": directions}
             self.gates.append(row | {"split": split, "gamma": split / directions})
 
-    def frames(self) -> SubloraFrames:
-        return SubloraFrames(
-            metrics=typed(self.metrics, METRICS), gates=typed(self.gates, GATES), missing=typed(self.missing, MISSING)
-        )
+    def frames(self) -> Frames:
+        return Frames(**{name: typed(getattr(self, name), SCHEMAS[name].columns) for name in SCHEMAS})
 
 
-def typed(rows: list[Row], schema: dict[str, str]) -> pd.DataFrame:
-    return pd.DataFrame(rows, columns=list(schema)).astype(schema)
+def typed(rows: list[Row], columns: Mapping[str, str]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=list(columns)).astype(dict(columns))
 
 
 def study_of(
@@ -159,52 +153,18 @@ def study() -> Study:
 
 
 @pytest.fixture(scope="session")
-def frames(study: Study) -> SubloraFrames:
+def frames(study: Study) -> Frames:
     return study.frames()
 
 
 @pytest.fixture(scope="session")
-def tiny() -> SubloraFrames:
+def tiny() -> Frames:
     """One seed, one budget, one number of levels, two modes; nothing else."""
     return study_of((256,), ("uniform", "learned"), (0,), (7,), (), (), ngrams=False).frames()
 
 
 @pytest.fixture(scope="session")
-def none_finished() -> SubloraFrames:
+def none_finished() -> Frames:
     """Two budgets of which nothing has a certificate."""
     gaps = {(d, mode, 0): "interrupted" for d in (100, 200) for mode in ("uniform", "learned")}
     return study_of((100, 200), ("uniform", "learned"), (0,), (7,), (), (), ngrams=False, gaps=gaps).frames()
-
-
-@pytest.fixture(scope="session")
-def ledgers(study: Study) -> pd.DataFrame:
-    return typed(study.ledgers, LEDGERS)
-
-
-@pytest.fixture(scope="session")
-def terms(study: Study) -> pd.DataFrame:
-    return typed(study.terms, TERMS)
-
-
-@pytest.fixture(scope="session")
-def step_with() -> Callable[..., FigureStep]:
-    """The settings of a figure with changes of its style."""
-
-    def step(**style: object) -> FigureStep:
-        return FigureStep(study="digits", style=FigureSettings(**{"dpi": 40, **style}), statistics=StatisticsSettings())
-
-    return step
-
-
-@pytest.fixture(scope="session")
-def drawn(step_with: Callable[..., FigureStep]) -> Callable[..., Figure]:
-    """Draws a figure of a study once; the frames are kept, so that no other frames can have their identity."""
-    kept: dict[tuple[str, int, int | None], tuple[SubloraFrames, Figure]] = {}
-
-    def draw_once(name: str, frames: SubloraFrames, budget: int | None = None) -> Figure:
-        key = (name, id(frames), budget)
-        if key not in kept:
-            kept[key] = frames, draw_sublora(name, frames, step_with(), budget)
-        return kept[key][1]
-
-    return draw_once

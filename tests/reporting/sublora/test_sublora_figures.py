@@ -5,15 +5,20 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from reporting_study import draw_files, step_of
 
-from certifuse.base.errors import UserError
+from certifuse.reporting.drawing import drawn as draw
+from certifuse.reporting.frames import Frames
 from certifuse.reporting.style import save
 from certifuse.reporting.sublora.choice import compared_rows
-from certifuse.reporting.sublora.frames import SubloraFrames, allocated_rows, compared_budgets
+from certifuse.reporting.sublora.frames import allocated_rows, compared_budgets
 from certifuse.reporting.sublora.modes import mode_looks
-from certifuse.reporting.sublora.registry import OF_BUDGET, OF_STUDY, draw_sublora
-from certifuse.steps.draw_sublora_figure import draw_sublora_figure
-from certifuse.study.settings.figures import SUBLORA_BUDGET_FIGURES, SUBLORA_FIGURES, FigureSettings
+from certifuse.steps.draw_figure import draw_figure
+from certifuse.study.figures import figures_of
+from certifuse.study.settings.figures import FigureSettings
+
+OF_BUDGET = [name for name, figure in figures_of("sublora").items() if figure.budgets is not None]
+OF_STUDY = [name for name, figure in figures_of("sublora").items() if figure.budgets is None]
 
 JOBS = [
     *((name, 1000) for name in OF_BUDGET),
@@ -44,11 +49,6 @@ def panel(figure: Figure, title: str) -> Axes:
     return next(axes for axes in figure.axes if axes.get_title().startswith(title))
 
 
-def test_every_configured_figure_exists():
-    assert {*OF_BUDGET, *OF_STUDY} == set(SUBLORA_FIGURES)
-    assert tuple(OF_BUDGET) == SUBLORA_BUDGET_FIGURES
-
-
 @pytest.mark.parametrize(
     ("source", "name", "budget"), [("frames", *job) for job in JOBS] + [("tiny", *job) for job in TINY]
 )
@@ -77,26 +77,21 @@ def test_every_axis_is_labelled_and_all_text_is_legible(source, name, budget, re
 
 
 @pytest.mark.parametrize(("name", "budget"), TINY)
-def test_equal_inputs_give_equal_bytes(name, budget, tiny, tmp_path, step_with):
-    for run in ("first", "second"):
-        draw_sublora_figure(step_with(), name, budget, tiny, tmp_path / f"{run}.png", tmp_path / f"{run}.pdf")
-    for kind in ("png", "pdf"):
-        assert (tmp_path / f"first.{kind}").read_bytes() == (tmp_path / f"second.{kind}").read_bytes()
+def test_equal_inputs_give_equal_bytes(name, budget, tiny, tmp_path):
+    first, second = (draw_files(tiny, step_of(name, budget), tmp_path / run) for run in ("first", "second"))
+    for files in (first, second):
+        draw_figure(step_of(name, budget), files)
+    assert first.png.read_bytes() == second.png.read_bytes()
+    assert first.pdf.read_bytes() == second.pdf.read_bytes()
 
 
 @pytest.mark.parametrize("name", ["pareto_frontier", "allocation_comparison_grid"])
-def test_another_palette_gives_other_bytes(name, tiny, tmp_path, step_with):
+def test_another_palette_gives_other_bytes(name, tiny, tmp_path):
     budget = 256 if name in OF_BUDGET else None
-    for run, step in (("first", step_with()), ("red", step_with(palette=("#ff0000",) * 6))):
-        save(draw_sublora(name, tiny, step, budget), tmp_path / f"{run}.png", step.style)
+    for run, style in (("first", {}), ("red", {"palette": ("#ff0000",) * 6})):
+        step = step_of(name, budget, **style)
+        save(draw(tiny, step), tmp_path / f"{run}.png", step.style)
     assert (tmp_path / "first.png").read_bytes() != (tmp_path / "red.png").read_bytes()
-
-
-def test_a_budget_is_asked_for_where_it_is_needed(tiny, step_with):
-    with pytest.raises(UserError, match="pareto_frontier: expected a budget, found none"):
-        draw_sublora("pareto_frontier", tiny, step_with())
-    with pytest.raises(UserError, match="gating_nulls: expected no budget, found 256"):
-        draw_sublora("gating_nulls", tiny, step_with(), 256)
 
 
 @pytest.mark.parametrize(("name", "budget"), [(name, budget and budget // 10) for name, budget in JOBS])
@@ -176,16 +171,14 @@ def test_the_grid_shows_the_compared_certificates_and_paired_gains(frames, drawn
     assert any("▸" in text.get_text() for text in panel(figure, "risk").texts)  # subspace only, out of view
 
 
-def test_the_grid_leaves_out_a_budget_with_one_allocation(frames, step_with):
+def test_the_grid_leaves_out_a_budget_with_one_allocation(frames):
     """As a sweep over d has them; and its reference is the baseline that most models have."""
     mode, d = frames.metrics["mode"], frames.metrics["d"]
     keep = ~((d == 2000) & (mode != "uniform")) & ~((mode == "proportional") & (frames.metrics["seed"] != 42))
-    swept = SubloraFrames(
-        metrics=frames.metrics[keep.fillna(True)], gates=frames.gates, missing=frames.missing.iloc[:0]
-    )
+    swept = Frames(metrics=frames.metrics[keep.fillna(True)], gates=frames.gates, missing=frames.missing.iloc[:0])
     assert compared_budgets(frames) == [1000, 2000]
     assert compared_budgets(swept) == [1000]
-    figure = draw_sublora("allocation_comparison_grid", swept, step_with())
+    figure = draw(swept, step_of("allocation_comparison_grid"))
     text = said(figure)
     assert "d = 1,000" in text
     assert "d = 2,000" not in text
@@ -259,13 +252,13 @@ def test_nulls_stand_beside_learned_gates_seed_by_seed(frames, drawn):
 def test_a_study_without_nulls_says_so(frames, drawn):
     keep = ~frames.metrics["mode"].str.startswith("learned_")
     missing = frames.missing[~frames.missing["mode"].str.startswith("learned_")]
-    bare = SubloraFrames(metrics=frames.metrics[keep], gates=frames.gates, missing=missing)
+    bare = Frames(metrics=frames.metrics[keep], gates=frames.gates, missing=missing)
     assert "no null of learned gates in the grid" in said(drawn("gating_nulls", bare))
 
 
 def test_bounds_above_the_vacuous_line_are_shown_up_to_a_limit(tiny, drawn):
     wild = tiny.metrics.assign(bound_published_bpd=[8.5, 40.0])
-    frames = SubloraFrames(metrics=wild, gates=tiny.gates, missing=tiny.missing)
+    frames = Frames(metrics=wild, gates=tiny.gates, missing=tiny.missing)
     bound = drawn("compression_comparison", frames, 256).axes[1]
     assert 8.5 < bound.get_ylim()[1] < 12
     assert "Not drawn: 1 of the bounds, above 8.5 (learned)." in said(bound.figure)

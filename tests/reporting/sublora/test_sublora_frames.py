@@ -2,22 +2,22 @@ import math
 
 import pandas as pd
 import pytest
+from reporting_study import changed, written
 
 from certifuse.base.errors import UserError
+from certifuse.reporting.choice import unbeaten
 from certifuse.reporting.sublora.choice import (
     best_certificate,
     compared_levels,
     compared_rows,
     mean_points,
     size_kb,
-    unbeaten,
 )
 from certifuse.reporting.sublora.frames import (
-    SubloraFrames,
     budgets_of,
     grid,
     modes_at,
-    read_sublora_frames,
+    read_frames,
     reference_rows,
     study_modes,
 )
@@ -26,21 +26,14 @@ from certifuse.study.settings import sublora as configured
 from certifuse.study.settings.figures import FigureSettings
 
 
-def written(frames: SubloraFrames, directory, **changed: pd.DataFrame) -> dict:
-    paths = {name: directory / f"{name}.csv" for name in ("metrics", "gates", "missing")}
-    for name, path in paths.items():
-        changed.get(name, getattr(frames, name)).to_csv(path, index=False)
-    return paths
-
-
 def test_files_give_the_frames_again(frames, tmp_path):
-    again = read_sublora_frames(**written(frames, tmp_path))
-    for name in ("metrics", "gates", "missing"):
+    again = read_frames(written(frames, tmp_path))
+    for name in vars(frames):
         pd.testing.assert_frame_equal(getattr(again, name), getattr(frames, name))
 
 
 def test_files_without_rows_are_a_study_without_results(none_finished, tmp_path):
-    again = read_sublora_frames(**written(none_finished, tmp_path))
+    again = read_frames(written(none_finished, tmp_path))
     assert again.metrics.empty
     assert budgets_of(again) == [100, 200]
 
@@ -61,14 +54,14 @@ def test_a_row_that_contradicts_itself_is_refused(frames, tmp_path, column, valu
     metrics = frames.metrics.copy()
     metrics.loc[3, column] = value
     with pytest.raises(UserError, match=rf"metrics\.csv: line 5: expected {expected}"):
-        read_sublora_frames(**written(frames, tmp_path, metrics=metrics))
+        read_frames(written(changed(frames, metrics=metrics), tmp_path))
 
 
 def test_a_repeated_certificate_and_a_wrong_gamma_are_refused(frames, tmp_path):
     with pytest.raises(UserError, match="one row per certificate"):
-        read_sublora_frames(**written(frames, tmp_path, metrics=pd.concat([frames.metrics] * 2)))
+        read_frames(written(changed(frames, metrics=pd.concat([frames.metrics] * 2)), tmp_path))
     with pytest.raises(UserError, match="gamma to be split / budget"):
-        read_sublora_frames(**written(frames, tmp_path, gates=frames.gates.assign(gamma=0.123)))
+        read_frames(written(changed(frames, gates=frames.gates.assign(gamma=0.123)), tmp_path))
 
 
 def test_the_grid_is_what_exists_and_what_is_missing(frames):

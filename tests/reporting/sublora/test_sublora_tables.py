@@ -1,24 +1,31 @@
 import math
 import subprocess
+from pathlib import Path
 
 import pandas as pd
 import pytest
+from reporting_study import changed, written
 from scipy import stats
 from tools import needs
 
 from certifuse.base.errors import UserError
 from certifuse.base.rows import read_rows
+from certifuse.reporting.frames import Frames
 from certifuse.reporting.latex import SPECIAL
-from certifuse.reporting.sublora.frames import SubloraFrames
 from certifuse.reporting.sublora.page import page_md, sections
-from certifuse.reporting.sublora.tables import NO_LEDGER, ledger_rows, summary_rows
-from certifuse.reporting.sublora.terms import terms_rows
-from certifuse.reporting.sublora.tex import ledger_tex, summary_tex, terms_tex
-from certifuse.steps.write_sublora_tables import COLUMNS, write_sublora_tables
-from certifuse.study.settings.evaluation import StatisticsSettings
-from certifuse.study.steps import TablesStep
+from certifuse.reporting.sublora.tables import COLUMNS, ledger_rows, ledger_tex, summary_rows, summary_tex
+from certifuse.reporting.sublora.terms import terms_rows, terms_tex
+from certifuse.reporting.tables import NO_LEDGER
+from certifuse.steps.write_sublora_tables import write_sublora_tables
+from certifuse.study.steps.reporting import WriteSubloraTables
 
-STEP = TablesStep(study="digits", statistics=StatisticsSettings())
+STEP = WriteSubloraTables(study="digits", confidence=0.95)
+
+
+def write(frames: Frames, directory: Path) -> Path:
+    """The directory with the tables of these frames, and the manifest."""
+    write_sublora_tables(STEP, STEP.Files(source="0", **written(frames, directory), output_dir=directory / "tables"))
+    return directory / "tables"
 
 
 def row_of(rows: list[dict], **wanted: object) -> dict:
@@ -91,8 +98,8 @@ def row_line(text: str, part: str) -> str:
 # ---- ledger --------------------------------------------------------------------------------------
 
 
-def test_the_ledger_is_that_of_the_best_certificate(frames, ledgers):
-    rows = [row for row in ledger_rows(frames, ledgers) if (row["budget"], row["mode"]) == (1000, "uniform")]
+def test_the_ledger_is_that_of_the_best_certificate(frames):
+    rows = [row for row in ledger_rows(frames) if (row["budget"], row["mode"]) == (1000, "uniform")]
     best = frames.metrics.query("d == 1000 and mode == 'uniform'").sort_values("bound_best_bpd").iloc[0]
     assert {(row["seed"], row["levels"]) for row in rows} == {(best["seed"], best["levels"])}
     assert [row["charge"] for row in rows] == ["symbols", "codebook", "smoothing alpha", "mode", "total"]
@@ -100,10 +107,13 @@ def test_the_ledger_is_that_of_the_best_certificate(frames, ledgers):
     assert sum(row["share_percent"] for row in rows[:-1]) == pytest.approx(100)
 
 
-def test_charges_that_do_not_add_up_are_refused_and_a_lost_ledger_says_so(frames, ledgers):
+def test_charges_that_do_not_add_up_are_refused_and_a_lost_ledger_says_so(frames):
+    ledgers = frames.ledgers
     with pytest.raises(UserError, match=r"expected charges of 1509 bits together, found 1508"):
-        ledger_rows(frames, ledgers.assign(bits=ledgers["bits"].where(ledgers["charge"] != "mode", 4.0)))
-    rows = ledger_rows(frames, ledgers.iloc[:0])
+        ledger_rows(
+            changed(frames, ledgers=ledgers.assign(bits=ledgers["bits"].where(ledgers["charge"] != "mode", 4.0)))
+        )
+    rows = ledger_rows(changed(frames, ledgers=ledgers.iloc[:0]))
     assert {row["charge"] for row in rows} == {NO_LEDGER}
     assert "missing: no ledger" in ledger_tex(rows, "digits")
 
@@ -111,8 +121,8 @@ def test_charges_that_do_not_add_up_are_refused_and_a_lost_ledger_says_so(frames
 # ---- terms ---------------------------------------------------------------------------------------
 
 
-def test_the_terms_add_up_to_both_bounds(frames, terms):
-    rows = terms_rows(frames.metrics, terms)
+def test_the_terms_add_up_to_both_bounds(frames):
+    rows = terms_rows(frames.metrics, frames.terms)
     of = {row["term"]: row for row in rows if (row["budget"], row["mode"], row["levels"]) == (1000, "learned", 3)}
     certificates = frames.metrics.query("d == 1000 and mode == 'learned' and levels == 3")
     for side, column in (("published_bpd", "bound_published_bpd"), ("ours_bpd", "bound_best_bpd")):
@@ -128,15 +138,16 @@ def test_the_terms_add_up_to_both_bounds(frames, terms):
     assert f"0.000 / 0.004 & {of['bound']['published_bpd']:.3f} / {of['bound']['ours_bpd']:.3f}" in line
 
 
-def test_an_inequality_that_was_named_beforehand_has_no_column_for_its_choice(frames, terms):
+def test_an_inequality_that_was_named_beforehand_has_no_column_for_its_choice(frames):
     named = frames.metrics.assign(bound_best_bpd=frames.metrics["bound_best_bpd"] - 0.004)
-    text = terms_tex(terms_rows(named, terms), "digits")
+    text = terms_tex(terms_rows(named, frames.terms), "digits")
     assert "choice of inequality" not in text
     assert "published / ours (bernstein)" in text
 
 
-def test_terms_are_of_the_inequality_that_was_chosen(frames, terms):
+def test_terms_are_of_the_inequality_that_was_chosen(frames):
     metrics = frames.metrics.assign(inequality="betting")
+    terms = frames.terms
     assert terms_rows(metrics, terms) == []
     betting = terms[terms["inequality"] == "bernstein"].assign(inequality="betting", complexity_bpd=0.0)
     rows = terms_rows(metrics, pd.concat([terms, betting]))
@@ -168,8 +179,7 @@ def test_the_page_compares_with_the_equal_split(frames, page):
 
 def test_other_gates_give_another_page(frames, page):
     falling = frames.gates.assign(gamma=1 - frames.gates["gamma"], split=frames.gates["budget"] - frames.gates["split"])
-    changed = SubloraFrames(metrics=frames.metrics, gates=falling, missing=frames.missing)
-    other = page_md(sections(changed, "digits", 0.95))
+    other = page_md(sections(changed(frames, gates=falling), "digits", 0.95))
     assert "**Yes, it falls, in 2 of 2 tests.**" in other
     assert other != page
 
@@ -184,26 +194,24 @@ def test_a_study_without_results_cannot_tell(none_finished):
 # ---- files ---------------------------------------------------------------------------------------
 
 
-def test_all_files_are_written_and_equal_inputs_give_equal_bytes(frames, terms, ledgers, tmp_path):
-    for directory in ("first", "second"):
-        write_sublora_tables(STEP, frames, terms, ledgers, tmp_path / directory)
+def test_all_files_are_written_and_equal_inputs_give_equal_bytes(frames, tmp_path):
+    first, second = (write(frames, tmp_path / directory) for directory in ("first", "second"))
     names = {f"{name}.{kind}" for name in COLUMNS for kind in ("csv", "tex")} | {"hypotheses.md", "sublora_tables.tex"}
-    assert {path.name for path in (tmp_path / "first").iterdir()} == names
+    assert {path.name for path in first.iterdir()} == names | {"write_sublora_tables_manifest.json"}
     for name in names:
-        assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes()
-    rows = read_rows(tmp_path / "first" / "summary_table.csv")
+        assert (first / name).read_bytes() == (second / name).read_bytes()
+    rows = read_rows(first / "summary_table.csv")
     assert tuple(rows[0]) == COLUMNS["summary_table"]
     assert len(rows) == len(summary_rows(frames, 0.95))
 
 
 @pytest.mark.tools
 @pytest.mark.parametrize("source", ["frames", "none_finished"])
-def test_the_tables_compile(source, request, terms, ledgers, tmp_path):
+def test_the_tables_compile(source, request, tmp_path):
     needs("pdflatex", "texlive-latex-recommended")
     frames = request.getfixturevalue(source)
     reasons = "".join(SPECIAL) + r"\end{document}" + "".join(map(chr, range(32, 127)))
-    told = SubloraFrames(metrics=frames.metrics, gates=frames.gates, missing=frames.missing.assign(reason=reasons))
-    write_sublora_tables(STEP, told, terms, ledgers, tmp_path)
+    tmp_path = write(changed(frames, missing=frames.missing.assign(reason=reasons)), tmp_path)
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "sublora_tables.tex"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stdout[-2000:]

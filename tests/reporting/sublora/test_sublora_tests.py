@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from certifuse.reporting.frames import Frames
 from certifuse.reporting.sublora.answers import answer_rows, verdict
 from certifuse.reporting.sublora.choice import compared_rows
 from certifuse.reporting.sublora.contrasts import Contrast, contrast_rows, contrasts, mean_test, with_holm
-from certifuse.reporting.sublora.frames import SubloraFrames
 from certifuse.reporting.sublora.questions import (
     ASYMMETRY,
     CANNOT_TELL,
@@ -35,7 +35,7 @@ def contrast(compared: list[Contrast], **wanted: object) -> Contrast:
     return found
 
 
-def shifted(frames: SubloraFrames, mode: str, by: float) -> SubloraFrames:
+def shifted(frames: Frames, mode: str, by: float) -> Frames:
     """The study with another effect of one mode on the bound, nearly the same in all seeds."""
     metrics = frames.metrics.copy()
     noise = metrics["seed"].map({42: 0.0, 123: 1e-3, 999: -1e-3}).fillna(0.0).astype(float)
@@ -43,7 +43,7 @@ def shifted(frames: SubloraFrames, mode: str, by: float) -> SubloraFrames:
     for index in metrics.index[metrics["mode"] == mode]:
         key = tuple(metrics.loc[index, ["d", "seed", "levels"]])
         metrics.loc[index, "bound_best_bpd"] = base[key] + by + noise[index]
-    return SubloraFrames(metrics=metrics, gates=frames.gates, missing=frames.missing)
+    return Frames(metrics=metrics, gates=frames.gates, missing=frames.missing)
 
 
 def test_a_contrast_is_scipys_paired_test(frames, compared):
@@ -111,7 +111,7 @@ def test_contrast_rows_have_every_digit(compared):
 def test_asymmetry_is_judged_by_the_effect(frames, by, expected):
     changed = shifted(frames, "fixed_0.8", by)
     keep = changed.metrics["mode"].isin(["fixed_0.8", "proportional"])
-    study = SubloraFrames(metrics=changed.metrics[keep], gates=frames.gates, missing=frames.missing.iloc[:0])
+    study = Frames(metrics=changed.metrics[keep], gates=frames.gates, missing=frames.missing.iloc[:0])
     found = verdict(ASYMMETRY, answers(study, 0.95))
     assert found.short.startswith(expected)
     if by:
@@ -124,7 +124,7 @@ def test_asymmetry_is_judged_by_the_effect(frames, by, expected):
 def test_opposite_effects_depend(frames):
     metrics = frames.metrics[frames.metrics["mode"].isin(["fixed_0.8", "proportional"])]
     up, down = (shifted(frames, "fixed_0.8", by).metrics.loc[metrics.index] for by in (0.2, -0.2))
-    study = SubloraFrames(
+    study = Frames(
         metrics=pd.concat([up[up["d"] == 1000], down[down["d"] == 2000]]),
         gates=frames.gates,
         missing=frames.missing.iloc[:0],

@@ -23,6 +23,7 @@ from certifuse.reporting.sublora.questions import (
     GATES,
     QUESTIONS,
     Answer,
+    answers,
 )
 from certifuse.reporting.text import interval, p_value, signed
 
@@ -39,8 +40,9 @@ class Section:
     tests: tuple[Answer, ...] = ()
 
 
-def sections(frames: Frames, study: str, confidence: float, tests: Sequence[Answer]) -> list[Section]:
+def sections(frames: Frames, study: str, confidence: float) -> list[Section]:
     """The whole page, top to bottom."""
+    tests = answers(frames, confidence)
     found = [Section(f"SubLoRA study {study}: questions and answers", (*setting(frames), _rule(frames, confidence)))]
     about = {ASYMMETRY: domination_findings(frames), GATES: gate_findings(frames.gates)}
     for question, heading in QUESTIONS.items():

@@ -9,11 +9,14 @@ import pandas as pd
 from certifuse.reporting.frames import Frames
 from certifuse.reporting.fusion.runs import estimate
 from certifuse.reporting.latex import TableRow, longtable, spaced, spent_lines
-from certifuse.reporting.sublora import answers, contrasts, page, terms
+from certifuse.reporting.sublora import contrasts, terms
+from certifuse.reporting.sublora.answers import COLUMNS as ANSWER_COLUMNS
+from certifuse.reporting.sublora.answers import answer_rows
 from certifuse.reporting.sublora.choice import BITS_PER_KB, HEADLINE, best_certificate, compared_levels
 from certifuse.reporting.sublora.frames import IDENTITY, NGRAM, SUBLORA, budgets_of, grid
 from certifuse.reporting.sublora.modes import mode_label, modes_in_order
-from certifuse.reporting.sublora.questions import Answer
+from certifuse.reporting.sublora.page import page_tex, sections
+from certifuse.reporting.sublora.questions import answers
 from certifuse.reporting.tables import Row, Table, spent_rows
 from certifuse.reporting.text import mean_text, missing_text, seeds_text, whole
 
@@ -41,7 +44,7 @@ COLUMNS = {
     "ledger": ("model", "budget", "mode", "seed", "levels", "charge", "bits", "share_percent"),
     "terms": terms.COLUMNS,
     "contrasts": contrasts.COLUMNS,
-    "hypotheses": answers.COLUMNS,
+    "hypotheses": ANSWER_COLUMNS,
 }
 VACUOUS_MARK, COMPARED_MARK = " *", " +"
 SUMMARY = (
@@ -54,10 +57,8 @@ LEDGER = (
 )
 
 
-def sublora_tables(
-    frames: Frames, study: str, confidence: float, tests: Sequence[Answer], sections: Sequence[page.Section]
-) -> list[Table]:
-    """Every table of the language models; `tests` and `sections` are those of the page of questions."""
+def sublora_tables(frames: Frames, study: str, confidence: float) -> list[Table]:
+    """Every table of the language models."""
     summary, ledger = summary_rows(frames, confidence), ledger_rows(frames)
     shrank = terms.terms_rows(frames.metrics, frames.terms)
     compared = contrasts.contrast_rows(contrasts.contrasts(frames, confidence))
@@ -66,7 +67,7 @@ def sublora_tables(
         "ledger": (ledger, ledger_tex(ledger, study)),
         "terms": (shrank, terms.terms_tex(shrank, study)),
         "contrasts": (compared, contrasts.contrasts_tex(compared, study, confidence)),
-        "hypotheses": (answers.answer_rows(tests), page.page_tex(sections)),
+        "hypotheses": (answer_rows(answers(frames, confidence)), page_tex(sections(frames, study, confidence))),
     }
     return [Table(name, COLUMNS[name], rows, tex) for name, (rows, tex) in made.items()]
 
