@@ -89,11 +89,11 @@ def changed(**changes: Any) -> dict[str, Any]:
 class Outer:
     """A directory with an outer workflow. `environment` is a virtual environment of its own, where it has one."""
 
-    def __init__(self, root: Path, sources: Path, caches: Path) -> None:
+    def __init__(self, root: Path, repository: Path, caches: Path) -> None:
         self.root = root
         self.caches = caches
         self.environment = Path(sys.executable).parents[1]
-        self.snakefile = f'"{sources / "Snakefile"}"'
+        self.snakefile = f'"{repository / "Snakefile"}"'
 
     def write(
         self, text: str, config: Any = STUDY, prefix: str | None = None, of_module: str | None = "config"
@@ -139,7 +139,7 @@ def git(where: Path, *arguments: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A repository with the sources; at one tag of another version."""
     root = tmp_path_factory.mktemp("repository")
     ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
@@ -159,12 +159,12 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def caches(sources: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def caches(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Snakemake's caches with a bare clone of the repository, which it would otherwise fetch from GitHub."""
     root = tmp_path_factory.mktemp("caches")
     clone = root / "snakemake/snakemake/source-cache/snakemake-git-cache/github.com/owner/certifuse"
     clone.parent.mkdir(parents=True)
-    git(root, "clone", "-q", "--bare", str(sources), str(clone))
+    git(root, "clone", "-q", "--bare", str(repository), str(clone))
     return root
 
 
@@ -181,12 +181,12 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def installed(sources: Path, environment: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def installed(repository: Path, environment: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Likewise, with the package as pip installs it from the repository."""
     root = tmp_path_factory.mktemp("installed")
     shutil.copytree(environment, root, symlinks=True, dirs_exist_ok=True)
     tree = tmp_path_factory.mktemp("tree")
-    shutil.copytree(sources, tree, dirs_exist_ok=True)
+    shutil.copytree(repository, tree, dirs_exist_ok=True)
     pip = [sys.executable, "-m", "pip", "--python", str(root / "bin" / "python"), "install", "--quiet"]
     options = ("--no-deps", "--no-build-isolation", "--no-index", "--disable-pip-version-check")
     subprocess.run([*pip, *options, str(tree)], check=True)
@@ -194,9 +194,9 @@ def installed(sources: Path, environment: Path, tmp_path_factory: pytest.TempPat
 
 
 @pytest.fixture
-def outer(tmp_path: Path, sources: Path, caches: Path) -> Outer:
+def outer(tmp_path: Path, repository: Path, caches: Path) -> Outer:
     """An outer workflow that names a checkout."""
-    return Outer(tmp_path, sources, caches)
+    return Outer(tmp_path, repository, caches)
 
 
 @pytest.fixture
@@ -215,8 +215,20 @@ def fetched(outer: Outer, installed: Path) -> Callable[..., Outer]:
 # ---- from a repository ---------------------------------------------------------------------------
 
 
-def test_a_study_runs_from_a_repository(fetched: Any, installed: Path) -> None:
-    """The library is the installed package, which jobs find without its neighbours."""
+def library(root: Path) -> set[str]:
+    """Every file of the package below a directory."""
+    files = (path.relative_to(root).as_posix() for path in (root / "certifuse").rglob("*") if path.is_file())
+    return {file for file in files if not file.endswith(".pyc")}
+
+
+def test_pip_installs_the_whole_library(repository: Path, installed: Path) -> None:
+    (packages,) = (installed / "lib").glob("python*/site-packages")
+    assert library(packages) == library(repository / "lib")
+
+
+def test_a_study_runs_from_a_repository(fetched: Any, installed: Path, repository: Path) -> None:
+    """The library is the installed package, which jobs find without its neighbours. From a checkout of the same sources
+    nothing runs again."""
     outer = fetched()
     outer.write(ONE)
     outer.run(SUMMARY)
@@ -225,11 +237,14 @@ def test_a_study_runs_from_a_repository(fetched: Any, installed: Path) -> None:
     assert link.resolve().is_relative_to(installed)
     assert [path.name for path in link.parent.iterdir()] == ["certifuse"]
     assert "Nothing to be done" in outer.run("-n", SUMMARY)
+    outer.snakefile = f'"{repository / "Snakefile"}"'
+    outer.write(ONE)
+    assert "Nothing to be done" in outer.run("-n", SUMMARY)
 
 
 @pytest.mark.parametrize("path", ["Snakefile", "workflow/Snakefile"])
-def test_everything_is_planned_from_a_commit(fetched: Any, sources: Path, path: str, count_jobs: Any) -> None:
-    outer = fetched(path, commit=git(sources, "rev-parse", TAG))
+def test_everything_is_planned_from_a_commit(fetched: Any, repository: Path, path: str, count_jobs: Any) -> None:
+    outer = fetched(path, commit=git(repository, "rev-parse", TAG))
     outer.write(ONE, prefix="there")
     planned = outer.snakemake("-n")
     jobs = count_jobs(planned)
@@ -257,10 +272,10 @@ def test_with_another_version_too(fetched: Any) -> None:
     assert said.endswith(f': pip install "certifuse[workflow] @ git+https://github.com/owner/certifuse@{OTHER_TAG}"')
 
 
-def test_a_checkout_uses_its_own_library_or_says_so(outer: Outer, sources: Path) -> None:
+def test_a_checkout_uses_its_own_library_or_says_so(outer: Outer, repository: Path) -> None:
     outer.write(f"import sys\nsys.path.insert(0, '{ROOT}/lib')\nimport certifuse\n{ONE}")
     assert outer.refused() == (
-        f"certifuse: expected the library in {sources}/lib, found {TAG[1:]} in {ROOT}/lib/certifuse: "
+        f"certifuse: expected the library in {repository}/lib, found {TAG[1:]} in {ROOT}/lib/certifuse: "
         "use one copy in a workflow"
     )
 
@@ -360,7 +375,7 @@ def test_the_command_line_of_the_outer_workflow_counts(
     assert '"epochs":3' in settings(outer.run("-n", "-p", "--config", argument, "--", SUMMARY), "train_fusion")
 
 
-def test_without_a_configuration_it_is_the_default_study(outer: Outer, sources: Path, count_jobs: Any) -> None:
+def test_without_a_configuration_it_is_the_default_study(outer: Outer, repository: Path, count_jobs: Any) -> None:
     """Whatever files and keys the outer workflow has."""
     (outer.root / "more.yaml").write_text("mine: 2\n", encoding="utf-8")
     plans = []
@@ -368,7 +383,7 @@ def test_without_a_configuration_it_is_the_default_study(outer: Outer, sources: 
         outer.write(ONE, {"mine": 1, "fusion": "mine too"}, of_module=of_module)
         plans.append(count_jobs(outer.snakemake("-n", "--configfile", "more.yaml", "--config", "yours=3")))
     expected = subprocess.run(
-        [sys.executable, "-m", "snakemake", "-n", "--cores", "2"], cwd=sources, capture_output=True, text=True
+        [sys.executable, "-m", "snakemake", "-n", "--cores", "2"], cwd=repository, capture_output=True, text=True
     )
     assert plans == [count_jobs(expected)] * 2
 
