@@ -11,6 +11,7 @@ from table_jobs import (
     BOUNDS,
     CELLS_AFTER,
     CERTIFICATE_REPORT,
+    COMPARED,
     DRAWN,
     EVERYTHING,
     FINETUNED,
@@ -31,6 +32,7 @@ from table_jobs import (
     REPORT,
     SCORES,
     SUBSPACE,
+    WITH_INTERVALS,
     Jobs,
     after_experts,
     cell,
@@ -126,7 +128,7 @@ FUSED_TRAINING = {
     "save_every": 5,
 }
 EXECUTION = {"device": "cpu", "precision": "bf16", "channels_last": "off", "compile": "on", "deterministic": False}
-STATISTICS = {"confidence": 0.9, "bootstrap_samples": 50, "seed": 1, "convergence_tolerance": 0.01}
+STATISTICS = {"bootstrap_samples": 50, "seed": 1, "convergence_tolerance": 0.01}
 SUBSPACE_TRAINING = {
     "parameters": "fusion_and_head",
     "projector": "dense",
@@ -214,9 +216,9 @@ def _scores() -> Iterator[Change]:
     yield from _section("execution", EXECUTION | {"threads": 2}, trained)
     values = {"batch_size": 64, "calibration_bins": 10, "stacking_l2": [1.0], "superclasses": "cifar100"}
     yield from _section("evaluation", values, SCORES)
-    reports = REPORT | CERTIFICATE_REPORT | LANGUAGE_REPORT
-    yield from _section("statistics", STATISTICS, jobs("compare_cells") | reports)
-    yield Change("name", "other", reports)
+    yield Change("statistics.confidence", 0.9, WITH_INTERVALS)
+    yield from _section("statistics", STATISTICS, COMPARED)
+    yield Change("name", "other", REPORT | CERTIFICATE_REPORT | LANGUAGE_REPORT)
     for section, drawn in DRAWN.items():
         yield from _section(section, STYLE, drawn)
 
@@ -267,7 +269,9 @@ def _other_levels() -> Jobs:
 
 def _other_budget() -> Jobs:
     models = language_model("uniform", 16) | language_model("learned", 16)
-    return models | frozenset(job.replace(" 8/", " 16/") for job in GATHER_LANGUAGE | GATHER_GATES)
+    return models | frozenset(
+        job.replace(" 8/", " 16/").replace("_d8", "_d16") for job in GATHER_LANGUAGE | GATHER_GATES
+    )
 
 
 def _study() -> Iterator[Change]:

@@ -20,16 +20,13 @@ def _each(text: str, values: Iterable[str]) -> Jobs:
 
 FIGURES = ("lambda_ablation", "fusion_comparison", "reliability", "training_curves", "diversity")
 CERTIFICATE_FIGURES = ("certified_vs_dimension", "certified_vs_lambda", "certificate_frontier", "certified_vs_test")
+OF_BUDGETS = ("pareto_frontier", "compression_comparison", "learned_gating_heatmap")
+OF_LANGUAGE = ("allocation_comparison_grid", "learned_gating_trend", "sublora_frontier", "gating_nulls")
 DRAWN = {
     **{f"figures.{name}": jobs(f"draw_figure {name}", "all") for name in FIGURES},
-    **{f"certificate_figures.{name}": jobs(f"draw_certificate_figure {name}", "all") for name in CERTIFICATE_FIGURES},
-    "sublora_figures.pareto_frontier": jobs("draw_sublora_budget_figure 8/pareto_frontier", "all"),
-    "sublora_figures.compression_comparison": jobs("draw_sublora_budget_figure 8/compression_comparison", "all"),
-    "sublora_figures.learned_gating_heatmap": jobs("draw_gates_budget_figure 8/learned_gating_heatmap", "all"),
-    "sublora_figures.learned_gating_trend": jobs("draw_gates_figure learned_gating_trend", "all"),
-    "sublora_figures.allocation_comparison_grid": jobs("draw_sublora_figure allocation_comparison_grid", "all"),
-    "sublora_figures.sublora_frontier": jobs("draw_sublora_figure sublora_frontier", "all"),
-    "sublora_figures.gating_nulls": jobs("draw_sublora_figure gating_nulls", "all"),
+    **{f"certificate_figures.{name}": jobs(f"draw_figure {name}", "all") for name in CERTIFICATE_FIGURES},
+    **{f"sublora_figures.{name}": jobs(f"draw_figure sublora/{name}_d8", "all") for name in OF_BUDGETS},
+    **{f"sublora_figures.{name}": jobs(f"draw_figure sublora/{name}", "all") for name in OF_LANGUAGE},
 }
 """What each section of a figure draws."""
 
@@ -45,7 +42,14 @@ LANGUAGE_REPORT = _drawn("sublora_figures") | jobs("write_sublora_tables")
 GATHER = jobs("gather", "compare_cells") | REPORT
 GATHER_CERTIFICATES = jobs("gather_certificates") | CERTIFICATE_REPORT
 GATHER_LANGUAGE = (LANGUAGE_REPORT - GATE_FIGURES) | jobs("gather_sublora", "all")
-GATHER_GATES = jobs("gather_gates") | LANGUAGE_REPORT
+GATHER_GATES = GATE_FIGURES | jobs("gather_gates", "write_sublora_tables")
+COMPARED = jobs("compare_cells", "draw_figure lambda_ablation", "draw_figure fusion_comparison", "write_tables", "all")
+WITH_INTERVALS = COMPARED | jobs(
+    *("draw_figure diversity", "draw_figure certified_vs_test", "write_sublora_tables"),
+    *("draw_figure sublora/pareto_frontier_d8", "draw_figure sublora/allocation_comparison_grid"),
+    *("draw_figure sublora/learned_gating_trend", "draw_figure sublora/gating_nulls"),
+)
+"""What shows the confidence that intervals have."""
 
 # ---- images ----------------------------------------------------------------------------------------
 

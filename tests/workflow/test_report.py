@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
-from certifuse.study.settings.figures import FIGURES
+from certifuse.study.figures import figures_of
+
+FIGURES = tuple(figures_of("fusion"))
 
 FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--window-size=1400,1000"),

@@ -17,6 +17,7 @@ NAMES = ("lambda_ablation", "fusion_comparison", "reliability", "training_curves
 FIGURES = {f"draw_figure {name}" for name in NAMES}
 REPORT = FIGURES | {"write_tables", "all"}
 GATHER = {"gather", "compare_cells"} | REPORT
+COMPARED = {"compare_cells", "draw_figure lambda_ablation", "draw_figure fusion_comparison", "write_tables", "all"}
 SCORES = SCORE | BASELINES | GATHER
 TRAINED = PRETRAIN | FINETUNE | TRAIN | SCORES
 EVERYTHING = {"prepare_images", "split_images"} | TRAINED
@@ -55,11 +56,16 @@ CHANGES: dict[str, tuple[Callable[[Any], None], set[str]]] = {
         {"draw_figure reliability", "all"},
     ),
     "calibration bins": (setting("evaluation.calibration_bins", 10), SCORES),
-    "statistics": (setting("statistics.confidence", 0.9), {"compare_cells"} | REPORT),
+    "confidence": (setting("statistics.confidence", 0.9), COMPARED | {"draw_figure diversity"}),
+    "bootstrap samples": (setting("statistics.bootstrap_samples", 50), COMPARED),
     "name of the study": (setting("name", "other"), REPORT),
     "loss": (edited(LOSS, "(1 - label_smoothing)", "(1 - 2 * label_smoothing)"), TRAINED),
     "script of a figure": (
-        edited("workflow/scripts/draw_figure.py", "def main() -> None:\n", "def main() -> None:\n    print()\n"),
+        edited(
+            "workflow/scripts/draw_figure.py",
+            "    draw_figure(step, files)\n",
+            "    print()\n    draw_figure(step, files)\n",
+        ),
         FIGURES | {"all"},
     ),
 }
@@ -99,7 +105,7 @@ CERTIFICATES = {"levels": [3], "training": {"epochs": 1, "quantised_epochs": 1},
 SUBSPACE = {"certify_subspace resnet/4/concatenation/1.0/0"}
 JOINT = {"certify_joint resnet/concatenation/1.0/0"}
 CERTIFICATE_NAMES = ("certified_vs_dimension", "certified_vs_lambda", "certificate_frontier", "certified_vs_test")
-CERTIFICATE_FIGURES = {f"draw_certificate_figure {name}" for name in CERTIFICATE_NAMES}
+CERTIFICATE_FIGURES = {f"draw_figure {name}" for name in CERTIFICATE_NAMES}
 CERTIFICATE_REPORT = CERTIFICATE_FIGURES | {"write_certificate_tables", "all"}
 GATHER_CERTIFICATES = {"gather_certificates"} | CERTIFICATE_REPORT
 CERTIFIED = SUBSPACE | JOINT | GATHER_CERTIFICATES
@@ -131,9 +137,12 @@ CERTIFICATE_CHANGES: dict[str, tuple[Callable[[Any], None], set[str]]] = {
     "splits": (setting("splits.seed", 43), EVERYTHING - {"prepare_images"} | CERTIFIED),
     "colour of a figure": (
         setting("certificate_figures.certified_vs_test.baseline_colour", "#111111"),
-        {"draw_certificate_figure certified_vs_test", "all"},
+        {"draw_figure certified_vs_test", "all"},
     ),
-    "statistics": (setting("statistics.confidence", 0.9), {"compare_cells"} | REPORT | CERTIFICATE_REPORT),
+    "confidence": (
+        setting("statistics.confidence", 0.9),
+        COMPARED | {"draw_figure diversity", "draw_figure certified_vs_test"},
+    ),
     "loss": (edited(LOSS, "(1 - label_smoothing)", "(1 - 2 * label_smoothing)"), TRAINED | CERTIFIED),
     "near ties": (edited("lib/certifuse/evaluation/images/decisions.py", "TIE = 1e-4", "TIE = 1e-3"), CERTIFIED),
     "inequalities of the claim": (
