@@ -124,7 +124,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
         raise UserError(f"{path}: expected the manifest of a run, found none or a damaged one: {_MEND}") from None
     if record.get("format") != FORMAT:
         found = record.get("format", "that of an older version")
-        raise UserError(f"{path}: expected a manifest of format {FORMAT}, found {found}: run the step that writes it again")
+        raise UserError(f"{path}: expected a manifest of format {FORMAT}, found {found}: run the step that wrote it")
     return record
 
 

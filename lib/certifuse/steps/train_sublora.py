@@ -28,7 +28,7 @@ from certifuse.evaluation.language.subsample import drawn_documents
 from certifuse.models.compute import runtime as runtimes
 from certifuse.models.compute.runtime import Runtime
 from certifuse.models.subspace.allocation import AllocatedNetwork
-from certifuse.models.subspace.budget_splits import Splits, permuted_splits, random_splits
+from certifuse.models.subspace.budget_splits import BudgetSplits, permuted_splits, random_splits
 from certifuse.models.subspace.trained_vector import TrainedVector, load_vector, network_at_start, save_vector
 from certifuse.study import paths
 from certifuse.study.cells import SubloraCell
@@ -77,7 +77,7 @@ def weights_name(levels: int | None) -> str:
     return paths.SUBLORA_WEIGHTS if levels is None else paths.SUBLORA_LEVELS_WEIGHTS.format(levels=levels)
 
 
-def given_splits(network: AllocatedNetwork, cell: SubloraCell, learned: Path | None) -> Splits:
+def given_splits(network: AllocatedNetwork, cell: SubloraCell, learned: Path | None) -> BudgetSplits:
     """The splits that a null trains with. UserError without the learned ones where it needs those."""
     if not NULLS[cell.mode]:
         return random_splits(network.budgets, cell.seed)
@@ -144,7 +144,7 @@ class _Training:
             f"d{self.cell.d}-{self.cell.mode}-s{self.cell.seed}-{stage}",
             -(-trainee.steps // training.validate_every),
             log_file=self.log(levels),
-            reading=OF_LANGUAGE,
+            criterion=OF_LANGUAGE,
             store_finished=True,
             quiet=not leads,
         )

@@ -28,11 +28,11 @@ from certifuse.models.subspace.allocation import AllocatedNetwork
 from certifuse.models.subspace.quantisation import quantise_network
 from certifuse.study.settings.sublora import SubloraTraining
 from certifuse.training.loop.finite import FiniteWatch
-from certifuse.training.loop.loop import Reading, Row
+from certifuse.training.loop.loop import Criterion, Row
 from certifuse.training.loop.processes import Processes
 from certifuse.training.optimisation import ParameterGroup, make_optimiser, optimiser_tensors, restore_optimiser
 
-OF_LANGUAGE = Reading(
+OF_LANGUAGE = Criterion(
     rank=lambda row: (-row["validation_bpd"],),
     line=lambda row: (
         f"step {row['step']}, training loss {row['train_loss_bpd']:.4f} bits per token, validation "

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from certifuse.base.errors import UserError
 from certifuse.base.records import Fraction, Index, Settings
 from certifuse.models.language.gpt2 import Gpt2
-from certifuse.models.subspace.budget_splits import GroupBudget, Splits
+from certifuse.models.subspace.budget_splits import BudgetSplits, GroupBudget
 from certifuse.models.subspace.gates import Gates
 from certifuse.models.subspace.projectors import Projector
 from certifuse.models.subspace.reparametrisation import SubspaceNetwork
@@ -72,7 +72,7 @@ class AllocatedNetwork(SubspaceNetwork):
         if self.gating is not None:
             self.gating.anneal(progress)
 
-    def fix_splits(self, splits: Splits) -> None:
+    def fix_splits(self, splits: BudgetSplits) -> None:
         """Harden at given splits: those of another run, to train again, or a null of `budget_splits`."""
         assert self.gating is not None, "only mode learned has splits"
         self.gating.fix_splits(splits)

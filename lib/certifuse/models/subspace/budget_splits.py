@@ -8,7 +8,7 @@ import numpy as np
 from certifuse.base.errors import UserError
 from certifuse.base.randomness import numpy_stream
 
-Splits = tuple[int, ...]
+BudgetSplits = tuple[int, ...]
 """k_l for each group: how many of its directions steer B; the others steer A."""
 
 
@@ -64,13 +64,13 @@ def share_budget(budget: int, sizes: Sequence[int]) -> tuple[int, ...]:
     return tuple(shares)
 
 
-def random_splits(budgets: Sequence[GroupBudget], seed: int) -> Splits:
+def random_splits(budgets: Sequence[GroupBudget], seed: int) -> BudgetSplits:
     """Null for learned splits: gates that are drawn, k_l uniform among the choices of its group, and not trained."""
     stream = numpy_stream(seed, "allocation", "random splits")
     return tuple(int(stream.integers(budget.lowest, budget.highest + 1)) for budget in budgets)
 
 
-def permuted_splits(budgets: Sequence[GroupBudget], splits: Splits, seed: int) -> Splits:
+def permuted_splits(budgets: Sequence[GroupBudget], splits: BudgetSplits, seed: int) -> BudgetSplits:
     """Null for learned splits: the shares k_l / d_l of the layers (all groups but the last) in another order.
 
     A derangement: no layer keeps its own. The head, the last group, keeps its split. ValueError for a single layer.

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from certifuse.models.subspace.budget_splits import GroupBudget, Splits
+from certifuse.models.subspace.budget_splits import BudgetSplits, GroupBudget
 from certifuse.study.settings.language_models import AllocationSettings
 
 SOFT = -1
@@ -91,7 +91,7 @@ class Gates(nn.Module):
         self.splits_G.copy_(self.positions().round().long())
 
     @torch.no_grad()
-    def fix_splits(self, splits: Splits) -> None:
+    def fix_splits(self, splits: BudgetSplits) -> None:
         """Fix given splits. ValueError where they do not fit the groups."""
         ranges = [(budget.lowest, budget.highest) for budget in self.budgets]
         if len(splits) != len(ranges) or not all(
@@ -106,7 +106,7 @@ class Gates(nn.Module):
         return bool((self.splits_G != SOFT).all())
 
     @property
-    def splits(self) -> Splits:
+    def splits(self) -> BudgetSplits:
         """The fixed splits, k_l for each group."""
         assert self.is_hard, "the splits are not fixed yet: harden the gates first"
         return tuple(self.splits_G.tolist())

@@ -34,7 +34,7 @@ class Trainee(Protocol):
         """Train for one epoch; the columns of its log row."""
 
     def validate(self) -> dict[str, float]:
-        """Columns from validation data, those that the `Reading` ranks by among them."""
+        """Columns from validation data, those that the `Criterion` ranks by among them."""
 
     def weights(self) -> dict[str, Tensor]:
         """The network's parameters and buffers, live."""
@@ -62,7 +62,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Reading:
+class Criterion:
     """How rows are read: the best has the highest `rank`, all of it finite; the others are for the eye."""
 
     rank: Callable[[Row], tuple[float, ...]]
@@ -78,7 +78,7 @@ def _image_line(row: Row) -> str:
     )
 
 
-OF_CLASSIFIERS = Reading(
+OF_CLASSIFIERS = Criterion(
     rank=lambda row: (row["val_accuracy"], -row["val_loss"]),
     line=_image_line,
     beside_bar=lambda row: f"val_accuracy={row['val_accuracy']:.2f} %",
@@ -99,7 +99,7 @@ class LoopSettings:
     save_interval_s: float
     log_file: Path
     name: str
-    reading: Reading = OF_CLASSIFIERS
+    criterion: Criterion = OF_CLASSIFIERS
     store_finished: bool = False
     quiet: bool = False
     budget: TimeBudget = field(default_factory=TimeBudget)
@@ -127,12 +127,12 @@ def train(
         while not _finished(run, settings):
             if settings.budget.is_used_up():
                 keeper.save()
-                done = f"{settings.reading.unit} {len(run.rows)} of {settings.epochs}"
+                done = f"{settings.criterion.unit} {len(run.rows)} of {settings.epochs}"
                 raise settings.budget.used_up(settings.name, done)
             first = settings.budget.wants_state
             with settings.budget.epoch(settings.name, watched=not settings.quiet):
                 with store.noting_non_finite():
-                    _train_epoch(trainee, run, settings.reading)
+                    _train_epoch(trainee, run, settings.criterion)
                 _report(settings, run.rows, bar)
                 telemetry.write(run.rows[-1], len(run.rows))
                 after_epoch(len(run.rows))
@@ -176,12 +176,12 @@ class _Keeper:
             self._epochs, self._at_s = len(self.run.rows), time.monotonic()
 
 
-def _train_epoch(trainee: Trainee, run: _Run, reading: Reading) -> None:
+def _train_epoch(trainee: Trainee, run: _Run, criterion: Criterion) -> None:
     """One epoch more in the rows, and its weights where it is the best."""
-    epoch, rank = len(run.rows) + 1, reading.rank
+    epoch, rank = len(run.rows) + 1, criterion.rank
     row = {"epoch": epoch, **trainee.train(epoch - 1), **trainee.validate()}
     if not all(map(math.isfinite, rank(row))):
-        raise NonFiniteLossError(f"the validation loss is not finite in {reading.unit} {epoch}: lower the rates")
+        raise NonFiniteLossError(f"the validation loss is not finite in {criterion.unit} {epoch}: lower the rates")
     run.rows.append(row)
     if rank(row) > rank(run.rows[run.best_epoch - 1]) or run.best_epoch == epoch:
         run.best_epoch = epoch
@@ -219,14 +219,14 @@ def _report(settings: LoopSettings, rows: list[Row], bar: Any) -> None:
     if settings.quiet:
         return
     write_rows(settings.log_file, rows)
-    reading, row = settings.reading, rows[-1]
-    log.info("[%s] %s %d/%d: %s", settings.name, reading.unit, len(rows), settings.epochs, reading.line(row))
+    criterion, row = settings.criterion, rows[-1]
+    log.info("[%s] %s %d/%d: %s", settings.name, criterion.unit, len(rows), settings.epochs, criterion.line(row))
     bar.update()
-    bar.set_postfix_str(reading.beside_bar(row))
+    bar.set_postfix_str(criterion.beside_bar(row))
 
 
 def _progress_bar(settings: LoopSettings, done: int) -> Any:
     """A bar where standard error is a terminal, and nothing elsewhere."""
-    name, unit = settings.name, settings.reading.unit
+    name, unit = settings.name, settings.criterion.unit
     disable = True if settings.quiet else None
     return tqdm(total=settings.epochs, initial=done, desc=name, unit=unit, disable=disable, file=sys.stderr)
