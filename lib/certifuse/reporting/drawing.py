@@ -7,8 +7,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from certifuse.base.registry import implementation
+from certifuse.reporting import plot
 from certifuse.reporting.frames import Frames
-from certifuse.reporting.style import new_panels, say_in, styled
 from certifuse.study.steps.reporting import DrawFigure
 
 MOST_REASONS = 3
@@ -26,13 +26,13 @@ class NothingToShowError(Exception):
 def drawn(frames: Frames, step: DrawFigure) -> Figure:
     """The figure of a step; one that says why where there is nothing for it to show."""
     draw = implementation(f"certifuse.reporting.{step.part}.figures", "draw", step.figure, "figure")
-    with styled(step.style):
+    with plot.styled(step.style):
         try:
             figure: Figure = draw(frames, step)
         except NothingToShowError as nothing:
-            figure, axes = new_panels(step.style, [2], [1])
+            figure, axes = plot.new_panels(step.style, [2], [1])
             axes[0, 0].set_axis_off()
-            say_in(axes[0, 0], f"{step.study}: " + "\n".join(nothing.lines))
+            plot.say_in(axes[0, 0], f"{step.study}: " + "\n".join(nothing.lines))
     return figure
 
 

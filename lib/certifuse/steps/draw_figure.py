@@ -5,7 +5,7 @@ import logging
 
 from certifuse.base.manifest import StepRecord, shared_manifest
 from certifuse.reporting.drawing import drawn
-from certifuse.reporting.style import save
+from certifuse.reporting.plot import save
 from certifuse.study.steps.reporting import DrawFigure
 
 

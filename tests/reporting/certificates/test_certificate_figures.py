@@ -15,7 +15,7 @@ from certifuse.reporting.certificates.choice import crossings
 from certifuse.reporting.certificates.iso_lines import ISO_LINE
 from certifuse.reporting.drawing import drawn as draw
 from certifuse.reporting.frames import Frames
-from certifuse.reporting.style import save
+from certifuse.reporting.plot import save
 from certifuse.steps.draw_figure import draw_figure
 from certifuse.study.figures import figures_of
 from certifuse.study.settings.figures import FigureSettings

@@ -8,7 +8,7 @@ from PIL import Image
 from reporting_study import changed, draw_files, step_of
 
 from certifuse.reporting.drawing import drawn as draw
-from certifuse.reporting.style import save
+from certifuse.reporting.plot import save
 from certifuse.steps.draw_figure import draw_figure
 from certifuse.study.figures import figures_of
 

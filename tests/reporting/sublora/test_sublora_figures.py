@@ -9,7 +9,7 @@ from reporting_study import draw_files, step_of
 
 from certifuse.reporting.drawing import drawn as draw
 from certifuse.reporting.frames import Frames
-from certifuse.reporting.style import save
+from certifuse.reporting.plot import save
 from certifuse.reporting.sublora.choice import compared_rows
 from certifuse.reporting.sublora.frames import allocated_rows, compared_budgets
 from certifuse.reporting.sublora.modes import mode_looks

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from certifuse.evaluation.bounds.confidence import occam_nats
 from certifuse.evaluation.bounds.kl import binary_kl, kl_occam
-from certifuse.reporting.style import NICE_STEPS
+from certifuse.reporting.plot import NICE_STEPS
 
 ISO_LINE: dict[str, Any] = {"color": "#b8b8b8", "lw": 0.7, "zorder": 1}
 TEXT: dict[str, Any] = {"color": "#6e6e6e", "size": "x-small", "ha": "center", "va": "center", "zorder": 1.5}

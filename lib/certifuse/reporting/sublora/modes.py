@@ -7,7 +7,7 @@ from typing import Any
 
 from matplotlib.lines import Line2D
 
-from certifuse.reporting.style import LINES, Look, entry
+from certifuse.reporting import plot
 from certifuse.study.settings.figures import FigureSettings
 
 UNIFORM, PROPORTIONAL, LEARNED = "uniform", "proportional", "learned"
@@ -34,7 +34,7 @@ _REFERENCE_MARKERS = dict(zip(REFERENCES, "Xd", strict=True))
 
 
 @dataclass(frozen=True)
-class ModeLook(Look):
+class ModeLook(plot.Look):
     """Colour, marker and line of a mode; nulls of learned gates have its colour and are open."""
 
     filled: bool
@@ -87,7 +87,7 @@ def mode_looks(modes: Iterable[str], style: FigureSettings) -> dict[str, ModeLoo
     ordered = modes_in_order(modes)
     fixed = [mode for mode in ordered if fixed_share(mode) is not None]
     return {
-        mode: ModeLook(*_colour_and_marker(mode, fixed, style), LINES[rank % len(LINES)], mode not in NULLS)
+        mode: ModeLook(*_colour_and_marker(mode, fixed, style), plot.LINES[rank % len(plot.LINES)], mode not in NULLS)
         for rank, mode in enumerate(ordered)
     }
 
@@ -104,4 +104,4 @@ def _colour_and_marker(mode: str, fixed: Sequence[str], style: FigureSettings) -
 
 def mode_handles(modes: Sequence[str], looks: dict[str, ModeLook]) -> list[Line2D]:
     """Legend entries."""
-    return [entry(mode_label(mode), ms=5.5, **looks[mode].mark) for mode in modes]
+    return [plot.entry(mode_label(mode), ms=5.5, **looks[mode].mark) for mode in modes]

@@ -4,29 +4,16 @@ import textwrap
 from collections.abc import Sequence
 
 import pandas as pd
-from matplotlib.figure import Figure
 
 from certifuse.reporting.drawing import NothingToShowError
 from certifuse.reporting.frames import Frames
 from certifuse.reporting.notes import counts_text, deltas_text
-from certifuse.reporting.style import note_below
 from certifuse.reporting.sublora.choice import HEADLINE, PUBLISHED, compared_levels_in_words
 from certifuse.reporting.sublora.frames import SUBLORA, at_budget, grid, of_models
 from certifuse.reporting.sublora.modes import mode_label, modes_in_order
-from certifuse.study.settings.figures import FigureSettings
 
 MOST_REASONS = 2
 REASON_CHARACTERS = 70
-DIGITS_WIDER = 0.93
-"""Share of a figure's width that is given to a note, because notes here are full of digits, which are wide."""
-
-
-def note_under(figure: Figure, sentences: Sequence[str], style: FigureSettings) -> None:
-    """`note_below` with lines short enough for digits."""
-    width = figure.get_figwidth()
-    figure.set_figwidth(DIGITS_WIDER * width)
-    note_below(figure, sentences, style)
-    figure.set_figwidth(width)
 
 
 # ---- what is not there ---------------------------------------------------------------------------

@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
+from certifuse.reporting import plot
 from certifuse.reporting.fusion.runs import estimate
-from certifuse.reporting.style import NICE_STEPS, entry, seed_points, view_of
 from certifuse.reporting.sublora.choice import HEADLINE, PUBLISHED
 from certifuse.reporting.sublora.modes import ModeLook
 from certifuse.study.settings.figures import FigureSettings
@@ -41,7 +41,7 @@ def half_width(values: pd.Series, confidence: float) -> float:
 
 def draw_seeds_and_mean(axes: Axes, rows: pd.DataFrame, x: str, y: str, look: ModeLook, confidence: float) -> None:
     """Every seed as a small point, their mean as the mode's mark, and t intervals in both directions."""
-    axes.plot(rows[x], rows[y], **seed_points(look.colour) | {"marker": look.marker, "ms": 3.4})
+    axes.plot(rows[x], rows[y], **plot.seed_points(look.colour) | {"marker": look.marker, "ms": 3.4})
     errors: dict[str, Any] = {"xerr": half_width(rows[x], confidence), "yerr": half_width(rows[y], confidence)}
     axes.errorbar([rows[x].mean()], [rows[y].mean()], **errors, ls="", ms=7, ecolor=look.colour, **BARS, **look.mark)
 
@@ -63,13 +63,13 @@ def highest_shown(allocated: pd.DataFrame) -> float:
 
 def view_up_to(axes: Axes, values: Sequence[float], highest: float) -> None:
     """Limits of y around the values up to `highest`."""
-    axes.set_ylim(view_of([*(value for value in values if value <= highest), highest], 0.1))
+    axes.set_ylim(plot.view_of([*(value for value in values if value <= highest), highest], 0.1))
 
 
 def vacuous_handle(metrics: pd.DataFrame, style: FigureSettings) -> Line2D:
     """Its legend entry."""
     place = float(metrics["vacuous_bpd"].max())
-    return entry(f"vacuous: log₂ V = {place:.4g}", color=style.baseline_colour, **VACUOUS)
+    return plot.entry(f"vacuous: log₂ V = {place:.4g}", color=style.baseline_colour, **VACUOUS)
 
 
 def draw_frontier(axes: Axes, points: pd.DataFrame, x: str, y: str, style: FigureSettings) -> None:
@@ -81,8 +81,8 @@ def draw_frontier(axes: Axes, points: pd.DataFrame, x: str, y: str, style: Figur
 
 def linear_axis(axes: Axes, values: Sequence[float]) -> None:
     """Linear x around the values, which need not begin at 0, with few ticks."""
-    axes.set_xlim(view_of(values, 0.1))
-    axes.xaxis.set_major_locator(MaxNLocator(5, steps=NICE_STEPS))
+    axes.set_xlim(plot.view_of(values, 0.1))
+    axes.xaxis.set_major_locator(MaxNLocator(5, steps=plot.NICE_STEPS))
     axes.xaxis.set_major_formatter(FuncFormatter(_number))
 
 
@@ -93,7 +93,7 @@ def log_axis(axes: Axes, values: Sequence[float], margin: float = 1.25) -> None:
     axes.set_xlim(low, high)
     powers = [10.0**power for power in range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)]
     choices = [[step * power for power in powers for step in steps] for steps in LOG_STEPS]
-    choices.append(list(MaxNLocator(FEWEST_TICKS, steps=NICE_STEPS).tick_values(low, high)))
+    choices.append(list(MaxNLocator(FEWEST_TICKS, steps=plot.NICE_STEPS).tick_values(low, high)))
     inside = [[tick for tick in ticks if low <= tick <= high] for ticks in choices]
     ticks = next((ticks for ticks in inside if len(ticks) >= FEWEST_TICKS), inside[-1])
     axes.xaxis.set_major_locator(FixedLocator(ticks))

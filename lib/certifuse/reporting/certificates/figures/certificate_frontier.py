@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter
 from numpy.typing import NDArray
 
+from certifuse.reporting import plot
 from certifuse.reporting.certificates import notes
 from certifuse.reporting.certificates.choice import best_first, best_per
 from certifuse.reporting.certificates.frames import PRIOR, SUBSPACE, panel_title, panels_of
@@ -18,18 +19,6 @@ from certifuse.reporting.certificates.iso_lines import ISO_LINE, draw_iso_lines,
 from certifuse.reporting.choice import unbeaten
 from certifuse.reporting.drawing import NothingToShowError
 from certifuse.reporting.frames import Frames
-from certifuse.reporting.style import (
-    RING,
-    Look,
-    entry,
-    label_first_column,
-    legend_above,
-    looks_in_order,
-    note_below,
-    panel_grid,
-    title_panel,
-    view_of,
-)
 from certifuse.study.settings.figures import FigureSettings
 from certifuse.study.steps.reporting import DrawFigure
 
@@ -50,18 +39,17 @@ def draw(frames: Frames, step: DrawFigure) -> Figure:
     shown = {panel: panel.rows(certificates, SUBSPACE) for panel in panels}
     trained = pd.concat(shown.values())
     priors = pd.concat([panel.rows(certificates, PRIOR) for panel in panels])
-    looks = looks_in_order(trained["levels"], step.style)
-    limits = view_of([*trained["risk_percent"], *priors["risk_percent"]], 0.12, highest=100.0)
-    figure, places = panel_grid(step.style, len(panels), HEIGHT)
+    looks = plot.looks_in_order(trained["levels"], step.style)
+    limits = plot.view_of([*trained["risk_percent"], *priors["risk_percent"]], 0.12, highest=100.0)
+    figure, places = plot.panel_grid(step.style, len(panels), HEIGHT)
     for axes, (panel, rows) in zip(places, shown.items(), strict=True):
         linear = _bits_axis(axes, trained["code_bits"])
         axes.set_ylim(max(limits[0], 0.0), limits[1])
         models = pd.concat([panel.rows(certificates, PRIOR), rows])
         _draw_models(axes, models, looks, step.style)
         draw_iso_lines(axes, int(models["examples"].min()), float(models["delta"].min()))
-        title_panel(axes, panel_title(certificates, panel))
-    label_first_column(places, "error on the certificate sample (%)")
-    legend_above(figure, _handles(looks, not priors.empty, step.style), step.style)
+        plot.title_panel(axes, panel_title(certificates, panel))
+    plot.label_first_column(places, "error on the certificate sample (%)")
     sentences = [
         notes.sample_note(trained),
         notes.lambda_note(panels),
@@ -71,15 +59,14 @@ def draw(frames: Frames, step: DrawFigure) -> Figure:
         *(["One frontier per seed."] if trained["seed"].nunique() > 1 else []),
         *notes.gaps_note(certificates, panels),
     ]
-    note_below(figure, sentences, step.style)
-    return figure
+    return plot.finish(figure, _handles(looks, not priors.empty, step.style), sentences, step.style)
 
 
 def _inequalities(trained: pd.DataFrame) -> str:
     return " or ".join(sorted(set(trained["inequality"]))).replace("_", " ")
 
 
-def _draw_models(axes: Axes, models: pd.DataFrame, looks: dict[Any, Look], style: FigureSettings) -> None:
+def _draw_models(axes: Axes, models: pd.DataFrame, looks: dict[Any, plot.Look], style: FigureSettings) -> None:
     """The points, the frontier of each seed with the dimensions on it, and a ring around the best certificate."""
     trained, prior = models[models["kind"] == SUBSPACE], models[models["kind"] == PRIOR]
     for levels, rows in trained.groupby("levels"):
@@ -89,7 +76,7 @@ def _draw_models(axes: Axes, models: pd.DataFrame, looks: dict[Any, Look], style
         prior["code_bits"], prior["risk_percent"], color=style.baseline_colour, zorder=5, clip_on=False, **PRIOR_MARK
     )
     best = best_per(trained, ["scheme", "architecture", "fusion", "seed"])
-    axes.plot(best["code_bits"], best["risk_percent"], color=style.baseline_colour, zorder=5, **RING)
+    axes.plot(best["code_bits"], best["risk_percent"], color=style.baseline_colour, zorder=5, **plot.RING)
     last = axes.get_xlim()[1]
     frontiers = [unbeaten(of_seed, "code_bits", "risk_percent") for _, of_seed in models.groupby("seed")]
     for rows in frontiers:
@@ -129,12 +116,15 @@ def _bits_axis(axes: Axes, code_bits: pd.Series) -> float:
     return first
 
 
-def _handles(looks: dict[Any, Look], with_prior: bool, style: FigureSettings) -> list[Line2D]:
+def _handles(looks: dict[Any, plot.Look], with_prior: bool, style: FigureSettings) -> list[Line2D]:
     grey = style.baseline_colour
     return [
-        *(entry(f"{levels} levels", color=look.colour, marker=look.marker, ms=5) for levels, look in looks.items()),
-        *([entry("prior (0 bits)", color=grey, **PRIOR_MARK)] if with_prior else []),
-        entry("Pareto frontier", color=grey, ls="-", lw=1.1),
-        entry("best trained certificate", color=grey, **RING),
-        entry("equal certified error", ls="-", **ISO_LINE),
+        *(
+            plot.entry(f"{levels} levels", color=look.colour, marker=look.marker, ms=5)
+            for levels, look in looks.items()
+        ),
+        *([plot.entry("prior (0 bits)", color=grey, **PRIOR_MARK)] if with_prior else []),
+        plot.entry("Pareto frontier", color=grey, ls="-", lw=1.1),
+        plot.entry("best trained certificate", color=grey, **plot.RING),
+        plot.entry("equal certified error", ls="-", **ISO_LINE),
     ]

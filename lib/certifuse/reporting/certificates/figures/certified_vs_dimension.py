@@ -11,23 +11,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
+from certifuse.reporting import plot
 from certifuse.reporting.certificates import notes
 from certifuse.reporting.certificates.choice import Crossing, crossings
 from certifuse.reporting.certificates.frames import PRIOR, SUBSPACE, panel_title, panels_of
 from certifuse.reporting.drawing import NothingToShowError
 from certifuse.reporting.frames import Frames
-from certifuse.reporting.style import (
-    RING,
-    Look,
-    entry,
-    label_first_column,
-    legend_above,
-    looks_in_order,
-    note_below,
-    panel_grid,
-    title_panel,
-    view_of,
-)
 from certifuse.study.settings.figures import FigureSettings
 from certifuse.study.steps.reporting import DrawFigure
 
@@ -66,8 +55,8 @@ def draw(frames: Frames, step: DrawFigure) -> Figure:
         raise NothingToShowError(notes.NOTHING_TRAINED)
     trained = pd.concat([panel.rows(certificates, SUBSPACE) for panel in panels])
     priors = pd.concat([panel.rows(certificates, PRIOR) for panel in panels])
-    looks = looks_in_order(trained["levels"], step.style)
-    figure, places = panel_grid(step.style, len(panels), HEIGHT)
+    looks = plot.looks_in_order(trained["levels"], step.style)
+    figure, places = plot.panel_grid(step.style, len(panels), HEIGHT)
     found: list[Crossing] = []
     for axes, panel in zip(places, panels, strict=True):
         of_panel, of_prior = panel.rows(certificates, SUBSPACE), panel.rows(certificates, PRIOR)
@@ -76,13 +65,12 @@ def draw(frames: Frames, step: DrawFigure) -> Figure:
             _draw_levels(axes, rows, looks[levels])
         crossed = crossings(pd.concat([of_prior, of_panel]))
         _mark_crossings(axes, crossed, step.style)
-        title_panel(axes, panel_title(certificates, panel), crossing_text(crossed))
+        plot.title_panel(axes, panel_title(certificates, panel), crossing_text(crossed))
         _dimension_axis(axes, trained["d"])
         found += crossed
     for axes in places:
-        axes.set_ylim(view_of(_shown(trained, SERIES) + _shown(priors, PRIOR_SERIES), 0.06, highest=100.0))
-    label_first_column(places, "error (%)")
-    legend_above(figure, _handles(looks, trained, priors, found, step.style), step.style)
+        axes.set_ylim(plot.view_of(_shown(trained, SERIES) + _shown(priors, PRIOR_SERIES), 0.06, highest=100.0))
+    plot.label_first_column(places, "error (%)")
     sentences = [
         notes.sample_note(trained),
         notes.lambda_note(panels),
@@ -91,8 +79,7 @@ def draw(frames: Frames, step: DrawFigure) -> Figure:
         *(["Bars and band: all seeds."] if trained["seed"].nunique() > 1 else []),
         *notes.gaps_note(certificates, panels),
     ]
-    note_below(figure, sentences, step.style)
-    return figure
+    return plot.finish(figure, _handles(looks, trained, priors, found, step.style), sentences, step.style)
 
 
 def crossing_text(crossed: Sequence[Crossing]) -> str:
@@ -108,7 +95,7 @@ def crossing_text(crossed: Sequence[Crossing]) -> str:
     return f"crosses at d = {min(found.row['d'] for found in crossing):,}{seeds}"
 
 
-def _draw_levels(axes: Axes, rows: pd.DataFrame, look: Look) -> None:
+def _draw_levels(axes: Axes, rows: pd.DataFrame, look: plot.Look) -> None:
     """All measurements of one number of levels: means over seeds as lines, the range of certified seeds as bars."""
     for series in SERIES:
         means = rows.dropna(subset=[series.column]).groupby("d")[series.column].mean()
@@ -136,7 +123,7 @@ def _mark_crossings(axes: Axes, crossed: Sequence[Crossing], style: FigureSettin
     rows = [found.row for found in crossed if found.crosses]
     if rows:
         x, y = [row["d"] for row in rows], [row["bound_percent"] for row in rows]
-        axes.plot(x, y, color=style.baseline_colour, zorder=5, **RING)
+        axes.plot(x, y, color=style.baseline_colour, zorder=5, **plot.RING)
 
 
 def _dimension_axis(axes: Axes, dimensions: pd.Series) -> None:
@@ -156,21 +143,23 @@ def _shown(rows: pd.DataFrame, series: Sequence[Series]) -> list[float]:
 
 
 def _handles(
-    looks: dict[Any, Look],
+    looks: dict[Any, plot.Look],
     trained: pd.DataFrame,
     priors: pd.DataFrame,
     found: Sequence[Crossing],
     style: FigureSettings,
 ) -> list[Line2D]:
     grey = style.baseline_colour
-    handles = [entry(f"{levels} levels", color=look.colour, marker=look.marker, ms=5) for levels, look in looks.items()]
+    handles = [
+        plot.entry(f"{levels} levels", color=look.colour, marker=look.marker, ms=5) for levels, look in looks.items()
+    ]
     for series in SERIES:
         if trained[series.column].notna().any():
             face = grey if series.filled else "white"
             mark: dict[str, Any] = {"marker": "o", "ms": series.size, "mfc": face, "mew": 0.9}
-            handles.append(entry(series.label, color=grey, ls=series.line, **mark))
+            handles.append(plot.entry(series.label, color=grey, ls=series.line, **mark))
     if not priors.empty:
-        handles += [entry(one.label, color=grey, ls=one.line, lw=1.0) for one in PRIOR_SERIES]
+        handles += [plot.entry(one.label, color=grey, ls=one.line, lw=1.0) for one in PRIOR_SERIES]
     if any(crossing.crosses for crossing in found):
-        handles.append(entry("crosses the prior's 0-bit bound", color=grey, **RING))
+        handles.append(plot.entry("crosses the prior's 0-bit bound", color=grey, **plot.RING))
     return handles

@@ -7,23 +7,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from certifuse.reporting import plot
 from certifuse.reporting.cells import lambdas_of
 from certifuse.reporting.certificates import notes
 from certifuse.reporting.certificates.choice import best_per
 from certifuse.reporting.certificates.frames import PRIOR, SUBSPACE, Panel, family_rows, panel_title, panels_of
 from certifuse.reporting.drawing import NothingToShowError
 from certifuse.reporting.frames import Frames
-from certifuse.reporting.style import (
-    Look,
-    entry,
-    label_first_column,
-    legend_above,
-    looks_in_order,
-    note_below,
-    panel_grid,
-    title_panel,
-    view_of,
-)
 from certifuse.study.settings.figures import FigureSettings
 from certifuse.study.steps.reporting import DrawFigure
 
@@ -41,8 +31,8 @@ def draw(frames: Frames, step: DrawFigure) -> Figure:
         raise NothingToShowError("no fusion rule has certificates at more than one λ")
     shown = pd.concat(several.values())
     priors = pd.concat([panel.rows(certificates, PRIOR) for panel in several])
-    looks = looks_in_order(shown["d"], step.style)
-    figure, places = panel_grid(step.style, len(several))
+    looks = plot.looks_in_order(shown["d"], step.style)
+    figure, places = plot.panel_grid(step.style, len(several))
     for axes, (panel, rows) in zip(places, several.items(), strict=True):
         _draw_prior(axes, panel.rows(certificates, PRIOR), step.style)
         lams = lambdas_of(rows)
@@ -53,10 +43,9 @@ def draw(frames: Frames, step: DrawFigure) -> Figure:
         axes.set_xlim(-0.5, len(lams) - 0.5)
         axes.grid(axis="x", visible=False)
         axes.set_xlabel("loss weight λ")
-        axes.set_ylim(view_of([*shown["bound_percent"], *priors["bound_percent"]], 0.06, highest=100.0))
-        title_panel(axes, panel_title(certificates, panel))
-    label_first_column(places, "certified error (%)")
-    legend_above(figure, _handles(looks, not priors.empty, step.style), step.style)
+        axes.set_ylim(plot.view_of([*shown["bound_percent"], *priors["bound_percent"]], 0.06, highest=100.0))
+        plot.title_panel(axes, panel_title(certificates, panel))
+    plot.label_first_column(places, "certified error (%)")
     alone = len(best) - len(several)
     sentences = [
         notes.sample_note(shown),
@@ -65,8 +54,7 @@ def draw(frames: Frames, step: DrawFigure) -> Figure:
         *([f"{alone} of {len(best)} rules have certificates at one λ only and are not shown."] if alone else []),
         "Values of λ are equidistant.",
     ]
-    note_below(figure, sentences, step.style)
-    return figure
+    return plot.finish(figure, _handles(looks, not priors.empty, step.style), sentences, step.style)
 
 
 def best_of_levels(certificates: pd.DataFrame, panel: Panel) -> pd.DataFrame:
@@ -75,7 +63,7 @@ def best_of_levels(certificates: pd.DataFrame, panel: Panel) -> pd.DataFrame:
     return best_per(rows[rows["fusion"] == panel.fusion], ["lambda", "seed", "d"])
 
 
-def _draw_dimension(axes: Axes, rows: pd.DataFrame, lams: list[str], offset: float, look: Look) -> None:
+def _draw_dimension(axes: Axes, rows: pd.DataFrame, lams: list[str], offset: float, look: plot.Look) -> None:
     """The mean over seeds as a line that breaks where a lambda has no certificate, the seeds as dots."""
     if rows.empty:
         return
@@ -92,12 +80,12 @@ def _draw_prior(axes: Axes, rows: pd.DataFrame, style: FigureSettings) -> None:
         axes.axhline(rows["bound_percent"].mean(), color=style.baseline_colour, lw=1.0, zorder=1)
 
 
-def _handles(looks: dict[Any, Look], with_prior: bool, style: FigureSettings) -> list[Line2D]:
+def _handles(looks: dict[Any, plot.Look], with_prior: bool, style: FigureSettings) -> list[Line2D]:
     open_mark: dict[str, Any] = {"ms": 5, "mfc": "white"}
     handles = [
-        entry(f"d = {d:,}", color=look.colour, marker=look.marker, ls=look.line, **open_mark)
+        plot.entry(f"d = {d:,}", color=look.colour, marker=look.marker, ls=look.line, **open_mark)
         for d, look in looks.items()
     ]
     if with_prior:
-        handles.append(entry("prior, d = 0 (0 bits)", color=style.baseline_colour, ls="-", lw=1.0))
+        handles.append(plot.entry("prior, d = 0 (0 bits)", color=style.baseline_colour, ls="-", lw=1.0))
     return handles

@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from certifuse.evaluation.bounds.binomial import clopper_pearson
+from certifuse.reporting import plot
 from certifuse.reporting.cells import compared_cells, fusions_of
 from certifuse.reporting.certificates import notes
 from certifuse.reporting.certificates.choice import FAMILY, best_per
@@ -18,17 +19,6 @@ from certifuse.reporting.certificates.frames import JOINT, PRIOR, SUBSPACE, fami
 from certifuse.reporting.drawing import NothingToShowError
 from certifuse.reporting.frames import Frames
 from certifuse.reporting.notes import counts_text
-from certifuse.reporting.style import (
-    entry,
-    fusion_handles,
-    fusion_look,
-    label_first_column,
-    legend_above,
-    note_below,
-    panel_grid,
-    title_panel,
-    view_of,
-)
 from certifuse.study.settings.figures import FigureSettings
 from certifuse.study.steps.reporting import DrawFigure
 
@@ -61,10 +51,10 @@ def draw(frames: Frames, step: DrawFigure) -> Figure:
     points = pd.concat([_points(rows) for rows in models.values()]) if models else pd.DataFrame(columns=["x", "y"])
     if points.dropna().empty:
         raise NothingToShowError("no model has both a certificate and a test error yet")
-    figure, places = panel_grid(step.style, len(families), HEIGHT)
+    figure, places = plot.panel_grid(step.style, len(families), HEIGHT)
     intervals = pd.concat([test_interval_percent(rows, step.confidence) for rows in models.values()])
-    x_limits = view_of([*intervals["low"].dropna(), *intervals["high"].dropna()], 0.06, highest=100.0)
-    y_limits = view_of([*points.dropna()["y"], points["x"].min()], 0.06, highest=100.0)
+    x_limits = plot.view_of([*intervals["low"].dropna(), *intervals["high"].dropna()], 0.06, highest=100.0)
+    y_limits = plot.view_of([*points.dropna()["y"], points["x"].min()], 0.06, highest=100.0)
     for axes, (family, rows) in zip(places, models.items(), strict=True):
         for series in SERIES:
             _draw_kind(axes, rows[rows["kind"] == series.kind], series, step)
@@ -72,12 +62,10 @@ def draw(frames: Frames, step: DrawFigure) -> Figure:
         axes.set(xlim=x_limits, ylim=y_limits, xlabel="test error (%)")
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_locator(MaxNLocator(8, steps=[1, 2, 5, 10]))
-        title_panel(axes, family_title(certificates, *family))
-    label_first_column(places, "certified error (%)")
+        plot.title_panel(axes, family_title(certificates, *family))
+    plot.label_first_column(places, "certified error (%)")
     shown = pd.concat(models.values())
-    legend_above(figure, _handles(shown, step.style), step.style)
-    note_below(figure, _notes(shown, step), step.style)
-    return figure
+    return plot.finish(figure, _handles(shown, step.style), _notes(shown, step), step.style)
 
 
 def shown_models(certificates: pd.DataFrame, scheme: str, architecture: str) -> pd.DataFrame:
@@ -121,7 +109,7 @@ def _draw_kind(axes: Axes, rows: pd.DataFrame, series: Series, step: DrawFigure)
     measured = rows.dropna(subset=["test_percent", series.column])
     intervals = test_interval_percent(measured, step.confidence)
     for index, row in measured.iterrows():
-        look = fusion_look(row["fusion"], step.style)
+        look = plot.fusion_look(row["fusion"], step.style)
         colour = step.style.baseline_colour if series.kind == PRIOR else look.colour
         low, high = intervals.loc[index, ["low", "high"]]
         axes.plot([low, high], [row[series.column]] * 2, color=colour, lw=0.8, zorder=2)
@@ -138,11 +126,11 @@ def _mark(series: Series, marker: str, colour: str) -> dict[str, Any]:
 
 def _handles(shown: pd.DataFrame, style: FigureSettings) -> list[Line2D]:
     grey = style.baseline_colour
-    handles = fusion_handles(fusions_of(shown[shown["kind"] != PRIOR]), style, ls="")
+    handles = plot.fusion_handles(fusions_of(shown[shown["kind"] != PRIOR]), style, ls="")
     for series in SERIES:
         if shown.loc[shown["kind"] == series.kind, [series.column, "test_percent"]].notna().all(axis=1).any():
-            handles.append(entry(series.label, **_mark(series, "o", grey)))
-    return [*handles, entry("certified error = test error", color=grey, **DIAGONAL)]
+            handles.append(plot.entry(series.label, **_mark(series, "o", grey)))
+    return [*handles, plot.entry("certified error = test error", color=grey, **DIAGONAL)]
 
 
 def _notes(shown: pd.DataFrame, step: DrawFigure) -> list[str]:

@@ -7,13 +7,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from certifuse.reporting import plot
 from certifuse.reporting.cells import architectures_of, compared_cells, fusions_of
 from certifuse.reporting.frames import Frames
 from certifuse.reporting.fusion.notes import compared_note, missing_note
 from certifuse.reporting.fusion.runs import estimate, scores, shown_cells
 from certifuse.reporting.notes import interval_note
 from certifuse.reporting.predictors import FINETUNED, PREDICTORS, PRETRAINED, STAGES
-from certifuse.reporting.style import NICE_STEPS, fusion_look, new_panels, note_below
 from certifuse.study.cells import BASELINE
 from certifuse.study.steps.reporting import DrawFigure
 
@@ -51,7 +51,7 @@ def draw(frames: Frames, step: DrawFigure) -> Figure:
     architectures = architectures_of(cells)
     stages = {name: stages_of(cells, name, step) for name in architectures}
     heights = [(ROW_HEIGHT_IN * len(stages[name]) + 0.6) / step.style.panel_height_in for name in architectures]
-    figure, panels = new_panels(step.style, [WIDTH] * (len(MEASURES) + 1), heights, LABELS_IN, sharey="row")
+    figure, panels = plot.new_panels(step.style, [WIDTH] * (len(MEASURES) + 1), heights, LABELS_IN, sharey="row")
     for row, architecture in enumerate(architectures):
         summary = frames.summary[frames.summary["architecture"] == architecture]
         for axes, (measure, label) in zip(panels[row], [*MEASURES.items(), (None, DROP_LABEL)], strict=True):
@@ -59,13 +59,13 @@ def draw(frames: Frames, step: DrawFigure) -> Figure:
                 points = drop_losses(summary, stage) if measure is None else stage.scores(summary, "experts", measure)
                 _draw_row(axes, points, place, stage, step)
             axes.set_xlabel(label)
-            axes.xaxis.set_major_locator(MaxNLocator(4, steps=NICE_STEPS))
+            axes.xaxis.set_major_locator(MaxNLocator(4, steps=plot.NICE_STEPS))
         labels = [stage.label for stage in stages[architecture]]
         panels[row, 0].set_yticks(range(len(labels)), labels)
         panels[row, 0].set_ylim(len(labels) - 0.5, -0.5)
         panels[row, 0].set_ylabel(architecture)
         panels[row, -1].axvline(0, color=step.style.baseline_colour, lw=0.6, zorder=1)
-    note_below(figure, _notes(frames, cells, step), step.style)
+    plot.note_below(figure, _notes(frames, cells, step), step.style)
     return figure
 
 
@@ -87,7 +87,7 @@ def stages_of(cells: pd.DataFrame, architecture: str, step: DrawFigure) -> list[
         Stage(STAGES[suffix], suffix, BASELINE, "", grey, PREDICTORS[average].marker)
         for suffix, average in averages.items()
     ]
-    looks = {fusion: fusion_look(fusion, step.style) for fusion in fusions_of(cells) if fusion in lams}
+    looks = {fusion: plot.fusion_look(fusion, step.style) for fusion in fusions_of(cells) if fusion in lams}
     return before + [
         Stage(f"after {fusion}", "after", fusion, lams[fusion], look.colour, look.marker)
         for fusion, look in looks.items()

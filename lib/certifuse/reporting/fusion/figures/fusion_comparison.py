@@ -9,14 +9,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from certifuse.evaluation.statistics import accuracy_standard_error
-from certifuse.reporting import predictors
+from certifuse.reporting import plot, predictors
 from certifuse.reporting.cells import architectures_of, compared_cells, fusions_of
 from certifuse.reporting.frames import Frames
 from certifuse.reporting.fusion.notes import compared_note, missing_note
 from certifuse.reporting.fusion.runs import count_test_images, estimate, scores, shown_cells
 from certifuse.reporting.notes import interval_note
 from certifuse.reporting.predictors import COMBINATIONS, PREDICTORS
-from certifuse.reporting.style import entry, fusion_look, legend_above, new_panels, note_below, view_of
 from certifuse.study.cells import BASELINE
 from certifuse.study.steps.reporting import DrawFigure
 
@@ -58,22 +57,20 @@ def draw(frames: Frames, step: DrawFigure) -> Figure:
     baselines = _baseline_rows(frames.summary)
     labels = [*fusions, *baselines.values()]
     height = ROW_HEIGHT_IN * len(labels) / step.style.panel_height_in
-    figure, panels = new_panels(step.style, [1.0] * len(architectures), [height], LABELS_IN, sharey=True)
+    figure, panels = plot.new_panels(step.style, [1.0] * len(architectures), [height], LABELS_IN, sharey=True)
     for axes, architecture in zip(panels[0], architectures, strict=True):
         lams = compared_cells(cells, architecture)
         values = _draw_fusions(axes, frames, architecture, lams, fusions, step)
         values += _draw_baselines(axes, frames, architecture, list(baselines), len(fusions), step)
         _draw_key_control(axes, frames, architecture, step)
         axes.axhline(len(fusions) - 0.5, color=step.style.baseline_colour, lw=0.6)
-        axes.set_xlim(view_of(values, 0.06, highest=100.0))
+        axes.set_xlim(plot.view_of(values, 0.06, highest=100.0))
         axes.set_title(architecture)
         axes.set_xlabel("test top-1 accuracy (%)")
     panels[0, 0].set_yticks(range(len(labels)), labels)
     panels[0, 0].set_ylim(len(labels) - 0.5, -0.5)
     panels[0, 0].set_ylabel("predictor")
-    legend_above(figure, _handles(frames, step), step.style)
-    note_below(figure, _notes(frames, cells, step), step.style)
-    return figure
+    return plot.finish(figure, _handles(frames, step), _notes(frames, cells, step), step.style)
 
 
 def _draw_fusions(
@@ -90,7 +87,7 @@ def _draw_fusions(
             continue
         for series in OF_CELLS:
             points = scores(frames.summary, series.predictor, "top1_percent", **where)
-            drawn += _draw_marks(axes, row, points, series, fusion_look(fusion, step.style).colour, step)
+            drawn += _draw_marks(axes, row, points, series, plot.fusion_look(fusion, step.style).colour, step)
     return drawn
 
 
@@ -164,7 +161,7 @@ def _handles(frames: Frames, step: DrawFigure) -> list[Line2D]:
     grey = step.style.baseline_colour
     single = [OF_SINGLE] if frames.summary["predictor"].isin(SINGLES).any() else []
     series = (*OF_CELLS, *OF_BASELINES, *single)
-    return [entry(one.label, color=grey, **one.mark(grey)) for one in series]
+    return [plot.entry(one.label, color=grey, **one.mark(grey)) for one in series]
 
 
 def _notes(frames: Frames, cells: pd.DataFrame, step: DrawFigure) -> list[str]:

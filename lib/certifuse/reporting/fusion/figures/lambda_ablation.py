@@ -10,14 +10,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from certifuse.reporting import predictors, style
+from certifuse.reporting import plot, predictors
 from certifuse.reporting.cells import architectures_of, fusions_of, lambdas_of, missing_cells
 from certifuse.reporting.frames import Frames
 from certifuse.reporting.fusion.notes import missing_note, standard_error_note
 from certifuse.reporting.fusion.runs import cell_results, estimate, scores, shown_cells
 from certifuse.reporting.notes import interval_note
 from certifuse.reporting.predictors import PREDICTORS
-from certifuse.reporting.style import entry, fusion_look, seed_points
 from certifuse.study.cells import BASELINE
 from certifuse.study.steps.reporting import DrawFigure
 
@@ -93,7 +92,7 @@ def draw(frames: Frames, step: DrawFigure) -> Figure:
     places = {name: places_of(cells[cells["architecture"] == name]) for name in shown}
     most = max(len(places[name].lambdas) for name in shown)
     widths = [max(len(places[name].lambdas) / most, NARROWEST) for name in shown]
-    figure, panels = style.architecture_columns(step.style, widths, len(labelled), height=1.0)
+    figure, panels = plot.architecture_columns(step.style, widths, len(labelled), height=1.0)
     for column, architecture in enumerate(shown):
         of_architecture = results[results["architecture"] == architecture]
         panels[0, column].set_title(architecture)
@@ -102,11 +101,9 @@ def draw(frames: Frames, step: DrawFigure) -> Figure:
             lines = _draw_baselines(axes, frames.summary, architecture, step) if row.with_baselines else []
             _mark_missing(axes, frames.missing, architecture, places[architecture], step)
             values = [*of_architecture[row.columns].to_numpy().ravel(), *lines]
-            axes.set_ylim(style.view_of(values, highest=row.highest))
-    style.label_rows(figure, panels, [row.label for row in labelled])
-    style.legend_above(figure, _handles(frames, cells, step), step.style)
-    style.note_below(figure, _notes(frames, step), step.style)
-    return figure
+            axes.set_ylim(plot.view_of(values, highest=row.highest))
+    plot.label_rows(figure, panels, [row.label for row in labelled])
+    return plot.finish(figure, _handles(frames, cells, step), _notes(frames, step), step.style)
 
 
 def _draw_cells(axes: Axes, results: pd.DataFrame, row: Row, places: Places, step: DrawFigure) -> None:
@@ -117,7 +114,7 @@ def _draw_cells(axes: Axes, results: pd.DataFrame, row: Row, places: Places, ste
     axes.set_xticks(range(len(places.lambdas)), places.lambdas)
     axes.set_xlim(-0.5, len(places.lambdas) - 0.5)
     axes.grid(axis="x", visible=False)
-    axes.yaxis.set_major_locator(MaxNLocator(8, steps=style.NICE_STEPS, integer=row.whole_numbers, min_n_ticks=1))
+    axes.yaxis.set_major_locator(MaxNLocator(8, steps=plot.NICE_STEPS, integer=row.whole_numbers, min_n_ticks=1))
 
 
 def _draw_series(
@@ -125,7 +122,7 @@ def _draw_series(
 ) -> None:
     """Seeds, mean and interval of one column of one rule; the line breaks where a lambda has no result."""
     fusion = str(results["fusion"].iloc[0])
-    look = fusion_look(fusion, step.style)
+    look = plot.fusion_look(fusion, step.style)
     x, means, errors = [], [], []
     for lam in places.lambdas:
         found = estimate(results.loc[results["lambda"] == lam, column], step.confidence)
@@ -138,7 +135,7 @@ def _draw_series(
         x, means, errors, color=look.colour, ls=look.line, marker=look.marker, ms=5.5, mfc=face, mew=0.8, **bars
     )
     seeds = [places.of(fusion, lam) for lam in results["lambda"]]
-    axes.plot(seeds, results[column], **seed_points(look.colour))
+    axes.plot(seeds, results[column], **plot.seed_points(look.colour))
 
 
 def _draw_baselines(axes: Axes, summary: pd.DataFrame, architecture: str, step: DrawFigure) -> list[float]:
@@ -161,18 +158,18 @@ def _mark_missing(axes: Axes, missing: pd.DataFrame, architecture: str, places: 
     of_architecture = missing_cells(missing)[lambda cells: cells["architecture"] == architecture]
     mark: dict[str, Any] = {"marker": "x", "ms": 4.5, "mew": 1.1, "transform": axes.get_xaxis_transform()}
     for fusion, lam in of_architecture[["fusion", "lambda"]].drop_duplicates().itertuples(index=False):
-        axes.plot([places.of(fusion, lam)], [0.03], ls="", color=fusion_look(fusion, step.style).colour, **mark)
+        axes.plot([places.of(fusion, lam)], [0.03], ls="", color=plot.fusion_look(fusion, step.style).colour, **mark)
 
 
 def _handles(frames: Frames, cells: pd.DataFrame, step: DrawFigure) -> list[Line2D]:
     grey, present = step.style.baseline_colour, set(frames.summary["predictor"])
     known = [PREDICTORS[name] for name in BASELINES if name in present]
-    handles = style.fusion_handles(fusions_of(cells), step.style)
-    handles += [entry(predictor.long, color=grey, ls=predictor.line, lw=1.0) for predictor in known]
+    handles = plot.fusion_handles(fusions_of(cells), step.style)
+    handles += [plot.entry(predictor.long, color=grey, ls=predictor.line, lw=1.0) for predictor in known]
     for label, face in (("global loss", grey), ("individual loss per expert", "white")):
-        handles.append(entry(f"{label} (loss panels)", color=grey, marker="o", ms=5, mfc=face))
+        handles.append(plot.entry(f"{label} (loss panels)", color=grey, marker="o", ms=5, mfc=face))
     if not missing_cells(frames.missing).empty:
-        handles.append(entry("no result for one or more seeds", color=grey, marker="x", ms=4.5))
+        handles.append(plot.entry("no result for one or more seeds", color=grey, marker="x", ms=4.5))
     return handles
 
 

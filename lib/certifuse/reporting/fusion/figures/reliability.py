@@ -8,21 +8,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from certifuse.reporting import plot
 from certifuse.reporting.cells import architectures_of, compared_cells, fusions_of
 from certifuse.reporting.frames import Frames
 from certifuse.reporting.fusion.notes import compared_note, missing_note
 from certifuse.reporting.fusion.runs import pooled_bins, scores, shown_cells
 from certifuse.reporting.predictors import FINETUNED, PREDICTORS
-from certifuse.reporting.style import (
-    Look,
-    entry,
-    fusion_handles,
-    fusion_look,
-    legend_above,
-    new_panels,
-    note_below,
-    say_in,
-)
 from certifuse.study.cells import BASELINE
 from certifuse.study.steps.reporting import DrawFigure
 
@@ -30,7 +21,7 @@ STAGES = {0: ("as trained", "ece"), 1: ("after temperature scaling", "ece_calibr
 FEWEST = 10
 """Bins with fewer predictions, all seeds together, are not drawn: their accuracy is noise."""
 
-Curve = tuple[str, str, str, Look]
+Curve = tuple[str, str, str, plot.Look]
 """Predictor, fusion and lambda in the frames, and the look."""
 
 
@@ -40,7 +31,7 @@ def draw(frames: Frames, step: DrawFigure) -> Figure:
     architectures = architectures_of(cells)
     alone = len(architectures) == 1
     columns, pairs = (len(STAGES), 1) if alone else (len(architectures), len(STAGES))
-    figure, panels = new_panels(step.style, [1.0] * columns, [1.0, 0.3] * pairs, sharex=True)
+    figure, panels = plot.new_panels(step.style, [1.0] * columns, [1.0, 0.3] * pairs, sharex=True)
     for column, architecture in enumerate(architectures):
         curves = list(_curves(cells, architecture, step))
         of_architecture = frames.calibration[frames.calibration["architecture"] == architecture]
@@ -52,13 +43,11 @@ def draw(frames: Frames, step: DrawFigure) -> Figure:
             diagram.text(0.03, 0.97, stage, transform=diagram.transAxes, va="top", fontsize="small")
             diagram.set_ylabel("accuracy")
             strip.set(xlabel="confidence", ylabel="share of\nimages")
-    legend_above(figure, _handles(frames, cells, step), step.style)
-    note_below(figure, _notes(frames, cells), step.style)
-    return figure
+    return plot.finish(figure, _handles(frames, cells, step), _notes(frames, cells), step.style)
 
 
-def _control_look(step: DrawFigure) -> Look:
-    return Look(step.style.baseline_colour, PREDICTORS[FINETUNED].marker, PREDICTORS[FINETUNED].line)
+def _control_look(step: DrawFigure) -> plot.Look:
+    return plot.Look(step.style.baseline_colour, PREDICTORS[FINETUNED].marker, PREDICTORS[FINETUNED].line)
 
 
 def _curves(cells: pd.DataFrame, architecture: str, step: DrawFigure) -> Iterator[Curve]:
@@ -66,7 +55,7 @@ def _curves(cells: pd.DataFrame, architecture: str, step: DrawFigure) -> Iterato
     lams = compared_cells(cells, architecture)
     for fusion in fusions_of(cells):
         if fusion in lams:
-            yield "fused", fusion, lams[fusion], fusion_look(fusion, step.style)
+            yield "fused", fusion, lams[fusion], plot.fusion_look(fusion, step.style)
 
 
 def _draw_stage(diagram: Axes, strip: Axes, calibration: pd.DataFrame, curves: list[Curve]) -> None:
@@ -74,7 +63,7 @@ def _draw_stage(diagram: Axes, strip: Axes, calibration: pd.DataFrame, curves: l
     diagram.set(xlim=(0, 1), ylim=(0, 1))
     strip.set_yscale("log")
     if calibration.empty:
-        say_in(diagram, "no result")
+        plot.say_in(diagram, "no result")
     for predictor, fusion, lam, look in curves:
         of_predictor = calibration[(calibration["predictor"] == predictor) & (calibration["fusion"] == fusion)]
         bins = pooled_bins(of_predictor[of_predictor["lambda"] == lam])
@@ -99,11 +88,11 @@ def _write_errors(axes: Axes, summary: pd.DataFrame, architecture: str, curves: 
 
 
 def _handles(frames: Frames, cells: pd.DataFrame, step: DrawFigure) -> list[Line2D]:
-    handles = fusion_handles(fusions_of(cells), step.style)
+    handles = plot.fusion_handles(fusions_of(cells), step.style)
     if (frames.calibration["predictor"] == FINETUNED).any():
         look = _control_look(step)
         label = "average of fine-tuned experts"
-        handles.insert(0, entry(label, color=look.colour, marker=look.marker, ls=look.line))
+        handles.insert(0, plot.entry(label, color=look.colour, marker=look.marker, ls=look.line))
     return handles
 
 

@@ -5,19 +5,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from certifuse.reporting import plot
 from certifuse.reporting.cells import architectures_of, compared_cells, fusions_of
 from certifuse.reporting.frames import Frames
 from certifuse.reporting.fusion.notes import compared_note, missing_note
 from certifuse.reporting.fusion.runs import of_cell, shown_cells, with_cell_columns
-from certifuse.reporting.style import (
-    NICE_STEPS,
-    architecture_columns,
-    fusion_handles,
-    fusion_look,
-    label_rows,
-    legend_above,
-    note_below,
-)
 from certifuse.study.settings.figures import FigureSettings
 from certifuse.study.steps.reporting import DrawFigure
 
@@ -35,7 +27,7 @@ def draw(frames: Frames, step: DrawFigure) -> Figure:
     cells = shown_cells(frames)
     architectures, fusions = architectures_of(cells), fusions_of(cells)
     runs = compared_runs(with_cell_columns(frames.logs), cells)
-    figure, panels = architecture_columns(step.style, [1.0] * len(architectures), len(ROWS), HEIGHT)
+    figure, panels = plot.architecture_columns(step.style, [1.0] * len(architectures), len(ROWS), HEIGHT)
     for column, architecture in enumerate(architectures):
         of_architecture = runs[runs["architecture"] == architecture]
         panels[0, column].set_title(architecture)
@@ -45,17 +37,15 @@ def draw(frames: Frames, step: DrawFigure) -> Figure:
         for axes, measure in zip(panels[:, column], ROWS, strict=True):
             _draw_curves(axes, of_architecture, measure, step.style)
             axes.set(xlabel="epoch", ylabel="")
-            axes.xaxis.set_major_locator(MaxNLocator(8, steps=NICE_STEPS, integer=True))
-    label_rows(figure, panels, list(ROWS.values()))
-    legend_above(figure, fusion_handles(fusions, step.style, marker="", lw=1.5), step.style)
+            axes.xaxis.set_major_locator(MaxNLocator(8, steps=plot.NICE_STEPS, integer=True))
+    plot.label_rows(figure, panels, list(ROWS.values()))
     notes = [
         "Thin lines: seeds; thick lines: their mean, as far as all seeds went.",
         compared_note(cells),
         *missing_note(frames),
         "Training losses are those of the augmented images.",
     ]
-    note_below(figure, notes, step.style)
-    return figure
+    return plot.finish(figure, plot.fusion_handles(fusions, step.style, marker="", lw=1.5), notes, step.style)
 
 
 def _say_absent(axes: Axes, fusions: list[str]) -> None:
@@ -86,7 +76,7 @@ def _draw_curves(axes: Axes, runs: pd.DataFrame, measure: str, style: FigureSett
     if runs.empty:
         return
     fusions = fusions_of(runs)
-    looks = {fusion: fusion_look(fusion, style) for fusion in fusions}
+    looks = {fusion: plot.fusion_look(fusion, style) for fusion in fusions}
     encoding = {
         "x": "epoch",
         "y": measure,

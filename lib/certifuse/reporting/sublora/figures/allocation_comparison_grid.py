@@ -9,30 +9,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from certifuse.reporting import plot
 from certifuse.reporting.frames import Frames
 from certifuse.reporting.notes import interval_note
-from certifuse.reporting.style import Look, entry, legend_above, looks_in_order, new_panels, seed_points, view_of
+from certifuse.reporting.sublora import notes, panels
 from certifuse.reporting.sublora.choice import HEADLINE, PUBLISHED, compared_rows, size_kb
 from certifuse.reporting.sublora.contrasts import paired
 from certifuse.reporting.sublora.frames import compared_budgets, modes_at, of_modes
 from certifuse.reporting.sublora.modes import BASELINES, NULLS, is_allocation, mode_label, modes_in_order
-from certifuse.reporting.sublora.notes import (
-    levels_note,
-    missing_note,
-    note_under,
-    nothing_to_show,
-    reason_of,
-    sample_note,
-    seeds_note,
-)
-from certifuse.reporting.sublora.panels import (
-    BOUND_LABEL,
-    RISK_LABEL,
-    SIZE_LABEL,
-    draw_vacuous,
-    half_width,
-    vacuous_handle,
-)
 from certifuse.reporting.text import signed
 from certifuse.study.settings.figures import FigureSettings
 from certifuse.study.steps.reporting import DrawFigure
@@ -54,7 +38,7 @@ class Place:
     d: int
     y: float
     height: float
-    look: Look
+    look: plot.Look
     hatch: str
     rows: pd.DataFrame
 
@@ -63,14 +47,14 @@ def draw(frames: Frames, step: DrawFigure) -> Figure:
     """Four panels with a row per mode and a look per budget; every seed, means and intervals."""
     compared = {d: _compared(frames, d) for d in compared_budgets(frames)}
     if all(rows.empty for rows in compared.values()):
-        raise nothing_to_show("no allocation has a certificate yet", frames.missing)
+        raise notes.nothing_to_show("no allocation has a certificate yet", frames.missing)
     everything = pd.concat(compared.values())
     modes = modes_in_order({mode for d in compared for mode in modes_at(frames, d) if mode not in NULLS})
-    places = list(_places(compared, modes, looks_in_order(compared, step.style)))
+    places = list(_places(compared, modes, plot.looks_in_order(compared, step.style)))
     heights = [(ROW_IN * len(modes) + AXES_IN) / step.style.panel_height_in] * 2
-    figure, panels = new_panels(step.style, [WIDTH, WIDTH], heights, LABELS_IN, sharey=True)
-    (risk, bound), (size, gain) = panels
-    vacuous = draw_vacuous(bound, everything, step.style, vertical=True)
+    figure, grid = plot.new_panels(step.style, [WIDTH, WIDTH], heights, LABELS_IN, sharey=True)
+    (risk, bound), (size, gain) = grid
+    vacuous = panels.draw_vacuous(bound, everything, step.style, vertical=True)
     _draw_points(risk, places, ["risk_bpd"], step)
     _draw_points(bound, places, [HEADLINE, PUBLISHED], step, vacuous)
     _draw_bars(size, places, [place.rows["size_kb"] for place in places], step)
@@ -78,19 +62,28 @@ def draw(frames: Frames, step: DrawFigure) -> Figure:
     _draw_bars(gain, places, [_gains_percent(place.mode, compared[place.d], reference) for place in places], step)
     for place in places:
         if place.rows.empty:
-            risk.text(0.02, place.y, reason_of(frames, place.d, place.mode), **_said(risk))
-    labels = (RISK_LABEL, BOUND_LABEL, SIZE_LABEL, f"our bound below that of {mode_label(reference)} (%)")
+            risk.text(0.02, place.y, notes.reason_of(frames, place.d, place.mode), **_said(risk))
+    labels = (
+        panels.RISK_LABEL,
+        panels.BOUND_LABEL,
+        panels.SIZE_LABEL,
+        f"our bound below that of {mode_label(reference)} (%)",
+    )
     titles = ("risk", "bounds", "compressed size", "relative improvement")
-    for axes, label, title in zip(panels.ravel(), labels, titles, strict=True):
+    for axes, label, title in zip(grid.ravel(), labels, titles, strict=True):
         axes.set(xlabel=label, title=title)
         axes.grid(axis="y", visible=False)
-    for axes in panels[:, 0]:
+    for axes in grid[:, 0]:
         axes.set_yticks(range(len(modes)), [mode_label(mode) for mode in modes])
         axes.set_ylim(len(modes) - 0.5, -0.5)
         axes.set_ylabel("allocation")
-    legend_above(figure, _handles(compared, everything, step.style), step.style)
-    note_under(figure, _notes(frames, everything, list(compared), step), step.style)
-    return figure
+    return plot.finish(
+        figure,
+        _handles(compared, everything, step.style),
+        _notes(frames, everything, list(compared), step),
+        step.style,
+        digits=True,
+    )
 
 
 def _compared(frames: Frames, d: int) -> pd.DataFrame:
@@ -104,7 +97,7 @@ def _reference(rows: pd.DataFrame, modes: Sequence[str]) -> str:
     return max((name for name in BASELINES if name in modes), key=lambda name: counts.get(name, 0), default=modes[0])
 
 
-def _places(compared: dict[int, pd.DataFrame], modes: Sequence[str], looks: dict[Any, Look]) -> Iterator[Place]:
+def _places(compared: dict[int, pd.DataFrame], modes: Sequence[str], looks: dict[Any, plot.Look]) -> Iterator[Place]:
     share = SPREAD / len(compared)
     for row, mode in enumerate(modes):
         for rank, (d, rows) in enumerate(compared.items()):
@@ -125,7 +118,7 @@ def _draw_points(
 ) -> None:
     """Seeds, means and intervals; the first column is filled."""
     shown = _of_allocations(places, [pd.concat([place.rows[name] for name in columns]) for place in places])
-    axes.set_xlim(view_of([*shown, *([] if highest is None else [highest])], 0.06))
+    axes.set_xlim(plot.view_of([*shown, *([] if highest is None else [highest])], 0.06))
     for place in places:
         for number, column in enumerate(columns):
             face = place.look.colour if number == 0 else "white"
@@ -135,7 +128,7 @@ def _draw_points(
 def _draw_bars(axes: Axes, places: Sequence[Place], values: Sequence[pd.Series], step: DrawFigure) -> None:
     """Bars from zero, with seeds and intervals."""
     shown = _of_allocations(places, values)
-    low, high = view_of([0.0, *shown], 0.12)
+    low, high = plot.view_of([0.0, *shown], 0.12)
     axes.set_xlim(low if min(shown, default=0.0) < 0 else 0.0, high)
     axes.axvline(0, color=step.style.baseline_colour, lw=0.8)
     for place, of_place in zip(places, values, strict=True):
@@ -155,7 +148,7 @@ def _draw_values(axes: Axes, place: Place, values: pd.Series, step: DrawFigure, 
     """Seeds, mean and interval; of a mean outside the panel its value, at the edge."""
     if values.empty:
         return
-    mean, half = float(values.mean()), half_width(values, step.confidence)
+    mean, half = float(values.mean()), panels.half_width(values, step.confidence)
     colour, (low, high) = place.look.colour, axes.get_xlim()
     if mean > high:
         axes.text(0.98, place.y, f"{mean:.2f} ▸", **_said(axes) | {"ha": "right"})
@@ -164,7 +157,7 @@ def _draw_values(axes: Axes, place: Place, values: pd.Series, step: DrawFigure, 
     else:
         axes.plot([mean - half, mean + half], [place.y, place.y], color=colour, **INTERVAL)
         axes.plot([mean], [place.y], ls="", ms=5.5, mec=colour, mew=0.9, zorder=3, **mark)
-        axes.plot(values, [place.y] * len(values), **seed_points(colour))
+        axes.plot(values, [place.y] * len(values), **plot.seed_points(colour))
 
 
 def _said(axes: Axes) -> dict[str, Any]:
@@ -173,22 +166,22 @@ def _said(axes: Axes) -> dict[str, Any]:
 
 
 def _handles(budgets: dict[int, pd.DataFrame], metrics: pd.DataFrame, style: FigureSettings) -> list[Line2D]:
-    looks, grey = looks_in_order(budgets, style), style.baseline_colour
+    looks, grey = plot.looks_in_order(budgets, style), style.baseline_colour
     series = {"our bound (and risk)": grey, "published bound": "white"}
     return [
-        *(entry(f"d = {d:,}", color=looks[d].colour, marker=looks[d].marker, ms=5.5) for d in budgets),
-        *(entry(label, color=grey, marker="o", ms=5.5, mfc=face) for label, face in series.items()),
-        vacuous_handle(metrics, style),
+        *(plot.entry(f"d = {d:,}", color=looks[d].colour, marker=looks[d].marker, ms=5.5) for d in budgets),
+        *(plot.entry(label, color=grey, marker="o", ms=5.5, mfc=face) for label, face in series.items()),
+        panels.vacuous_handle(metrics, style),
     ]
 
 
 def _notes(frames: Frames, rows: pd.DataFrame, budgets: Sequence[int], step: DrawFigure) -> list[str]:
     return [
-        sample_note(rows),
-        *levels_note(frames, budgets),
+        notes.sample_note(rows),
+        *notes.levels_note(frames, budgets),
         "Small points: seeds.",
         interval_note(step.confidence),
         "Bars that leave a panel are cut. The improvement is paired by seed.",
-        *seeds_note(rows),
-        *missing_note(frames),
+        *notes.seeds_note(rows),
+        *notes.missing_note(frames),
     ]

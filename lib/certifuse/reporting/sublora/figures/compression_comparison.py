@@ -9,9 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from certifuse.reporting import plot
 from certifuse.reporting.choice import unbeaten
 from certifuse.reporting.frames import Frames
-from certifuse.reporting.style import entry, legend_above, new_panels, seed_points, view_of
+from certifuse.reporting.sublora import notes, panels
 from certifuse.reporting.sublora.choice import HEADLINE, PUBLISHED, compared_levels, mean_points, size_kb
 from certifuse.reporting.sublora.frames import allocated_rows, of_models, of_modes, reference_rows, study_modes
 from certifuse.reporting.sublora.modes import (
@@ -21,21 +22,6 @@ from certifuse.reporting.sublora.modes import (
     mode_label,
     mode_looks,
     modes_in_order,
-)
-from certifuse.reporting.sublora.notes import cut_note, missing_note, note_under, nothing_at, sample_note, seeds_note
-from certifuse.reporting.sublora.panels import (
-    BOUND_LABEL,
-    FRONTIER,
-    KL_LABEL,
-    RISK_LABEL,
-    SIZE_LABEL,
-    complexity_axis,
-    draw_frontier,
-    draw_vacuous,
-    highest_shown,
-    log_axis,
-    vacuous_handle,
-    view_up_to,
 )
 from certifuse.study.settings.figures import FigureSettings
 from certifuse.study.steps.reporting import DrawFigure
@@ -67,28 +53,32 @@ def draw(frames: Frames, step: DrawFigure) -> Figure:
     metrics = frames.metrics.assign(size_kb=size_kb(frames.metrics["code_bits"]))
     allocated, references = allocated_rows(metrics, budget), reference_rows(metrics, budget)
     if allocated.empty:
-        raise nothing_at(frames, budget, "certificate of an allocation")
+        raise notes.nothing_at(frames, budget, "certificate of an allocation")
     of_budget = pd.concat([allocated, references])
     joined = pd.concat([_joined(metrics, allocated, budget), references])
     looks = mode_looks(study_modes(frames), step.style)
-    figure, panels = new_panels(step.style, WIDTHS, [HEIGHT])
-    risk, bound, size = panels[0]
+    figure, grid = plot.new_panels(step.style, WIDTHS, [HEIGHT])
+    risk, bound, size = grid[0]
     _draw_risk(risk, allocated, looks, step.style)
     _draw_bounds(bound, allocated, COMPLEXITY, [THEIRS, OURS], looks, step.style)
-    complexity_axis(bound, list(allocated[COMPLEXITY]))
-    bound.set(xlabel=KL_LABEL, ylabel=BOUND_LABEL)
+    panels.complexity_axis(bound, list(allocated[COMPLEXITY]))
+    bound.set(xlabel=panels.KL_LABEL, ylabel=panels.BOUND_LABEL)
     _draw_bounds(size, joined, SIZE, [OF_RISK, THEIRS, OURS], looks, step.style)
-    log_axis(size, list(joined[SIZE]))
-    size.set(xlabel=SIZE_LABEL, ylabel="empirical BPD or bound")
-    for axes, title in zip(panels[0], ("risk", "bounds", "size"), strict=True):
+    panels.log_axis(size, list(joined[SIZE]))
+    size.set(xlabel=panels.SIZE_LABEL, ylabel="empirical BPD or bound")
+    for axes, title in zip(grid[0], ("risk", "bounds", "size"), strict=True):
         axes.set_title(f"{title}: {_extent(joined if axes is size else allocated)}")
-    legend_above(figure, _handles(of_budget, looks, step.style), step.style)
-    notes = [sample_note(of_budget), "Small points: seeds; marks: their means.", *seeds_note(of_budget)]
+    sentences = [notes.sample_note(of_budget), "Small points: seeds; marks: their means.", *notes.seeds_note(of_budget)]
     modes = modes_in_order(references["mode"])
-    notes += [f"Only in the last panel: {', '.join(map(mode_label, modes))}."] if modes else []
-    notes += cut_note(joined, highest_shown(of_modes(joined, is_allocation)))
-    note_under(figure, [*notes, *missing_note(frames, budget)], step.style)
-    return figure
+    sentences += [f"Only in the last panel: {', '.join(map(mode_label, modes))}."] if modes else []
+    sentences += notes.cut_note(joined, panels.highest_shown(of_modes(joined, is_allocation)))
+    return plot.finish(
+        figure,
+        _handles(of_budget, looks, step.style),
+        [*sentences, *notes.missing_note(frames, budget)],
+        step.style,
+        digits=True,
+    )
 
 
 def _joined(metrics: pd.DataFrame, allocated: pd.DataFrame, budget: int) -> pd.DataFrame:
@@ -108,12 +98,12 @@ def _extent(rows: pd.DataFrame) -> str:
 
 def _draw_risk(axes: Axes, rows: pd.DataFrame, looks: dict[str, ModeLook], style: FigureSettings) -> None:
     """The allocations, and the frontier of their means over all levels."""
-    complexity_axis(axes, list(rows[COMPLEXITY]))
-    axes.set_ylim(view_of(rows[RISK], 0.08))
+    panels.complexity_axis(axes, list(rows[COMPLEXITY]))
+    axes.set_ylim(plot.view_of(rows[RISK], 0.08))
     frontier = unbeaten(mean_points(rows, [COMPLEXITY, RISK]), COMPLEXITY, RISK)
-    draw_frontier(axes, frontier, COMPLEXITY, RISK, style)
+    panels.draw_frontier(axes, frontier, COMPLEXITY, RISK, style)
     _draw_series(axes, rows, COMPLEXITY, [OF_RISK], looks)
-    axes.set(xlabel=KL_LABEL, ylabel=RISK_LABEL)
+    axes.set(xlabel=panels.KL_LABEL, ylabel=panels.RISK_LABEL)
 
 
 def _draw_bounds(
@@ -126,9 +116,9 @@ def _draw_bounds(
 ) -> None:
     """The series, with the vacuous line, as far as the allocations go."""
     _draw_series(axes, rows, x, series, looks)
-    draw_vacuous(axes, rows, style)
+    panels.draw_vacuous(axes, rows, style)
     values = [value for one in series for value in rows[one.column]]
-    view_up_to(axes, values, highest_shown(of_modes(rows, is_allocation)))
+    panels.view_up_to(axes, values, panels.highest_shown(of_modes(rows, is_allocation)))
 
 
 def _draw_series(axes: Axes, rows: pd.DataFrame, x: str, series: Sequence[Series], looks: dict[str, ModeLook]) -> None:
@@ -136,7 +126,7 @@ def _draw_series(axes: Axes, rows: pd.DataFrame, x: str, series: Sequence[Series
     for mode in modes_in_order(rows["mode"]):
         of_mode, look = rows[rows["mode"] == mode], looks[mode]
         for one in series:
-            axes.plot(of_mode[x], of_mode[one.column], **seed_points(look.colour) | {"zorder": 2.5})
+            axes.plot(of_mode[x], of_mode[one.column], **plot.seed_points(look.colour) | {"zorder": 2.5})
             means = mean_points(of_mode, [x, one.column]).sort_values(x)
             mark = look.mark | {"ms": one.marked, "mfc": look.colour if one.filled else "white"}
             axes.plot(means[x], means[one.column], ls=one.line, lw=one.width, zorder=3, **mark)
@@ -146,6 +136,11 @@ def _handles(rows: pd.DataFrame, looks: dict[str, ModeLook], style: FigureSettin
     grey, of_series = style.baseline_colour, []
     for one in (OURS, THEIRS, OF_RISK):
         mark: dict[str, Any] = {"marker": "o", "ms": one.marked, "mfc": grey if one.filled else "white"}
-        of_series.append(entry(one.label, color=grey, ls=one.line, lw=one.width, **mark))
-    frontier = entry("frontier of the mean risks", color=grey, **FRONTIER)
-    return [*mode_handles(modes_in_order(rows["mode"]), looks), *of_series, frontier, vacuous_handle(rows, style)]
+        of_series.append(plot.entry(one.label, color=grey, ls=one.line, lw=one.width, **mark))
+    frontier = plot.entry("frontier of the mean risks", color=grey, **panels.FRONTIER)
+    return [
+        *mode_handles(modes_in_order(rows["mode"]), looks),
+        *of_series,
+        frontier,
+        panels.vacuous_handle(rows, style),
+    ]

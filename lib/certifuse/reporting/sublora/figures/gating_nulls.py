@@ -8,23 +8,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from certifuse.reporting import plot
 from certifuse.reporting.drawing import NothingToShowError
 from certifuse.reporting.frames import Frames
 from certifuse.reporting.notes import interval_note
-from certifuse.reporting.style import entry, legend_above, new_panels, seed_points, view_of
+from certifuse.reporting.sublora import notes, panels
 from certifuse.reporting.sublora.choice import HEADLINE, compared_rows
 from certifuse.reporting.sublora.contrasts import OF_NULLS, Contrast, contrasts
 from certifuse.reporting.sublora.frames import budgets_of, modes_at, study_modes
 from certifuse.reporting.sublora.modes import LEARNED, NULLS, ModeLook, mode_looks
-from certifuse.reporting.sublora.notes import (
-    levels_note,
-    missing_note,
-    note_under,
-    nothing_to_show,
-    sample_note,
-    seeds_note,
-)
-from certifuse.reporting.sublora.panels import half_width
 from certifuse.reporting.text import p_phrase, signed
 from certifuse.study.steps.reporting import DrawFigure
 
@@ -44,33 +36,31 @@ def draw(frames: Frames, step: DrawFigure) -> Figure:
     if not budgets:
         raise NothingToShowError("no null of learned gates in the grid")
     if frames.metrics.empty:
-        raise nothing_to_show("no certificate yet", frames.missing)
+        raise notes.nothing_to_show("no certificate yet", frames.missing)
     looks = mode_looks(study_modes(frames), step.style)
     compared = [one for one in contrasts(frames, step.confidence) if one.family == OF_NULLS]
-    figure, panels = new_panels(step.style, [1.0 if len(budgets) > 1 else 1.6] * len(budgets), [1.0] * len(ROWS))
+    figure, grid = plot.new_panels(step.style, [1.0 if len(budgets) > 1 else 1.6] * len(budgets), [1.0] * len(ROWS))
     for column, d in enumerate(budgets):
         modes = [mode for mode in SHORT if mode in modes_at(frames, d)]
         rows = compared_rows(frames.metrics, d)
-        for axes, measured in zip(panels[:, column], ROWS, strict=True):
+        for axes, measured in zip(grid[:, column], ROWS, strict=True):
             _draw_modes(axes, rows[rows["mode"].isin(modes)], modes, measured, looks, step)
             _write_tests(axes, [one for one in compared if one.metric == measured and one.d == d], modes)
-        panels[0, column].set_title(f"d = {d:,}")
-    for axes, label in zip(panels[:, 0], ROWS.values(), strict=True):
+        grid[0, column].set_title(f"d = {d:,}")
+    for axes, label in zip(grid[:, 0], ROWS.values(), strict=True):
         axes.set_ylabel(label)
     figure.align_ylabels()
-    legend_above(figure, _handles(step), step.style)
-    notes = [
-        sample_note(frames.metrics),
-        *levels_note(frames, budgets),
+    sentences = [
+        notes.sample_note(frames.metrics),
+        *notes.levels_note(frames, budgets),
         interval_note(step.confidence),
         "Bars that leave a panel are cut.",
         "Above a null: learned minus null, paired by seed, and its p-value by Student's test, corrected by Holm's "
         "method over all nulls and budgets.",
-        *seeds_note(frames.metrics),
-        *missing_note(frames),
+        *notes.seeds_note(frames.metrics),
+        *notes.missing_note(frames),
     ]
-    note_under(figure, notes, step.style)
-    return figure
+    return plot.finish(figure, _handles(step), sentences, step.style, digits=True)
 
 
 def _draw_modes(
@@ -86,11 +76,11 @@ def _draw_modes(
             axes.text(place, 0.5, "missing", transform=axes.get_xaxis_transform(), ha="center", rotation=90)
             continue
         look = looks[mode]
-        half = half_width(values, step.confidence)
+        half = panels.half_width(values, step.confidence)
         mark: dict[str, Any] = {"ls": "", "ms": 7, "elinewidth": 0.9, "zorder": 3}
         axes.errorbar([place], [values.mean()], [half], ecolor=look.colour, **mark, **look.mark)
-        axes.plot([place] * len(values), values, **seed_points(step.style.baseline_colour))
-    low, high = view_of(rows[column], 0.15)
+        axes.plot([place] * len(values), values, **plot.seed_points(step.style.baseline_colour))
+    low, high = plot.view_of(rows[column], 0.15)
     axes.set_ylim(low, high + 0.3 * (high - low))
     if rows.empty:
         axes.set_yticks([])
@@ -114,8 +104,8 @@ def _write_tests(axes: Axes, compared: Sequence[Contrast], modes: Sequence[str])
 def _handles(step: DrawFigure) -> list[Line2D]:
     grey, mean = step.style.baseline_colour, {"color": step.style.palette[3], "ms": 7}
     return [
-        entry("seed", color=grey, **seed_points(grey)),
-        entry("one seed", color=grey, ls="-", alpha=0.6, **PAIR),
-        entry("mean, learned", marker="P", **mean),
-        entry("mean, null", marker="p", mfc="white", **mean),
+        plot.entry("seed", color=grey, **plot.seed_points(grey)),
+        plot.entry("one seed", color=grey, ls="-", alpha=0.6, **PAIR),
+        plot.entry("mean, learned", marker="P", **mean),
+        plot.entry("mean, null", marker="p", mfc="white", **mean),
     ]

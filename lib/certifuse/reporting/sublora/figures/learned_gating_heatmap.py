@@ -11,11 +11,11 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from certifuse.reporting import plot
 from certifuse.reporting.frames import Frames
-from certifuse.reporting.style import new_panels
+from certifuse.reporting.sublora import notes
 from certifuse.reporting.sublora.frames import HEAD, SUBLORA, at_budget
 from certifuse.reporting.sublora.modes import LEARNED
-from certifuse.reporting.sublora.notes import note_under, nothing_at, reason_of
 from certifuse.reporting.sublora.questions import learned_gates
 from certifuse.study.steps.reporting import DrawFigure
 
@@ -33,7 +33,7 @@ def draw(frames: Frames, step: DrawFigure) -> Figure:
     budget = step.d
     gates = learned_gates(frames.gates, budget)
     if gates.empty:
-        raise nothing_at(frames, budget, "learned split")
+        raise notes.nothing_at(frames, budget, "learned split")
     seeds = _seeds(frames, gates, budget)
     head = gates["group"] == HEAD
     parts = [part for part in (gates[~head], gates[head]) if not part.empty]
@@ -43,22 +43,21 @@ def draw(frames: Frames, step: DrawFigure) -> Figure:
     widths = [max(part.shape[1] * cell, CELL_IN[1] / 1.4) / style.panel_width_in for part in shares]
     total = ((len(seeds) + 1) * CELL_HEIGHT_IN + MARGIN_IN) / style.panel_height_in
     heights = [total * count / (len(seeds) + 1) for count in (len(seeds), 1)]
-    figure, panels = new_panels(style, widths, heights, LABELS_IN)
+    figure, grid = plot.new_panels(style, widths, heights, LABELS_IN)
     for column, (part, rows) in enumerate(zip(shares, parts, strict=True)):
-        _draw_cells(panels[0, column], part.to_numpy(float))
-        _draw_cells(panels[1, column], part.mean().to_numpy(float)[None])
-        _label(panels[:, column], rows, [str(seed) for seed in seeds] if column == 0 else None)
-    for axes, name in zip(panels[0], ("layers", "head") if len(parts) > 1 else ("groups",), strict=True):
+        _draw_cells(grid[0, column], part.to_numpy(float))
+        _draw_cells(grid[1, column], part.mean().to_numpy(float)[None])
+        _label(grid[:, column], rows, [str(seed) for seed in seeds] if column == 0 else None)
+    for axes, name in zip(grid[0], ("layers", "head") if len(parts) > 1 else ("groups",), strict=True):
         axes.set_title(name)
     lacking = [seed for seed in seeds if seed not in set(gates["seed"])]
     for seed in lacking:
-        panels[0, 0].text(0.5, seeds.index(seed), reason_of(frames, budget, LEARNED), **_reason(panels[0, 0]))
-    bar = figure.colorbar(ScalarMappable(SHARES, COLOURS), ax=list(panels.ravel()), shrink=0.9, pad=0.02)
+        grid[0, 0].text(0.5, seeds.index(seed), notes.reason_of(frames, budget, LEARNED), **_reason(grid[0, 0]))
+    bar = figure.colorbar(ScalarMappable(SHARES, COLOURS), ax=list(grid.ravel()), shrink=0.9, pad=0.02)
     bar.set_label("γ: share of B")
     bar.ax.axhline(0.5, color="white", lw=1.0)
     figure.suptitle(f"learned splits, d = {budget:,}", fontsize=style.font_size_pt)
-    note_under(figure, _notes(gates, len(seeds)), style)
-    return figure
+    return plot.finish(figure, [], _notes(gates, len(seeds)), style, digits=True)
 
 
 def _seeds(frames: Frames, gates: pd.DataFrame, budget: int) -> list[int]:
@@ -84,9 +83,9 @@ def _draw_cells(axes: Axes, shares: NDArray[np.float64]) -> None:
     axes.tick_params(which="both", length=0)
 
 
-def _label(panels: Sequence[Axes], rows: pd.DataFrame, seeds: list[str] | None) -> None:
+def _label(grid: Sequence[Axes], rows: pd.DataFrame, seeds: list[str] | None) -> None:
     """Seeds and "mean" at the left; below, each group's name and the number of its directions."""
-    above, below = panels
+    above, below = grid
     budgets = rows.drop_duplicates("depth").sort_values("depth")
     names = [str(group).removeprefix("layer_") for group in budgets["group"]]
     ticks = [f"{name}\n{directions:,}" for name, directions in zip(names, budgets["budget"], strict=True)]

@@ -6,11 +6,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from certifuse.reporting import plot
 from certifuse.reporting.frames import Frames
-from certifuse.reporting.style import Look, entry, legend_above, looks_in_order, new_panels, seed_points, view_of
+from certifuse.reporting.sublora import notes
 from certifuse.reporting.sublora.frames import HEAD
 from certifuse.reporting.sublora.modes import EQUAL_SHARE, LEARNED
-from certifuse.reporting.sublora.notes import note_under, nothing_to_show
 from certifuse.reporting.sublora.questions import Answer, depth_answers
 from certifuse.study.steps.reporting import DrawFigure
 
@@ -25,33 +25,31 @@ def draw(frames: Frames, step: DrawFigure) -> Figure:
     """gamma by depth: every seed, the mean as a line, one standard deviation as a band, and a line at one half."""
     gates = frames.gates[frames.gates["mode"] == LEARNED]
     if gates.empty:
-        raise nothing_to_show("no learned split yet", frames.missing[frames.missing["mode"] == LEARNED])
-    looks = looks_in_order((int(d) for d in gates["d"]), step.style)
+        raise notes.nothing_to_show("no learned split yet", frames.missing[frames.missing["mode"] == LEARNED])
+    looks = plot.looks_in_order((int(d) for d in gates["d"]), step.style)
     head = gates["group"] == HEAD
-    figure, panels = new_panels(step.style, WIDTHS, [HEIGHT], sharey=True)
-    for axes, rows in zip(panels[0], (gates[~head], gates[head]), strict=True):
+    figure, grid = plot.new_panels(step.style, WIDTHS, [HEIGHT], sharey=True)
+    for axes, rows in zip(grid[0], (gates[~head], gates[head]), strict=True):
         axes.axhline(EQUAL_SHARE, color=step.style.baseline_colour, **EQUAL)
         for rank, (d, look) in enumerate(looks.items()):
             offset = SPREAD * ((rank + 0.5) / len(looks) - 0.5)
             _draw_budget(axes, rows[rows["d"] == d], look, offset)
-    layers, of_head = panels[0]
+    layers, of_head = grid[0]
     depths = sorted(gates.loc[~head, "depth"].unique())
     layers.set_xticks(depths[:: -(-len(depths) // 24)])
     layers.set(xlabel="layer (depth)", ylabel="γ: share of B", title="layers")
     of_head.set_xticks(sorted(gates.loc[head, "depth"].unique()), ["head"] if head.any() else [])
     of_head.set(title="head")
     of_head.margins(x=0.6)
-    layers.set_ylim(view_of([*gates["gamma"], EQUAL_SHARE], 0.08))
+    layers.set_ylim(plot.view_of([*gates["gamma"], EQUAL_SHARE], 0.08))
     handles = [
-        entry(f"d = {d:,}", color=look.colour, ls=look.line, marker=look.marker, ms=5) for d, look in looks.items()
+        plot.entry(f"d = {d:,}", color=look.colour, ls=look.line, marker=look.marker, ms=5) for d, look in looks.items()
     ]
-    half = entry("γ = 0.5, equal split", color=step.style.baseline_colour, **EQUAL)
-    legend_above(figure, [*handles, half], step.style)
-    note_under(figure, _notes(gates, step), step.style)
-    return figure
+    half = plot.entry("γ = 0.5, equal split", color=step.style.baseline_colour, **EQUAL)
+    return plot.finish(figure, [*handles, half], _notes(gates, step), step.style, digits=True)
 
 
-def _draw_budget(axes: Axes, rows: pd.DataFrame, look: Look, offset: float) -> None:
+def _draw_budget(axes: Axes, rows: pd.DataFrame, look: plot.Look, offset: float) -> None:
     if rows.empty:
         return
     by_depth = rows.groupby("depth")["gamma"]
@@ -60,7 +58,7 @@ def _draw_budget(axes: Axes, rows: pd.DataFrame, look: Look, offset: float) -> N
     if len(mean) > 1:
         axes.fill_between(x, mean - deviation, mean + deviation, color=look.colour, alpha=0.15, lw=0)
     axes.errorbar(x, mean, deviation, color=look.colour, ls=look.line, marker=look.marker, ms=5, elinewidth=0.8)
-    axes.plot(rows["depth"] + offset, rows["gamma"], **seed_points(look.colour))
+    axes.plot(rows["depth"] + offset, rows["gamma"], **plot.seed_points(look.colour))
 
 
 def _notes(gates: pd.DataFrame, step: DrawFigure) -> list[str]:

@@ -30,6 +30,9 @@ NICE_STEPS = [1, 2, 2.5, 5, 10]
 """Multiples of a power of ten by which ticks are apart."""
 
 GRID_COLOUR = "#d9d9d9"
+DIGITS_WIDER = 0.93
+"""Share of a figure's width that is given to a note that is full of digits."""
+
 NOTE_SCALE = 0.85
 """Size of notes, ticks and legends relative to the base font."""
 
@@ -169,12 +172,22 @@ def legend_above(figure: Figure, handles: Sequence[Line2D], style: FigureSetting
     figure.legend(handles=list(handles), loc="outside upper center", ncols=columns, handlelength=3.2)
 
 
-def note_below(figure: Figure, sentences: Sequence[str], style: FigureSettings) -> None:
+def note_below(figure: Figure, sentences: Sequence[str], style: FigureSettings, digits: bool = False) -> None:
     """What the reader must know to read the figure, under all panels, which grows the figure by its height."""
-    characters = int(figure.get_figwidth() / (0.53 * _small_in(style)))
-    lines = textwrap.wrap(" ".join(sentences), max(characters, 30))
+    width = figure.get_figwidth() * (DIGITS_WIDER if digits else 1.0)
+    lines = textwrap.wrap(" ".join(sentences), max(int(width / (0.53 * _small_in(style))), 30))
     figure.set_figheight(figure.get_figheight() + (1.2 * len(lines) + 1) * _small_in(style))
     figure.supxlabel("\n".join(lines), x=0.01, ha="left", fontsize=NOTE_SCALE * style.font_size_pt, color="#333333")
+
+
+def finish(
+    figure: Figure, handles: Sequence[Line2D], sentences: Sequence[str], style: FigureSettings, digits: bool = False
+) -> Figure:
+    """The figure with its legend above and its notes below; `digits`: the notes are full of digits, which are wide."""
+    if handles:
+        legend_above(figure, handles, style)
+    note_below(figure, sentences, style, digits)
+    return figure
 
 
 def _small_in(style: FigureSettings) -> float:
