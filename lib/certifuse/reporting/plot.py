@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from certifuse.base.files import write_bytes
+from certifuse.evaluation.statistics import MeanInterval
 from certifuse.study.settings.figures import FigureSettings
 from certifuse.study.settings.fusion import FUSIONS
 
@@ -193,6 +194,42 @@ def finish(
 def _small_in(style: FigureSettings) -> float:
     """Size of the small font, inches."""
     return NOTE_SCALE * style.font_size_pt / 72
+
+
+@dataclass(frozen=True)
+class Series:
+    """One measurement that is drawn for everything that a figure compares: its column, its line, and its mark."""
+
+    column: str
+    label: str
+    line: Any
+    size: float
+    filled: bool = True
+    width: float = 1.2
+
+    def look(self, colour: str, marker: str) -> dict[str, Any]:
+        """Its line and marks in a colour; what is open has a white face."""
+        shape = {"ls": self.line, "lw": self.width, "marker": marker, "ms": self.size, "mew": 0.9}
+        return {"color": colour, "mfc": colour if self.filled else "white", **shape}
+
+
+def draw_estimate(
+    axes: Axes, values: Iterable[float], height: float, found: MeanInterval, colour: str, **mark: Any
+) -> None:
+    """A row of a dot plot: all values as ticks, their mean as a mark, its interval over seeds as a bar."""
+    if found.low is not None and found.high is not None:
+        axes.plot([found.low, found.high], [height, height], color=colour, lw=0.9, zorder=2)
+    shown = list(values)
+    axes.plot(shown, [height] * len(shown), ls="", marker="|", ms=8, mew=0.7, color=colour, zorder=2)
+    axes.plot([found.mean], [height], ls="", ms=5.5, zorder=3, **mark)
+
+
+def lambda_axis(axes: Axes, lambdas: Sequence[str]) -> None:
+    """Equidistant lambdas along x."""
+    axes.set_xlabel("loss weight λ")
+    axes.set_xticks(range(len(lambdas)), lambdas)
+    axes.set_xlim(-0.5, len(lambdas) - 0.5)
+    axes.grid(axis="x", visible=False)
 
 
 def seed_points(colour: str) -> dict[str, Any]:

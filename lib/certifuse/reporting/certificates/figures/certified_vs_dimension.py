@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -25,25 +24,14 @@ TICK_CHARACTERS = 48
 """Room for the dimensions below a panel."""
 
 
-@dataclass(frozen=True)
-class Series:
-    """One measurement of a model: its column, and how it looks whatever the number of levels."""
-
-    column: str
-    label: str
-    line: Any
-    size: float
-    filled: bool
-
-
 SERIES = (
-    Series("bound_percent", "trained: certified error", "-", 5.0, True),
-    Series("held_out_bound_percent", "trained: held-out certificate", (0, (1, 1.5)), 5.0, False),
-    Series("risk_percent", "trained: error on the sample", (0, (5, 1.5)), 2.4, True),
+    plot.Series("bound_percent", "trained: certified error", "-", 5.0),
+    plot.Series("held_out_bound_percent", "trained: held-out certificate", (0, (1, 1.5)), 5.0, filled=False),
+    plot.Series("risk_percent", "trained: error on the sample", (0, (5, 1.5)), 2.4),
 )
 PRIOR_SERIES = (
-    Series("bound_percent", "prior, d = 0: certified error", "-", 0.0, True),
-    Series("risk_percent", "prior, d = 0: error on the sample", (0, (5, 1.5)), 0.0, True),
+    plot.Series("bound_percent", "prior, d = 0: certified error", "-", 0.0),
+    plot.Series("risk_percent", "prior, d = 0: error on the sample", (0, (5, 1.5)), 0.0),
 )
 
 
@@ -99,9 +87,7 @@ def _draw_levels(axes: Axes, rows: pd.DataFrame, look: plot.Look) -> None:
     """All measurements of one number of levels: means over seeds as lines, the range of certified seeds as bars."""
     for series in SERIES:
         means = rows.dropna(subset=[series.column]).groupby("d")[series.column].mean()
-        face = look.colour if series.filled else "white"
-        mark: dict[str, Any] = {"marker": look.marker, "ms": series.size, "mfc": face, "mew": 0.9}
-        axes.plot(means.index, means, color=look.colour, ls=series.line, zorder=3, **mark)
+        axes.plot(means.index, means, zorder=3, **series.look(look.colour, look.marker))
     if rows["seed"].nunique() > 1:
         seeds = rows.groupby("d")["bound_percent"]
         axes.vlines(seeds.min().index, seeds.min(), seeds.max(), color=look.colour, lw=3.0, alpha=0.45, zorder=2)
@@ -138,7 +124,7 @@ def _dimension_axis(axes: Axes, dimensions: pd.Series) -> None:
     axes.set_xlabel("dimension d of the trained subspace")
 
 
-def _shown(rows: pd.DataFrame, series: Sequence[Series]) -> list[float]:
+def _shown(rows: pd.DataFrame, series: Sequence[plot.Series]) -> list[float]:
     return [value for one in series for value in rows[one.column].dropna()]
 
 
@@ -155,9 +141,7 @@ def _handles(
     ]
     for series in SERIES:
         if trained[series.column].notna().any():
-            face = grey if series.filled else "white"
-            mark: dict[str, Any] = {"marker": "o", "ms": series.size, "mfc": face, "mew": 0.9}
-            handles.append(plot.entry(series.label, color=grey, ls=series.line, **mark))
+            handles.append(plot.entry(series.label, **series.look(grey, "o")))
     if not priors.empty:
         handles += [plot.entry(one.label, color=grey, ls=one.line, lw=1.0) for one in PRIOR_SERIES]
     if any(crossing.crosses for crossing in found):

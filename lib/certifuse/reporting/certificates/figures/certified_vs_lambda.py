@@ -39,10 +39,7 @@ def draw(frames: Frames, step: DrawFigure) -> Figure:
         for rank, (d, look) in enumerate(looks.items()):
             offset = SPREAD * ((rank + 0.5) / len(looks) - 0.5)
             _draw_dimension(axes, rows[rows["d"] == d], lams, offset, look)
-        axes.set_xticks(range(len(lams)), lams)
-        axes.set_xlim(-0.5, len(lams) - 0.5)
-        axes.grid(axis="x", visible=False)
-        axes.set_xlabel("loss weight λ")
+        plot.lambda_axis(axes, lams)
         axes.set_ylim(plot.view_of([*shown["bound_percent"], *priors["bound_percent"]], 0.06, highest=100.0))
         plot.title_panel(axes, panel_title(certificates, panel))
     plot.label_first_column(places, "certified error (%)")

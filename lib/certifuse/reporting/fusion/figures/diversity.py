@@ -95,16 +95,13 @@ def stages_of(cells: pd.DataFrame, architecture: str, step: DrawFigure) -> list[
 
 
 def _draw_row(axes: Axes, points: pd.DataFrame, place: int, stage: Stage, step: DrawFigure) -> None:
-    """All values as ticks, their mean as a mark, its interval over seeds as a bar."""
+    """The values of one stage, or that there are none."""
     found = estimate(points.groupby("seed")["value"].mean(), step.confidence)
     if found is None:
         transform = axes.get_yaxis_transform()
         axes.text(0.5, place, "no result", transform=transform, ha="center", va="center", fontsize="small")
         return
-    if found.low is not None and found.high is not None:
-        axes.plot([found.low, found.high], [place, place], color=stage.colour, lw=0.9, zorder=2)
-    axes.plot(points["value"], [place] * len(points), ls="", marker="|", ms=8, mew=0.7, color=stage.colour, zorder=2)
-    axes.plot([found.mean], [place], ls="", marker=stage.marker, ms=5.5, color=stage.colour, zorder=3)
+    plot.draw_estimate(axes, points["value"], place, found, stage.colour, marker=stage.marker, color=stage.colour)
 
 
 def _notes(frames: Frames, cells: pd.DataFrame, step: DrawFigure) -> list[str]:

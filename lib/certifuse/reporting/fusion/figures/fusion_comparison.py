@@ -122,11 +122,8 @@ def _draw_marks(
     found = estimate(points.groupby("seed")["value"].mean(), step.confidence)
     if found is None:
         return []
-    height = row + series.offset
-    if found.low is not None and found.high is not None:
-        axes.plot([found.low, found.high], [height, height], color=colour, lw=0.9, zorder=2)
-    axes.plot(points["value"], [height] * len(points), ls="", marker="|", ms=8, mew=0.7, color=colour, zorder=2)
-    axes.plot([found.mean], [height], ms=5.5, mec=colour, mew=1.0, ls="", zorder=3, **series.mark(colour))
+    mark = series.mark(colour) | {"mec": colour, "mew": 1.0}
+    plot.draw_estimate(axes, points["value"], row + series.offset, found, colour, **mark)
     return list(points["value"])
 
 

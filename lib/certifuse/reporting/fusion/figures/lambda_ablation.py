@@ -110,10 +110,7 @@ def _draw_cells(axes: Axes, results: pd.DataFrame, row: Row, places: Places, ste
     for fusion in fusions_of(results):
         for column in row.columns:
             _draw_series(axes, results[results["fusion"] == fusion], column, places, column == row.hollow, step)
-    axes.set_xlabel("loss weight λ")
-    axes.set_xticks(range(len(places.lambdas)), places.lambdas)
-    axes.set_xlim(-0.5, len(places.lambdas) - 0.5)
-    axes.grid(axis="x", visible=False)
+    plot.lambda_axis(axes, places.lambdas)
     axes.yaxis.set_major_locator(MaxNLocator(8, steps=plot.NICE_STEPS, integer=row.whole_numbers, min_n_ticks=1))
 
 

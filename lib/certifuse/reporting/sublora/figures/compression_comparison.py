@@ -1,8 +1,6 @@
 """Complexity, risk and bound of one budget's models, the published bound beside ours, and what their size buys."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -30,21 +28,9 @@ COMPLEXITY, SIZE, RISK = "kl_nats", "size_kb", "risk_bpd"
 WIDTHS, HEIGHT = (1.0, 1.0, 1.2), 1.35
 
 
-@dataclass(frozen=True)
-class Series:
-    """One measurement: its column, how its means are joined, and how they are marked."""
-
-    column: str
-    label: str
-    line: Any
-    width: float
-    filled: bool
-    marked: float
-
-
-OF_RISK = Series(RISK, "risk", (0, (4, 1.5)), 0.9, True, 3.5)
-OURS = Series(HEADLINE, "our bound", "-", 1.3, True, 5.5)
-THEIRS = Series(PUBLISHED, "published bound (Hoeffding form)", "-", 0.7, False, 5.5)
+OF_RISK = plot.Series(RISK, "risk", (0, (4, 1.5)), 3.5, width=0.9)
+OURS = plot.Series(HEADLINE, "our bound", "-", 5.5, width=1.3)
+THEIRS = plot.Series(PUBLISHED, "published bound (Hoeffding form)", "-", 5.5, filled=False, width=0.7)
 
 
 def draw(frames: Frames, step: DrawFigure) -> Figure:
@@ -110,7 +96,7 @@ def _draw_bounds(
     axes: Axes,
     rows: pd.DataFrame,
     x: str,
-    series: Sequence[Series],
+    series: Sequence[plot.Series],
     looks: dict[str, ModeLook],
     style: FigureSettings,
 ) -> None:
@@ -121,22 +107,21 @@ def _draw_bounds(
     panels.view_up_to(axes, values, panels.highest_shown(of_modes(rows, is_allocation)))
 
 
-def _draw_series(axes: Axes, rows: pd.DataFrame, x: str, series: Sequence[Series], looks: dict[str, ModeLook]) -> None:
+def _draw_series(
+    axes: Axes, rows: pd.DataFrame, x: str, series: Sequence[plot.Series], looks: dict[str, ModeLook]
+) -> None:
     """Of every mode the seeds as small points and their means, joined by rising x."""
     for mode in modes_in_order(rows["mode"]):
         of_mode, look = rows[rows["mode"] == mode], looks[mode]
         for one in series:
             axes.plot(of_mode[x], of_mode[one.column], **plot.seed_points(look.colour) | {"zorder": 2.5})
             means = mean_points(of_mode, [x, one.column]).sort_values(x)
-            mark = look.mark | {"ms": one.marked, "mfc": look.colour if one.filled else "white"}
-            axes.plot(means[x], means[one.column], ls=one.line, lw=one.width, zorder=3, **mark)
+            axes.plot(means[x], means[one.column], zorder=3, **one.look(look.colour, look.marker))
 
 
 def _handles(rows: pd.DataFrame, looks: dict[str, ModeLook], style: FigureSettings) -> list[Line2D]:
-    grey, of_series = style.baseline_colour, []
-    for one in (OURS, THEIRS, OF_RISK):
-        mark: dict[str, Any] = {"marker": "o", "ms": one.marked, "mfc": grey if one.filled else "white"}
-        of_series.append(plot.entry(one.label, color=grey, ls=one.line, lw=one.width, **mark))
+    grey = style.baseline_colour
+    of_series = [plot.entry(one.label, **one.look(grey, "o") | {"mew": 1.0}) for one in (OURS, THEIRS, OF_RISK)]
     frontier = plot.entry("frontier of the mean risks", color=grey, **panels.FRONTIER)
     return [
         *mode_handles(modes_in_order(rows["mode"]), looks),
