@@ -1,5 +1,5 @@
-"""Figures and tables from tidy data frames. Nothing here trains, evaluates or imports Snakemake.
+"""Figures and tables from the gathered tables. Nothing here trains, evaluates or imports Snakemake.
 
-`frames` reads what the workflow gathered, `runs` reduces it, each figure has a module of its own, and `figures` lists
-them by name.
+Each part of a study (`fusion`, `certificates`, `sublora`) reads its tables in `frames` and has a module per figure,
+which `drawing` finds by name; `plot`, `latex`, `text` and `notes` are what all of them share.
 """

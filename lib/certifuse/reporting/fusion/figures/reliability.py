@@ -91,8 +91,7 @@ def _handles(frames: Frames, cells: pd.DataFrame, step: DrawFigure) -> list[Line
     handles = plot.fusion_handles(fusions_of(cells), step.style)
     if (frames.calibration["predictor"] == FINETUNED).any():
         look = _control_look(step)
-        label = "average of fine-tuned experts"
-        handles.insert(0, plot.entry(label, color=look.colour, marker=look.marker, ls=look.line))
+        handles.insert(0, plot.entry(PREDICTORS[FINETUNED].long, color=look.colour, marker=look.marker, ls=look.line))
     return handles
 
 
