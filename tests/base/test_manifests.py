@@ -13,7 +13,7 @@ from certifuse.base.digests import digest_bytes, digest_file
 from certifuse.base.environment import git_state
 from certifuse.base.fingerprint import source_fingerprint
 from certifuse.base.manifest import HOST, StepRecord, running_source, shared_manifest
-from certifuse.cli.provenance.reading import read_run
+from certifuse.cli.provenance.manifests import read_run
 from certifuse.steps.evaluate_baselines import evaluate_baselines
 from certifuse.steps.evaluate_fusion import evaluate_fusion
 from certifuse.steps.split_images import split_images

@@ -1,4 +1,4 @@
-"""Runs of tiny networks as the training writes them, and the program called in this process."""
+"""Tiny networks as the training writes them, results as all steps do, and the program called in this process."""
 
 import json
 from dataclasses import dataclass
@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from recorded_results import Results
 
 from certifuse.cli.main import main
 from certifuse.models.components.assembly import build_expert, build_fusion_module, expert_spec, network_specs
 from certifuse.models.images.fused_network import FusedNetwork
 from certifuse.steps.train_fusion import write_components
-from certifuse.study.cells import CellName
+from certifuse.study.cells import Cell, Finetuned
 from certifuse.study.settings.fusion import FusionModuleSettings
 
 torch.set_num_threads(1)
@@ -22,8 +23,8 @@ SETTINGS = FusionModuleSettings(hidden_dim=5)
 
 
 @dataclass
-class Run:
-    """A stored epoch of a run: its directory and the network that was written there."""
+class StoredEpoch:
+    """A stored epoch of a training: its directory and the network that was written there."""
 
     directory: Path
     network: FusedNetwork
@@ -70,10 +71,18 @@ def store(tmp_path):
         lam = "none" if fusion is None else "0.5"
         directory = tmp_path / "runs" / f"resnet_fusions_lambda_{lam}" / (fusion or "finetuned") / f"seed_{seed}"
         directory = directory / "epochs" / f"epoch_{epoch}" if stored else directory
-        write_components(directory, specs, states, CellName("resnet", fusion, lam, seed), epoch, {})
-        return Run(directory, network)
+        cell = Finetuned("resnet", seed) if fusion is None else Cell("resnet", fusion, lam, seed)
+        origin = "fine-tuned" if fusion is None else "jointly trained"
+        write_components(directory, specs, states, cell, {**cell.names(), "epoch": epoch, "origin": origin})
+        return StoredEpoch(directory, network)
 
     return write
+
+
+@pytest.fixture
+def results(tmp_path, monkeypatch):
+    """A finished study whose every digest is known."""
+    return Results(tmp_path / "results", monkeypatch).finish()
 
 
 @pytest.fixture

@@ -221,4 +221,4 @@ def test_names_are_those_of_the_rules(job, rules):
     assert getattr(tasks, rule.upper()) == job
     text = (ROOT / "rules" / rules).read_text().split(f"\nrule {rule}:")[-1].split("\nrule ")[0]
     assert f"/logs/{{{name}}}.log" in text
-    assert rule.startswith(("evaluate", "certify")) or f"working_directories(R, {name})" in text
+    assert rule.startswith(("evaluate", "certify")) or f"job=job_of({name})" in text

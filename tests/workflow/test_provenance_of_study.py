@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from certifuse.cli.main import main
-from certifuse.cli.provenance.trace import lineage_of
+from certifuse.cli.provenance.lineage import lineage_of
 
 pytestmark = pytest.mark.slow
 

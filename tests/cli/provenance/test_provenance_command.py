@@ -6,23 +6,19 @@ import os
 import shutil
 
 import pytest
+from recorded_results import CELL, CELL_DIR, CELL_LOG, COMMIT, COMPLETE, DIFFERENCE, EXPERTS, FIGURE, IMAGES, SUMMARY
 from snakemake.persistence.file import FilePersistence
 
 from certifuse.cli.main import main
 from certifuse.cli.provenance.snakemake_records import _place
 
-CELL_DIR = "fusion_checkpoints/resnet_fusions_lambda_0.5/concatenation/seed_0"
-COMPLETE = f"{CELL_DIR}/complete_fusion_best.safetensors"
-SUMMARY, FIGURE = "metrics/fusion_performance_summary.csv", "figures/lambda_ablation.png"
-EXPERT = "experts/resnet/seed_0/expert_1_best.safetensors"
-
 
 @pytest.fixture
-def told(call, results):
+def told(certifuse, results):
     """What the program tells of a file, as JSON."""
 
     def tell(path, *options):
-        code, out, err = call("provenance", results.root / path, "--json", *options)
+        code, out, err = certifuse("provenance", results.root / path, "--json", *options)
         assert (code, err) == (0, "")
         return json.loads(out)
 
@@ -45,8 +41,8 @@ def test_a_figure_goes_back_to_the_images(told, results):
     # 1 of the figure, 1 of the table, 3 of the scores, 4 of the cell, 2 of each expert, 1 of the splits
     assert len(record["readings"]) == 1 + 1 + 3 + 4 + 2 * 2 + 1
     made_by = {read["path"]: read["made_by"] for read in record["readings"]}
-    assert made_by[EXPERT] == "experts/resnet/seed_0/expert_1_manifest.json"
-    assert made_by["data/images.safetensors"] == "data/manifest.json"
+    assert made_by[EXPERTS[1]] == "experts/resnet/seed_0/expert_1_manifest.json"
+    assert made_by[IMAGES] == "data/manifest.json"
     assert made_by[SUMMARY] == "metrics/gather_manifest.json"
     assert record["not_recorded"] == [
         f"the digest of {FIGURE} when it was written",
@@ -57,15 +53,15 @@ def test_a_figure_goes_back_to_the_images(told, results):
 
 def test_a_run_is_told_as_it_was_recorded(told, results):
     run = told(COMPLETE)["runs"][0]
-    settings = results.study.for_fusion("resnet", "concatenation")
+    settings = results.step_of("train_fusion", CELL).text
     assert run["settings"] == json.loads(settings)
     assert run["settings_digest"] == hashlib.sha256(settings.encode()).hexdigest()[:16]
-    assert run["environment"]["git"] == {"commit": "c0ffee" * 6 + "c0ff", "dirty": True, "diff_sha256": "d1" * 32}
-    assert run["names"] == {"architecture": "resnet", "fusion": "concatenation", "lambda": "0.5", "seed": 0}
+    assert run["environment"]["git"] == {"commit": COMMIT, "dirty": True, "diff_sha256": DIFFERENCE}
+    assert run["names"] == CELL
     assert (run["wall_s"], run["peak_memory_bytes"], run["runtime"]["deterministic"]) == (2.5, 3 * 2**20, True)
-    assert run["inputs"][3] == {"path": EXPERT, "sha256": results.digest(EXPERT)}
+    assert {"path": EXPERTS[1], "sha256": results.digest(EXPERTS[1])} in run["inputs"]
     figure = told(FIGURE)["runs"][0]
-    assert figure["settings"] == json.loads(results.study.for_figure("lambda_ablation"))
+    assert figure["settings"] == results.step_of("draw_figure", {"figure": "lambda_ablation"}).plain()
     assert figure["started"] == "2026-11-21T02:13:16.250+00:00"
 
 
@@ -80,13 +76,13 @@ def test_a_run_is_told_as_it_was_recorded(told, results):
             "the directory that it lies in",
         ),
         (
-            "csv_logs/resnet_fusions/resnet_concatenation_lambda_0.5_seed_0_training_log.csv",
+            CELL_LOG,
             "train_fusion",
             "its manifest",
         ),
         ("logs/train_fusion/resnet_concatenation_lambda_0.5_seed_0.log", "train_fusion", "the name of its job"),
         ("logs/draw_figure/lambda_ablation.log", "draw_figure", "Snakemake"),
-        (EXPERT, "pretrain_expert", "its manifest"),
+        (EXPERTS[1], "pretrain_expert", "its manifest"),
         ("metrics/gather_manifest.json", "gather", "its manifest"),
     ],
 )
@@ -95,88 +91,66 @@ def test_every_kind_of_file_has_its_run(told, path, step, witness):
     assert (record["runs"][0]["step"], record["according_to"]) == (step, witness)
 
 
-def test_the_text_names_commit_data_and_settings(call, results):
-    code, out, _ = call("provenance", results.root / FIGURE)
+def test_the_text_names_commit_data_and_settings(certifuse, results):
+    code, out, _ = certifuse("provenance", results.root / FIGURE)
     assert code == 0
     assert "c0ffeec0ffee + diff d1d1d1d1d1d1" in out
-    assert f"data/images.safetensors: sha256 {results.digest('data/images.safetensors')[:12]} (read by 5)" in out
+    assert f"{IMAGES}: sha256 {results.digest(IMAGES)[:12]} (read by 5)" in out
     assert "7 of 7 are at hand as they were read" in out
-    assert "runtime: device cpu; deterministic true; precision fp32" in out
+    assert "runtime: deterministic true; device cpu; precision fp32" in out
     assert "torch 2.13.0" in out
     assert "processors\n  model name AMD EPYC, cpu family 26, model 2\n" in out
-
-
-def test_a_certificate_beside_a_manifest_is_an_output_and_alone_a_run(told, results):
-    stored = {"path": "../../splits/splits.safetensors", "sha256": results.digest("splits/splits.safetensors")}
-    parts = {"identity": {"d": 4, "seed": 1}, "claim": {}, "bitstream_sha256": "b" * 64, "deep": [{"splits": stored}]}
-    command = ["certify_sublora.py", "--output", "results/sublora/d_4"]
-    record = {"source_fingerprint": "f" * 16, "environment": {"command": command}, "settings": {}, **parts}
-    path = "sublora/d_4/certificate.json"
-    results.write(path, json.dumps(record))
-    run = told(path)["runs"][0]
-    assert (run["step"], run["record"], run["names"]) == ("certify_sublora", path, {"d": 4, "seed": 1})
-    assert run["inputs"] == [{"path": "splits/splits.safetensors", "sha256": stored["sha256"]}]
-    assert run["outputs"] == [{"path": "sublora/d_4/model.cfqv", "sha256": "b" * 64}]
-    results.step("certify_sublora", "{}", [], [], "sublora/d_4/other_manifest.json", {"seed": 1})
-    manifest = json.loads((results.root / "sublora/d_4/other_manifest.json").read_text())
-    digests = {"certificate.json": results.digest(path)}
-    results.write("sublora/d_4/manifest.json", json.dumps(manifest | {"outputs_sha256": digests}))
-    (results.root / "sublora/d_4/other_manifest.json").unlink()
-    assert told(path)["made_by"] == "sublora/d_4/manifest.json"
-    assert told(path)["state"] == "same"
 
 
 # ---- what has changed since ----------------------------------------------------------------------
 
 
-def test_a_changed_input_is_named_with_all_its_readers(call, told, results):
-    before = results.digest("data/images.safetensors")
-    results.write("data/images.safetensors", "others")
+def test_a_changed_input_is_named_with_all_its_readers(certifuse, told, results):
+    before = results.digest(IMAGES)
+    results.write(IMAGES, "others")
     changed = {key: read for key, read in readings(told(FIGURE)).items() if read["state"] != "same"}
-    assert {path for _, path in changed} == {"data/images.safetensors"}
+    assert {path for _, path in changed} == {IMAGES}
     assert len(changed) == 5
     assert {read["recorded_sha256"] for read in changed.values()} == {before}
     assert {read["sha256"] for read in changed.values()} == {hashlib.sha256(b"others").hexdigest()}
     assert not any(read["made_again"] for read in changed.values())
-    _, out, _ = call("provenance", results.root / FIGURE)
+    _, out, _ = certifuse("provenance", results.root / FIGURE)
     text = " ".join(out.split())
-    assert f"data/images.safetensors: CHANGED since it was read ({before[:12]} was read" in text
+    assert f"{IMAGES}: CHANGED since it was read ({before[:12]} was read" in text
     assert "and 4 other runs" in text
     assert "6 of 7 are at hand" in text
 
 
 def test_an_input_that_was_made_again_is_not_what_was_read(told, results):
-    results.write(EXPERT, "trained again")
-    manifest = results.root / "experts/resnet/seed_0/expert_1_manifest.json"
-    record = json.loads(manifest.read_text()) | {"component_sha256": results.digest(EXPERT)}
-    manifest.write_text(json.dumps(record))
-    read = readings(told(COMPLETE))[f"{CELL_DIR}/manifest.json", EXPERT]
+    results.write(EXPERTS[1], "trained again")
+    written = {"expert_1_best.safetensors": results.digest(EXPERTS[1])}
+    results.edit("experts/resnet/seed_0/expert_1_manifest.json", outputs_sha256=written)
+    read = readings(told(COMPLETE))[f"{CELL_DIR}/manifest.json", EXPERTS[1]]
     assert (read["state"], read["made_again"]) == ("changed", True)
-    read = readings(told(COMPLETE, "--no-check"))[f"{CELL_DIR}/manifest.json", EXPERT]
+    read = readings(told(COMPLETE, "--no-check"))[f"{CELL_DIR}/manifest.json", EXPERTS[1]]
     assert (read["state"], read["made_again"], read["sha256"]) == ("not checked", True, None)
 
 
 def test_an_absent_input_is_named(told, results):
-    (results.root / EXPERT).unlink()
+    (results.root / EXPERTS[1]).unlink()
     assert [key for key, read in readings(told(COMPLETE)).items() if read["state"] == "absent"] == [
-        (f"{CELL_DIR}/manifest.json", EXPERT)
+        (f"{CELL_DIR}/manifest.json", EXPERTS[1])
     ]
 
 
-def test_a_changed_file_says_so_itself(call, told, results):
+def test_a_changed_file_says_so_itself(certifuse, told, results):
     before = results.digest(COMPLETE)
     results.write(COMPLETE, "edited")
     record = told(COMPLETE)
     assert (record["state"], record["recorded_sha256"]) == ("changed", before)
-    _, out, _ = call("provenance", results.root / COMPLETE)
+    _, out, _ = certifuse("provenance", results.root / COMPLETE)
     assert f"CHANGED since it was written (then {before[:12]})" in out
     os.utime(results.root / FIGURE, (1, 1))
     assert told(FIGURE)["touched"]
 
 
 def test_two_records_that_disagree_are_named(told, results):
-    settings = results.study.for_gathering()
-    results.snakemake(SUMMARY, "draw_figure", [], "gather", settings)
+    results.snakemake(SUMMARY, "draw_figure", {"figure": "lambda_ablation"}, (), "gather")
     [line] = [line for line in told(SUMMARY)["not_recorded"] if line.startswith("which source ran in gather")]
     assert "its manifest says" in line
 
@@ -184,9 +158,9 @@ def test_two_records_that_disagree_are_named(told, results):
 # ---- results that were moved, files that nothing made --------------------------------------------
 
 
-def test_moved_results_answer_for_what_their_manifests_say(call, refused, results, tmp_path):
+def test_moved_results_answer_for_what_their_manifests_say(certifuse, refused, results, tmp_path):
     moved = shutil.move(results.root, tmp_path / "elsewhere" / "kept")
-    code, out, _ = call("provenance", moved / SUMMARY, "--json")
+    code, out, _ = certifuse("provenance", moved / SUMMARY, "--json")
     record = json.loads(out)
     assert (code, record["state"]) == (0, "same")
     assert len(record["runs"]) == 7
@@ -211,6 +185,26 @@ def test_a_damaged_manifest_is_as_absent(refused, told, results, damage):
     results.write("metrics/gather_manifest.json", damage)
     assert told(f"{CELL_DIR}/manifest.json")["runs"][0]["step"] == "train_fusion"
     assert "nothing here made this file" in refused("provenance", results.root / SUMMARY)
+
+
+def test_a_manifest_that_was_edited_is_as_absent(refused, results):
+    manifest = results.root / "metrics" / "gather_manifest.json"
+    manifest.write_text(manifest.read_text().replace(COMMIT, "0" * 40))
+    assert "nothing here made this file" in refused("provenance", results.root / SUMMARY)
+
+
+def test_manifests_of_an_older_version_are_told_in_one_line(refused, told, results):
+    results.outdate(f"{CELL_DIR}/manifest.json")
+    line = f"{CELL_DIR}/manifest.json: made by an older version: rerun the steps, or use that version"
+    assert refused("provenance", results.root / COMPLETE).endswith(f"no manifest names it; {line}\n")
+    record = told(SUMMARY)
+    assert [run["step"] for run in record["runs"]] == ["gather", "evaluate_fusion", "split_images", "prepare_images"]
+    assert record["not_recorded"] == [f"what made {COMPLETE}, which evaluate_fusion read", line]
+    assert told(EXPERTS[0])["not_recorded"] == [], "nothing behind it is of an older version"
+    results.outdate("splits/manifest.json")
+    assert f"{CELL_DIR}/manifest.json and others: made by an older version" in refused(
+        "provenance", results.root / COMPLETE
+    )
 
 
 def test_what_nothing_made_is_one_line(refused, results, tmp_path):

@@ -8,10 +8,10 @@ from typing import Any
 
 from certifuse.base.errors import UserError
 from certifuse.cli.provenance.gaps import gaps
+from certifuse.cli.provenance.lineage import Lineage, lineage_of
 from certifuse.cli.provenance.records import Records, results_directory
 from certifuse.cli.provenance.runs import Run
 from certifuse.cli.provenance.text import report
-from certifuse.cli.provenance.trace import Lineage, lineage_of
 
 EXAMPLES = """examples:
   certifuse provenance results/figures/lambda_ablation.png
@@ -87,6 +87,5 @@ def lineage_record(lineage: Lineage) -> dict[str, Any]:
 def run_record(run: Run) -> dict[str, Any]:
     """A run as plain values, under the names that the manifests use."""
     record = asdict(run)
-    del record["directories"]
     record |= {"source_fingerprint": record.pop("source"), "settings_digest": run.settings_digest}
     return record

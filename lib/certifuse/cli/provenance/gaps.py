@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from certifuse.cli.provenance.lineage import Lineage
 from certifuse.cli.provenance.runs import Run
-from certifuse.cli.provenance.trace import Lineage
 
 LISTED = 10
 FACTS: dict[str, Callable[[Run], Any]] = {
@@ -30,6 +30,7 @@ def gaps(lineage: Lineage) -> list[str]:
     strays = {read.file.path: read.reader.step for read in lost}
     found += [f"what made {path}, which {step} read" for path, step in list(strays.items())[:LISTED]]
     found += [f"what made {len(strays) - LISTED} other files"] * (len(strays) > LISTED)
+    found += [lineage.outdated] if strays and lineage.outdated else []
     for run in runs:
         told = run.snakemake.get("source")
         if None not in (told, run.source) and told != run.source:
@@ -38,7 +39,7 @@ def gaps(lineage: Lineage) -> list[str]:
 
 
 def _is_given(path: str) -> bool:
-    """Whether a file lies outside the results: the user's own, which no step made."""
+    """True for a file outside the results: the user's own, which no step made."""
     return path.startswith(("../", "/"))
 
 

@@ -2,14 +2,13 @@
 
 import os
 import posixpath
-from collections import Counter
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 from certifuse.base.errors import UserError
-from certifuse.cli.provenance.reading import read_run
-from certifuse.cli.provenance.runs import Run, Stored
+from certifuse.cli.provenance.manifests import is_outdated, read_run
+from certifuse.cli.provenance.runs import Run
 from certifuse.cli.provenance.snakemake_records import SnakemakeRecords
 from certifuse.study import paths
 
@@ -23,7 +22,6 @@ TOP = {
     ),
 }
 """The directories of a study's results."""
-MANIFESTS = ("manifest.json", "_manifest.json", "certificate.json")
 NOT_SEARCHED = {paths.RESUME_DIR, "telemetry", "epochs"}
 TIME_TOLERANCE_S = 0.01
 
@@ -52,17 +50,28 @@ class Records:
         return SnakemakeRecords(self.root)
 
     @cached_property
-    def runs(self) -> tuple[Run, ...]:
-        """Every run that left a manifest."""
-        found = {}
+    def _manifests(self) -> tuple[str, ...]:
+        found = []
         for directory, names, files in os.walk(self.root):
             names[:] = sorted(set(names) - NOT_SEARCHED)
-            for name in sorted(files):
-                path = posixpath.join(Path(directory).relative_to(self.root).as_posix(), name)
-                run = read_run(self.root, posixpath.normpath(path)) if name.endswith(MANIFESTS) else None
-                if run is not None:
-                    found[run.record] = run
-        return tuple(self._timed(run) for run in _with_certificates(found).values())
+            below = Path(directory).relative_to(self.root)
+            found += [(below / name).as_posix() for name in sorted(files) if name.endswith(paths.MANIFEST_FILE)]
+        return tuple(found)
+
+    @cached_property
+    def runs(self) -> tuple[Run, ...]:
+        """Every run that left a manifest."""
+        found = (read_run(self.root, path) for path in self._manifests)
+        return tuple(self._completed(run) for run in found if run is not None)
+
+    @cached_property
+    def outdated(self) -> str | None:
+        """One line on the manifests that an older version of this software wrote; None where there is none."""
+        found = [path for path in self._manifests if is_outdated(self.root / path)]
+        if not found:
+            return None
+        others = " and others" if len(found) > 1 else ""
+        return f"{found[0]}{others}: made by an older version: rerun the steps, or use that version"
 
     @cached_property
     def _by_path(self) -> dict[str, Run]:
@@ -75,8 +84,11 @@ class Records:
 
     @cached_property
     def _by_directory(self) -> dict[str, Run]:
-        owners = Counter(directory for run in self.runs for directory in set(run.directories))
-        return {directory: run for run in self.runs for directory in run.directories if owners[directory] == 1}
+        return {
+            posixpath.dirname(run.record): run
+            for run in self.runs
+            if posixpath.basename(run.record) == paths.MANIFEST_FILE
+        }
 
     def maker(self, path: str) -> tuple[Run, str] | None:
         """The run that made the file at `path` below the results directory, and who says so; None where nobody does."""
@@ -98,39 +110,17 @@ class Records:
         return None
 
     def touched(self, path: str) -> bool:
-        """Whether the file has another time than Snakemake saw when it was made."""
+        """True where the file has another time than Snakemake saw when it was made."""
         record = self.snakemake.record(path)
         if record is None:
             return False
         changed_s: float = (self.root / path).stat().st_mtime - record["endtime"]
         return abs(changed_s) > TIME_TOLERANCE_S
 
-    def _timed(self, run: Run) -> Run:
+    def _completed(self, run: Run) -> Run:
         """With what Snakemake knows beside the manifest."""
         for path in (run.record, *(file.path for file in run.outputs)):
             recorded = self.snakemake.run(path)
             if recorded is not None:
-                started, finished = run.started or recorded.started, run.finished or recorded.finished
-                extra = recorded.snakemake | {"source": recorded.source}
-                return replace(run, started=started, finished=finished, snakemake=extra)
+                return replace(run, snakemake=recorded.snakemake | {"source": recorded.source})
         return run
-
-
-def _with_certificates(found: dict[str, Run]) -> dict[str, Run]:
-    """Certificates beside or below the manifest of their run are outputs of it, not runs."""
-    runs = dict(found)
-    for path, certificate in found.items():
-        above = posixpath.join(posixpath.dirname(posixpath.dirname(path)), paths.MANIFEST_FILE)
-        if above in runs and path != above and runs[above].step == certificate.step:
-            run = runs[above]
-            written = _with(run.outputs, (Stored(path, None), *certificate.outputs))
-            runs[above] = replace(run, outputs=written, inputs=_with(run.inputs, certificate.inputs))
-            del runs[path]
-    listed = {file.path for run in runs.values() for file in run.outputs}
-    return {path: run for path, run in runs.items() if path not in listed}
-
-
-def _with(files: tuple[Stored, ...], others: tuple[Stored, ...]) -> tuple[Stored, ...]:
-    """Files, and those of the others that are not among them."""
-    known = {file.path for file in files}
-    return (*files, *(file for file in others if file.path not in known))

@@ -1,13 +1,9 @@
 """One run of one step, as its records tell it."""
 
-import posixpath
-import re
 from dataclasses import dataclass, field
 from typing import Any
 
 from certifuse.base.digests import canonical_json, digest_bytes
-
-SCRIPT = re.compile(r"\$SCRIPTS/(\w+\.py)")
 
 
 @dataclass(frozen=True)
@@ -23,7 +19,7 @@ class Run:
     """What is recorded of one run; None and empty for what is not.
 
     `record` is the manifest, from the results directory, and no two runs share one; `job` is the name of the log.
-    `directories` may hold further files of the run. `snakemake` is what Snakemake recorded beside: command, logs, ...
+    `names` tell it from others of its step; `snakemake` is what Snakemake recorded beside: command, logs, ...
     """
 
     step: str
@@ -40,8 +36,12 @@ class Run:
     peak_memory_bytes: int | None = None
     inputs: tuple[Stored, ...] = ()
     outputs: tuple[Stored, ...] = ()
-    directories: tuple[str, ...] = ()
     snakemake: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def has_manifest(self) -> bool:
+        """False where only Snakemake recorded it."""
+        return bool(self.environment)
 
     @property
     def settings_digest(self) -> str | None:
@@ -61,8 +61,7 @@ class Run:
     @property
     def script(self) -> str:
         """The file name of the script that ran."""
-        words = self.environment.get("command") or SCRIPT.findall(self.snakemake.get("shell") or "")
-        return posixpath.basename(words[0]) if words else f"{self.step}.py"
+        return f"{self.step}.py"
 
     @property
     def label(self) -> str:

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from certifuse.cli.provenance.gaps import LISTED, gaps
+from certifuse.cli.provenance.lineage import Lineage, Reading
 from certifuse.cli.provenance.runs import Run
-from certifuse.cli.provenance.trace import Lineage, Reading
 from certifuse.cli.render import duration, shortened, table
 
 WIDTH = 118
@@ -16,7 +16,7 @@ DATA = ("data", "splits")
 LONGEST = 60
 COLUMNS = ("step", "runs", "of", "source", "settings", "commit", "wall", "finished (UTC)")
 MIB = 2**20
-STATES = {
+SAID_OF_FILE = {
     "same": "as it was written",
     "changed": "CHANGED since it was written (then {recorded})",
     "not recorded": "no digest was recorded when it was written",
@@ -26,7 +26,7 @@ STATES = {
 def report(name: str, lineage: Lineage) -> str:
     """Everything, for a terminal."""
     run = lineage.runs[0]
-    state = STATES[lineage.state].format(recorded=str(lineage.recorded)[:DIGITS])
+    state = SAID_OF_FILE[lineage.state].format(recorded=str(lineage.recorded)[:DIGITS])
     touched = ", and its time is later or earlier than when it was made" if lineage.touched else ""
     head = [
         name,

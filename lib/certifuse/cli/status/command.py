@@ -83,8 +83,7 @@ def totals(rows: list[tuple[Task, Progress]]) -> dict[str, dict[str, int]]:
 
 def task_record(task: Task, progress: Progress) -> dict[str, Any]:
     """A task and its progress as plain values."""
-    labels = {"lambda" if name == "lam" else name: value for name, value in task.labels.items()}
-    return {"group": task.group, "step": task.step, **labels, **asdict(progress)}
+    return {"group": task.group, "step": task.step, **task.labels, **asdict(progress)}
 
 
 def _cells(task: Task, progress: Progress) -> dict[str, Any]:

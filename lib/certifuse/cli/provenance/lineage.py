@@ -12,7 +12,7 @@ from certifuse.base.errors import UserError
 from certifuse.cli.provenance.records import Records
 from certifuse.cli.provenance.runs import Run, Stored
 
-State = Literal["same", "changed", "absent", "not recorded", "not checked"]
+FileState = Literal["same", "changed", "absent", "not recorded", "not checked"]
 """The file at hand against the digest that was recorded when it was written, or read."""
 Digest = Callable[[str], str | None]
 
@@ -25,7 +25,7 @@ class Reading:
     reader: Run
     maker: Run | None
     found: str | None
-    state: State
+    state: FileState
     made_again: bool
 
     @property
@@ -39,17 +39,19 @@ class Lineage:
     """All that is known of a file. `runs` begins with the run that made it and goes towards the data.
 
     `found` and `recorded` are SHA-256; `witness` is who says that the first run made the file; `touched` is whether its
-    time has changed since, which stands in where no digest was recorded.
+    time has changed since, which stands in where no digest was recorded; `outdated` tells of manifests that could not
+    be asked.
     """
 
     file: str
     found: str
     recorded: str | None
-    state: State
+    state: FileState
     witness: str
     touched: bool
     runs: tuple[Run, ...]
     readings: tuple[Reading, ...]
+    outdated: str | None
 
 
 def lineage_of(records: Records, path: str, *, check: bool = True) -> Lineage:
@@ -66,7 +68,8 @@ def lineage_of(records: Records, path: str, *, check: bool = True) -> Lineage:
     made = records.maker(path)
     if made is None:
         absent = "" if records.snakemake.workdir else ", and there is no .snakemake above it to ask"
-        raise UserError(f"{records.root / path}: nothing here made this file: no manifest names it{absent}")
+        outdated = f"; {records.outdated}" if records.outdated else ""
+        raise UserError(f"{records.root / path}: nothing here made this file: no manifest names it{absent}{outdated}")
     run, witness = made
     found, recorded = digest_file(records.root / path), run.written(path)
     readings = _readings(records, run, _digests(records.root) if check else None)
@@ -79,6 +82,7 @@ def lineage_of(records: Records, path: str, *, check: bool = True) -> Lineage:
         touched=recorded is None and records.touched(path),
         runs=tuple(_from_file_to_data(run, readings)),
         readings=tuple(readings),
+        outdated=records.outdated,
     )
 
 
@@ -91,7 +95,7 @@ def _digests(root: Path) -> Digest:
     return digest
 
 
-def _state(recorded: str | None, found: str | None) -> State:
+def _state(recorded: str | None, found: str | None) -> FileState:
     if recorded is None:
         return "not recorded"
     if found is None:

@@ -1,0 +1,56 @@
+"""The runs of a study from the manifests that its steps left."""
+
+import json
+import posixpath
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from certifuse.base.errors import UserError
+from certifuse.base.manifest import FORMAT, read_manifest
+from certifuse.cli.provenance.runs import Run, Stored
+from certifuse.study import tasks
+
+
+def read_run(root: Path, path: str) -> Run | None:
+    """The run whose manifest is at `path` below `root`; None where the file is none of a run, damaged, or outdated."""
+    try:
+        manifest = read_manifest(root / path)
+    except UserError:
+        return None
+    return Run(
+        step=manifest["step"],
+        record=path,
+        names=manifest["identity"],
+        job=_job(manifest["step"], manifest["identity"]),
+        settings=manifest["settings"],
+        source=manifest["source_fingerprint"],
+        environment=manifest["environment"],
+        runtime=manifest["runtime"],
+        started=manifest["started"],
+        finished=manifest["finished"],
+        wall_s=manifest.get("training_wall_s", manifest["wall_s"]),
+        peak_memory_bytes=manifest["peak_memory_bytes"],
+        inputs=_listed(path, manifest["inputs_sha256"]),
+        outputs=_listed(path, manifest["outputs_sha256"]),
+    )
+
+
+def is_outdated(file: Path) -> bool:
+    """True for the manifest of a run that an older version of this software wrote."""
+    try:
+        manifest = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(manifest, dict) and "source_fingerprint" in manifest and manifest.get("format") != FORMAT
+
+
+def _job(step: str, names: Mapping[str, Any]) -> str:
+    """The name of the log, by the templates that the rules use."""
+    template: str = getattr(tasks, step.upper(), step)
+    return template.format(**names)
+
+
+def _listed(path: str, digests: Mapping[str, str]) -> tuple[Stored, ...]:
+    directory = posixpath.dirname(path)
+    return tuple(Stored(posixpath.normpath(posixpath.join(directory, name)), sha) for name, sha in digests.items())
