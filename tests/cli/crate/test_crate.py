@@ -1,19 +1,34 @@
 """`certifuse crate`: the packed study by value, and against what RO-Crate and its profiles require."""
 
 import copy
+import errno
 import hashlib
 import json
+import sys
 import zipfile
 from datetime import date
 from urllib.parse import unquote
 
 import pytest
 import yaml
+from recorded_results import (
+    CELL,
+    CELL_DIR,
+    COMMIT,
+    COMPLETE,
+    DIFFERENCE,
+    EXPERTS,
+    FIGURE,
+    IMAGES,
+    PEAK_MEMORY_BYTES,
+    SCRIPTS,
+    SPLITS,
+    TRAINING_WALL_S,
+)
+from rocrate.rocrate import ROCrate
 
-CELL_DIR = "fusion_checkpoints/resnet_fusions_lambda_0.5/concatenation/seed_0"
-COMPLETE = f"{CELL_DIR}/complete_fusion_best.safetensors"
-EXPERT = "experts/resnet/seed_0/expert_1_best.safetensors"
-SUMMARY, FIGURE = "metrics/fusion_performance_summary.csv", "figures/lambda_ablation.png"
+from certifuse.base.fingerprint import source_fingerprint
+
 WORKFLOW_TYPES = {"File", "SoftwareSourceCode", "ComputationalWorkflow", "HowTo"}
 # Terms of the context of RO-Crate 1.1 that are used, and the two that the crate itself defines.
 TERMS = {
@@ -25,16 +40,16 @@ TERMS = {
 
 
 @pytest.fixture
-def pack(call, results):
+def pack(certifuse, results):
     """Packs the study: (graph by identifier, bytes of the files by name)."""
 
     def run(name="crate.zip", *options):
         output = results.workdir / "out" / name
-        code, out, err = call("crate", results.root, "--configfile", results.config, "--output", output, *options)
+        code, out, err = certifuse("crate", results.root, "--configfile", results.config, "--output", output, *options)
         assert (code, err) == (0, "")
         assert out.endswith("files, 8 runs\n")
         with zipfile.ZipFile(output) as archive:
-            files = {entry: archive.read(entry) for entry in archive.namelist()}
+            files = {entry: archive.read(entry) for entry in archive.namelist() if not entry.endswith("/")}
         return json.loads(files["ro-crate-metadata.json"]), files
 
     return run
@@ -76,16 +91,12 @@ def check_base(crate, files):
     assert root["description"]
     date.fromisoformat(root["datePublished"])
     assert [graph[name]["@type"] for name in linked(root, "license")] == ["CreativeWork"]
-    parts, waiting = set(), linked(root, "hasPart")
-    while waiting:
-        name = waiting.pop()
-        parts.add(name)
-        waiting += linked(graph[name], "hasPart") if graph[name]["@type"] == "Dataset" else []
     data = {name for name, entity in graph.items() if {"File", "Dataset"} & set(many(entity["@type"]))} - {"./"}
-    assert parts == data
+    assert sorted(linked(root, "hasPart")) == sorted(data)
     for name in data:
         if graph[name]["@type"] == "Dataset":
             assert name.endswith("/")
+            assert all(part.startswith(name) for part in linked(graph[name], "hasPart"))
         else:
             content = files[unquote(name)]
             assert graph[name]["contentSize"] == str(len(content))
@@ -151,7 +162,8 @@ def without(name, key):
         without("#step/gather", "workExample"),
         without("#organisation", "object"),
         without(f"#run/{CELL_DIR}/manifest.json", "instrument"),
-        without("results/figures/", "hasPart"),
+        lambda graph: graph["./"]["hasPart"].remove({"@id": f"results/{FIGURE}"}),
+        lambda graph: graph["results/figures/"]["hasPart"].append({"@id": "Snakefile"}),
         lambda graph: graph[f"results/{FIGURE}"].update(sha256="0" * 64),
         lambda graph: graph[f"results/{FIGURE}"].update(contentSize="1"),
         lambda graph: graph["./"]["hasPart"].append({"@id": "absent.txt"}),
@@ -173,23 +185,25 @@ def test_the_check_sees_what_is_wrong(pack, damage):
 def test_a_run_says_what_it_read_wrote_and_took(pack, results):
     graph = by_id(pack()[0])
     action = graph[f"#run/{CELL_DIR}/manifest.json"]
-    settings = results.study.for_fusion("resnet", "concatenation")
+    step = results.step_of("train_fusion", CELL)
+    settings = step.text
     key = f"#settings/{hashlib.sha256(settings.encode()).hexdigest()[:16]}"
-    images = f"#absent/results/data/images.safetensors/{results.digest('data/images.safetensors')}"
+    images = f"#absent/results/{IMAGES}/{results.digest(IMAGES)}"
     assert linked(action, "instrument") == ["workflow/scripts/train_fusion.py"]
-    assert linked(action, "object")[:5] == [
-        *(images, "results/splits/splits.safetensors"),
-        *("results/experts/resnet/seed_0/expert_0_best.safetensors", f"results/{EXPERT}"),
-        key,
-    ]
+    files = {images, *(f"results/{path}" for path in (SPLITS, *EXPERTS))}
+    assert {name for name in linked(action, "object") if name == images or not name.startswith("#")} == files
+    assert key in linked(action, "object")
     assert graph[key]["value"] == settings
-    assert graph[images]["sha256"] == results.digest("data/images.safetensors")
-    commit = f"#commit/{'c0ffee' * 6}c0ff/{'d1' * 32}"
+    assert graph[images]["sha256"] == results.digest(IMAGES)
+    fingerprint = source_fingerprint(SCRIPTS / "train_fusion.py", step.modules())
+    assert graph[f"#source/{fingerprint}"]["value"] == fingerprint
+    assert f"#source/{fingerprint}" in linked(action, "object")
+    commit = f"#commit/{COMMIT}/{DIFFERENCE}"
     assert commit in linked(action, "object")
     assert json.loads(graph[commit]["value"])["dirty"] is True
     assert {f"results/{COMPLETE}", f"results/{CELL_DIR}/manifest.json"} <= set(linked(action, "result"))
     usage = {graph[name]["propertyID"]: graph[name]["value"] for name in linked(action, "resourceUsage")}
-    assert usage == {"wall_s": "2.5", "peak_memory_bytes": str(3 * 2**20)}
+    assert usage == {"wall_s": str(TRAINING_WALL_S), "peak_memory_bytes": str(PEAK_MEMORY_BYTES)}
     packages = {
         graph[name]["name"]: graph[name]["softwareVersion"]
         for name in linked(graph["Snakefile"], "softwareRequirements")
@@ -222,37 +236,49 @@ def test_what_is_packed_and_what_is_not(pack):
         "Snakefile",
         "LICENSE",
         "study/config.yaml",
-        "lib/certifuse/cli/crate/graph.py",
+        "lib/certifuse/cli/crate/study_crate.py",
         f"results/{COMPLETE}",
     } <= names
     assert not any("epochs" in name or "__pycache__" in name or name.endswith("images.safetensors") for name in names)
     crate, bare = pack("bare.zip", "--without-weights")
-    gone = {
-        f"results/{COMPLETE}",
-        *(f"results/experts/resnet/seed_0/expert_{index}_best.safetensors" for index in (0, 1)),
-    }
+    gone = {f"results/{path}" for path in (COMPLETE, *EXPERTS)}
     assert names - set(bare) == gone
     check_base(crate, bare)
     crate, full = pack("full.zip", "--with-data")
-    assert set(full) - names == {"results/data/images.safetensors"}
+    assert set(full) - names == {f"results/{IMAGES}"}
     check_base(crate, full)
 
 
-def test_equal_studies_give_equal_bytes_and_a_directory_the_same_files(pack, call, results):
+def test_a_directory_has_the_files_of_the_archive(pack, certifuse, results):
     _, files = pack()
-    pack("again.zip")
-    first, second = (results.workdir / "out" / name for name in ("crate.zip", "again.zip"))
-    assert first.read_bytes() == second.read_bytes()
     directory = results.workdir / "plain"
-    code, _, _ = call("crate", results.root, "--configfile", results.config, "--output", directory)
+    code, _, _ = certifuse("crate", results.root, "--configfile", results.config, "--output", directory)
     assert code == 0
     below = {path.relative_to(directory).as_posix(): path for path in directory.rglob("*") if path.is_file()}
     assert {name: path.read_bytes() for name, path in below.items()} == files
+    assert {path.name for path in results.workdir.iterdir()} == {"config.yaml", "results", ".snakemake", "out", "plain"}
+    assert [path.name for path in (results.workdir / "out").iterdir()] == ["crate.zip"]
+
+
+def test_names_that_no_uri_may_hold_are_written_as_one(pack, results):
+    results.config = results.config.rename(results.workdir / "my study.yaml")
+    results.write("figures/100% #1.png")
+    crate, files = pack()
+    assert {"study/my study.yaml", "results/figures/100% #1.png"} <= set(files)
+    assert {"study/my%20study.yaml", "results/figures/100%25%20%231.png"} <= set(by_id(crate))
+    check_all(crate, files)
+
+
+def test_the_public_library_reads_it(pack, results):
+    pack("crate.zip")
+    crate = ROCrate(results.workdir / "out" / "crate.zip")
+    assert crate.mainEntity.id == "Snakefile"
+    assert crate.name == "Certifuse study tiny"
+    assert crate.get(f"#run/{CELL_DIR}/manifest.json")["instrument"].id == "workflow/scripts/train_fusion.py"
 
 
 def test_a_run_of_other_source_names_another_script(pack, results):
-    manifest = results.root / CELL_DIR / "manifest.json"
-    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"source_fingerprint": "0123456789abcdef"}))
+    results.edit(f"{CELL_DIR}/manifest.json", source_fingerprint="0123456789abcdef")
     crate, files = pack()
     graph = by_id(crate)
     assert linked(graph[f"#run/{CELL_DIR}/manifest.json"], "instrument") == ["#script/train_fusion.py/0123456789abcdef"]
@@ -275,23 +301,52 @@ def test_results_that_are_not_what_they_say_are_refused(refused, results):
     results.write(COMPLETE, "edited")
     assert f"{COMPLETE}: changed since train_fusion (architecture=resnet" in crate()
     results.write(COMPLETE, content)
-    manifest = results.root / "splits" / "manifest.json"
-    splits = results.write("splits/splits.safetensors", "drawn again")
-    record = json.loads(manifest.read_text())
-    manifest.write_text(
-        json.dumps(record | {"outputs_sha256": {splits.name: results.digest("splits/splits.safetensors")}})
-    )
+    results.write(SPLITS, "drawn again")
+    results.edit("splits/manifest.json", outputs_sha256={"splits.safetensors": results.digest(SPLITS)})
     assert "read another one than split_images wrote: run snakemake again" in crate()
     assert not (results.workdir / "c.zip").exists()
 
 
 def test_results_from_before_there_was_a_setting_are_refused_by_its_name(refused, results):
-    manifest = results.root / CELL_DIR / "manifest.json"
-    record = json.loads(manifest.read_text())
-    assert record["settings"]["training"].pop("early_stopping_patience", 0) is None
-    manifest.write_text(json.dumps(record))
+    settings = results.step_of("train_fusion", CELL).plain()
+    assert settings["training"].pop("early_stopping_patience", 0) is None
+    results.edit(f"{CELL_DIR}/manifest.json", settings=settings)
     said = refused("crate", results.root, "--configfile", results.config, "--output", results.workdir / "c.zip")
     assert "training.early_stopping_patience is null there and was absent in train_fusion" in said
+
+
+def test_runs_that_the_configuration_has_not_are_refused(refused, results):
+    cell = CELL | {"fusion": "myRule"}
+    results.edit(f"{CELL_DIR}/manifest.json", identity=cell)
+    said = refused("crate", results.root, "--configfile", results.config, "--output", results.workdir / "c.zip")
+    assert "found one without train_fusion (architecture=resnet fusion=myRule lambda=0.5 seed=0)" in said
+
+
+def test_results_of_an_older_version_are_refused(refused, results):
+    results.outdate(f"{CELL_DIR}/manifest.json")
+    said = refused("crate", results.root, "--configfile", results.config, "--output", results.workdir / "c.zip")
+    assert f"{CELL_DIR}/manifest.json: made by an older version: rerun the steps, or use that version\n" in said
+
+
+def test_without_the_library_the_extra_is_named(refused, results, monkeypatch):
+    for name in [
+        name for name in sys.modules if name.split(".")[0] == "rocrate" or name.startswith("certifuse.cli.crate.")
+    ]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "rocrate", None)
+    said = refused("crate", results.root, "--configfile", results.config, "--output", results.workdir / "c.zip")
+    assert said == "error: certifuse crate needs the package rocrate; pip install 'certifuse[crate]'\n"
+
+
+def test_a_full_disk_leaves_nothing(refused, results, monkeypatch):
+    def fail(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("certifuse.cli.crate.study_crate.shutil.copyfile", fail)
+    output = results.workdir / "out" / "c.zip"
+    said = refused("crate", results.root, "--configfile", results.config, "--output", output)
+    assert f"{output}: cannot be written" in said
+    assert list(output.parent.iterdir()) == []
 
 
 def test_wrong_places_are_refused(refused, results, tmp_path):

@@ -1,62 +1,46 @@
-"""Whether a study is what its records say, before it is packed."""
+"""Checks that a study is what its records say, before it is packed."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from certifuse.base.errors import UserError
 from certifuse.cli.provenance.runs import Run
+from certifuse.study.steps.registry import STEPS
+from certifuse.study.steps.step import Step
 from certifuse.study.study import Study
 
-SUBLORA_FIGURE_RULES = (
-    *("draw_sublora_figure", "draw_sublora_budget_figure", "draw_gates_figure", "draw_gates_budget_figure"),
-)
+
+def step_of(study: Study, run: Run) -> Step | None:
+    """The step that a study has a run of; None where it has none, or nothing tells which job it was."""
+    try:
+        return STEPS[run.step].of(study, run.names) if run.has_manifest else None
+    except (KeyError, AttributeError, AssertionError):  # a rule, name or section that this study has not
+        return None
 
 
 def check_settings(study: Study, config: Path, runs: Iterable[Run]) -> None:
     """UserError where a run had other settings than this configuration gives it."""
     for run in runs:
-        expected = _expected(study, run)
-        if expected is not None and run.settings is not None and json.loads(expected) != run.settings:
-            name, wanted, found = next(_differences(json.loads(expected), run.settings))
+        wanted, settings = _expected(study, run), run.settings
+        if wanted is None and run.has_manifest:
             raise UserError(
-                f"{config}: expected the configuration of these results, found another: {name} is {wanted} there and "
+                f"{config}: expected the configuration of these results, found one without {run.label}: give theirs "
+                "with --configfile, or remove what is of another study"
+            )
+        if wanted is not None and settings is not None and json.loads(wanted) != settings:
+            name, here, found = next(_differences(json.loads(wanted), settings))
+            raise UserError(
+                f"{config}: expected the configuration of these results, found another: {name} is {here} there and "
                 f"was {found} in {run.label}: give theirs with --configfile, or run what has changed"
             )
 
 
 def _expected(study: Study, run: Run) -> str | None:
     """What the rules give to the step, as far as it is known here."""
-    architecture, fusion = run.names.get("architecture", ""), run.names.get("fusion", "")
-    figure = str(run.names.get("figure", str(run.job).rpartition("/")[2]))
-    settings: dict[str, Callable[[], str]] = {
-        "prepare_images": study.for_images,
-        "split_images": study.for_splits,
-        "pretrain_expert": lambda: study.for_pretraining(architecture, str(run.names["member"])),
-        "finetune_experts": lambda: study.for_finetuning(architecture),
-        "train_fusion": lambda: study.for_fusion(architecture, fusion),
-        "evaluate_fusion": study.for_evaluation,
-        "evaluate_baselines": study.for_evaluation,
-        "gather": study.for_gathering,
-        "compare_cells": study.for_comparison,
-        "draw_figure": lambda: study.for_figure(figure),
-        "write_tables": study.for_tables,
-        "certify_subspace": lambda: study.for_subspace(fusion),
-        "certify_joint": study.for_joint_certificate,
-        "gather_certificates": study.for_certificate_gathering,
-        "draw_certificate_figure": lambda: study.for_certificate_figure(figure),
-        "write_certificate_tables": study.for_tables,
-        "prepare_corpus": study.for_corpus,
-        "train_sublora": lambda: study.for_sublora_training(run.names["mode"]),
-        "certify_sublora": study.for_sublora_certificate,
-        "certify_ngram": study.for_ngram,
-        **dict.fromkeys(SUBLORA_FIGURE_RULES, lambda: study.for_sublora_figure(figure)),
-        "gather_sublora": study.for_sublora_gathering,
-        "gather_gates": study.for_gate_gathering,
-        "write_sublora_tables": study.for_tables,
-    }
-    return settings[run.step]() if run.step in settings else None
+    step = step_of(study, run)
+    return None if step is None else step.text
 
 
 def _differences(wanted: Any, found: Any, name: str = "") -> Iterator[tuple[str, str, str]]:

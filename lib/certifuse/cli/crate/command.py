@@ -41,9 +41,14 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def run(arguments: argparse.Namespace) -> int:
     """Write the crate and say what it holds."""
     from certifuse.cli.crate.contents import contents_of
-    from certifuse.cli.crate.metadata import metadata
-    from certifuse.cli.crate.packing import pack
 
+    try:
+        from certifuse.cli.crate.metadata import crate_of
+        from certifuse.cli.crate.packing import pack
+    except ModuleNotFoundError as error:
+        if str(error.name).partition(".")[0] != "rocrate":
+            raise
+        raise UserError("certifuse crate needs the package rocrate; pip install 'certifuse[crate]'") from error
     if not arguments.results.is_dir():
         raise UserError(f"{arguments.results}: expected a study's results directory, found none: check the path")
     contents = contents_of(
@@ -53,8 +58,8 @@ def run(arguments: argparse.Namespace) -> int:
         weights=not arguments.without_weights,
         data=arguments.with_data,
     )
-    record = metadata(contents, _citation(contents.files["CITATION.cff"]), datetime.now(UTC).date())
-    pack(arguments.output, contents.files, record)
+    citation = _citation(contents.files["CITATION.cff"])
+    pack(arguments.output, crate_of(contents, citation, datetime.now(UTC).date()))
     print(f"{arguments.output}: {len(contents.files)} files, {len(contents.runs)} runs")
     return 0
 

@@ -8,14 +8,16 @@ from pathlib import Path
 
 from certifuse.base.digests import digest_file
 from certifuse.base.errors import UserError
-from certifuse.base.fingerprint import LIBRARY
+from certifuse.base.fingerprint import LIBRARY, source_fingerprint
 from certifuse.cli.crate.checks import check_digests, check_settings
 from certifuse.cli.provenance.records import Records
 from certifuse.cli.provenance.runs import Run
 from certifuse.study import paths as layout
+from certifuse.study.steps.step import Step
 from certifuse.study.study import Study
 
 WORKFLOW = LIBRARY.parents[1]
+SCRIPTS = "workflow/scripts"
 SOURCES = (
     *("Snakefile", "rules", "workflow", "lib", "config", "envs", "profiles", "pyproject.toml", "requirements.lock"),
     *("Makefile", "README.md", "LICENSE", "CITATION.cff"),
@@ -71,6 +73,8 @@ def contents_of(study: Study, config: Path, root: Path, *, weights: bool, data: 
         if found is not None:
             runs.setdefault(found[0].record, found[0])
             made.setdefault(found[0].record, []).append(path)
+    if records.outdated:
+        raise UserError(f"{root}/{records.outdated}")
     if not runs:
         raise UserError(f"{root}: expected the results of a study, found no run: name its results directory")
     frozen = {record: tuple(those) for record, those in made.items()}
@@ -78,6 +82,11 @@ def contents_of(study: Study, config: Path, root: Path, *, weights: bool, data: 
     check_settings(study, config, contents.runs)
     check_digests(root, contents.runs, {path: contents.digests[f"{results}/{path}"] for path in paths})
     return contents
+
+
+def fingerprint_here(step: Step) -> str:
+    """The fingerprint of the source that a step would run from the sources at hand."""
+    return source_fingerprint(WORKFLOW / SCRIPTS / f"{step.rule}.py", step.modules())
 
 
 def _stays_below(path: str) -> bool:

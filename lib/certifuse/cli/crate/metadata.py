@@ -1,4 +1,4 @@
-"""The metadata of a crate: the study, the workflow and its steps, every run, what it read and what it wrote.
+"""The crate of a study: the workflow and its steps, every run, what it read and what it wrote.
 
 RO-Crate 1.1 with the profiles Workflow RO-Crate 1.0 and Provenance Run Crate 0.5, which contains Workflow Run Crate and
 Process Run Crate (Leo et al. 2024, "Recording provenance of workflow runs with RO-Crate", PLOS ONE 19(9)).
@@ -8,127 +8,140 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
+from rocrate.model.entity import Entity
+
 from certifuse import __version__
-from certifuse.cli.crate import entities
+from certifuse.cli.crate.actions import COMPLETED, Described, describe_run
 from certifuse.cli.crate.contents import Contents
-from certifuse.cli.crate.entities import Entity, reference, references
-from certifuse.cli.crate.graph import COMPLETED, Graph, Recorded
+from certifuse.cli.crate.study_crate import StudyCrate, distinct, local
+from certifuse.cli.provenance.runs import Run
 
-SNAKEMAKE = {
-    "@id": "https://w3id.org/workflowhub/workflow-ro-crate#snakemake",
-    "@type": "ComputerLanguage",
-    "name": "Snakemake",
-    "identifier": {"@id": "https://doi.org/10.12688/f1000research.29032.2"},
-    "url": {"@id": "https://snakemake.github.io"},
+PROFILES = {
+    "https://w3id.org/ro/wfrun/process/0.5": ("Process Run Crate", "0.5"),
+    "https://w3id.org/ro/wfrun/workflow/0.5": ("Workflow Run Crate", "0.5"),
+    "https://w3id.org/ro/wfrun/provenance/0.5": ("Provenance Run Crate", "0.5"),
+    "https://w3id.org/workflowhub/workflow-ro-crate/1.0": ("Workflow RO-Crate", "1.0"),
 }
-BIOSCHEMAS = {
-    "@id": "https://bioschemas.org/profiles/ComputationalWorkflow/1.0-RELEASE",
-    "@type": "CreativeWork",
-    "name": "Bioschemas ComputationalWorkflow",
-    "version": "1.0",
-}
-SNAKEFILE, README = "Snakefile", "README.md"
+SNAKEMAKE = "https://snakemake.github.io"
+BIOSCHEMAS = "https://bioschemas.org/profiles/ComputationalWorkflow/1.0-RELEASE"
+WORKFLOW_TYPES = ["File", "SoftwareSourceCode", "ComputationalWorkflow", "HowTo"]
 PRODUCTS = ("figures", "tables", "metrics", "certificates")
+SNAKEFILE, README = "Snakefile", "README.md"
+DIRECTORIES = {
+    "certificates": "Certificates and their bitstreams.",
+    "csv_logs": "One row for each epoch of every training.",
+    "figures": "Every figure as PNG and PDF.",
+    "fusion_checkpoints": "Components of the fused networks, and the manifests of their training.",
+    "lib": "The library that the scripts call.",
+    "metrics": "Scores of every cell, and the gathered tables.",
+    "rules": "The rules of the workflow.",
+    "tables": "Every table as CSV and LaTeX.",
+    "workflow": "The scripts of the steps, and the captions of the report.",
+}
 
 
-def metadata(contents: Contents, citation: Mapping[str, Any], published: date) -> dict[str, Any]:
-    """The content of `ro-crate-metadata.json`.
+def crate_of(contents: Contents, citation: Mapping[str, Any], published: date) -> StudyCrate:
+    """The crate of a study, not yet written.
 
     Args:
         contents: the files and runs.
         citation: the content of CITATION.cff.
         published: the day on which the crate is made.
     """
-    graph = Graph(contents)
-    authors = [graph.add(entities.author(record)) for record in citation["authors"]]
-    licence = graph.add(entities.licence(citation["license"]))
-    recorded = [graph.run(run) for run in contents.runs]
-    workflow = _workflow(graph, recorded, authors, licence)
-    actions = _execution(graph, workflow, recorded)
+    crate, name = StudyCrate(contents), contents.study.name
+    root = crate.root_dataset
+    root["author"] = [_author(crate, record) for record in citation["authors"]]
+    root["license"] = _licence(crate, citation["license"])
+    crate.name = f"Certifuse study {name}"
+    crate.description = (
+        f"{citation['title']}: sources, configuration and results of the study {name}, "
+        f"with the provenance of {len(contents.runs)} runs."
+    )
+    crate.datePublished = published
+    profiles = ((url, *about) for url, about in PROFILES.items())
+    root["conformsTo"] = [crate.describe(url, "CreativeWork", name=of, version=one) for url, of, one in profiles]
     if README in contents.files:
-        graph.file(README, about={"@id": "./"})
-    root = {
-        "@id": "./",
-        "@type": "Dataset",
-        "name": f"Certifuse study {contents.study.name}",
-        "description": f"{citation['title']}: sources, configuration and results of the study {contents.study.name}, "
-        f"with the provenance of {len(recorded)} runs.",
-        "datePublished": published.isoformat(),
-        "license": reference(licence),
-        "author": references(authors),
-        "conformsTo": references(graph.add(entities.profile(url)) for url in entities.PROFILES),
-        "mainEntity": reference(workflow),
-        "mentions": references([*actions, *(one.action for one in recorded)]),
-        "hasPart": references(graph.parts()),
-    }
-    descriptor = {
-        "@id": "ro-crate-metadata.json",
-        "@type": "CreativeWork",
-        "about": {"@id": "./"},
-        "conformsTo": [{"@id": entities.SPECIFICATION}, {"@id": entities.WORKFLOW_CRATE}],
-    }
-    return {
-        "@context": entities.CONTEXT,
-        "@graph": [_compact(one) for one in (descriptor, root, *graph.entities.values())],
-    }
+        crate.file(README)["about"] = root
+    described = [describe_run(crate, run) for run in contents.runs]
+    _execution(crate, _workflow(crate, described), described)
+    _directories(crate)
+    return crate
 
 
-def _compact(entity: Entity) -> Entity:
-    """A list of one is written as that one, and an empty one not at all."""
-    kept = {key: value for key, value in entity.items() if value != []}
-    return {key: value[0] if isinstance(value, list) and len(value) == 1 else value for key, value in kept.items()}
+def _author(crate: StudyCrate, record: Mapping[str, str]) -> Entity:
+    """An author of CITATION.cff: an entity where it has a `name`, otherwise a person."""
+    name = record.get("name") or " ".join(record[key] for key in ("given-names", "family-names") if key in record)
+    identifier = record.get("orcid") or record.get("website") or local("author", name)
+    return crate.describe(identifier, "Organization" if "name" in record else "Person", name=name)
 
 
-def _workflow(graph: Graph, recorded: Sequence[Recorded], authors: Sequence[Entity], licence: Entity) -> Entity:
+def _licence(crate: StudyCrate, spdx: str) -> Entity:
+    return crate.describe(f"https://spdx.org/licenses/{spdx}", "CreativeWork", name=spdx, identifier=spdx)
+
+
+def _workflow(crate: StudyCrate, described: Sequence[Described]) -> Entity:
     """The Snakefile, with its steps, scripts and packages."""
-    steps = {one.run.step: graph.step(one.run) for one in recorded}
-    return graph.file(
-        SNAKEFILE,
-        **{"@type": ["File", "SoftwareSourceCode", "ComputationalWorkflow", "HowTo"]},
-        name="Certifuse",
-        version=__version__,
-        author=references(authors),
-        license=reference(licence),
-        programmingLanguage=reference(graph.add(SNAKEMAKE)),
-        conformsTo=reference(graph.add(BIOSCHEMAS)),
-        hasPart=references(one.script for one in recorded),
-        step=references(steps.values()),
-        softwareRequirements=references(graph.packages(one.run for one in recorded)),
+    root, path = crate.root_dataset, crate.contents.files[SNAKEFILE]
+    about = crate.properties_of(SNAKEFILE) | {"@type": WORKFLOW_TYPES, "name": "Certifuse", "version": __version__}
+    workflow = crate.add_workflow(path, SNAKEFILE, main=True, lang="snakemake", properties=about)
+    workflow["author"], workflow["license"] = root["author"], root["license"]
+    workflow["conformsTo"] = crate.describe(
+        BIOSCHEMAS, "CreativeWork", name="Bioschemas ComputationalWorkflow", version="1.0"
+    )
+    workflow["hasPart"] = distinct(one.script for one in described)
+    workflow["step"] = distinct(one.step for one in described)
+    packages = {package for one in described for package in _packages(one.run).items()}
+    workflow["softwareRequirements"] = [
+        crate.describe(local("package", f"{name}-{version}"), "SoftwareApplication", name=name, softwareVersion=version)
+        for name, version in sorted(packages)
+    ]
+    return workflow
+
+
+def _execution(crate: StudyCrate, workflow: Entity, described: Sequence[Described]) -> None:
+    """That the workflow ran, and that Snakemake ran it."""
+    contents = crate.contents
+    places = tuple(f"{contents.results}/{name}/" for name in PRODUCTS)
+    started = [one.run.started for one in described if one.run.started]
+    finished = [one.run.finished for one in described if one.run.finished]
+    times = ({"startTime": min(started)} if started else {}) | ({"endTime": max(finished)} if finished else {})
+    action = crate.add_action(
+        workflow,
+        "#execution",
+        object=[crate.file(contents.config)],
+        result=[crate.file(name) for name in contents.files if name.startswith(places)],
+        properties={
+            "name": f"The study {contents.study.name}",
+            "description": "The runs whose files this crate contains; they may have been started by several commands.",
+            "actionStatus": COMPLETED,
+            **times,
+        },
+    )
+    versions = {_packages(one.run).get("snakemake") for one in described}
+    version = ", ".join(sorted(filter(None, versions))) or "unknown"
+    snakemake = crate.describe("#snakemake", "SoftwareApplication", name="Snakemake", softwareVersion=version)
+    snakemake["url"] = {"@id": SNAKEMAKE}
+    crate.add_action(
+        snakemake,
+        "#organisation",
+        object=[one.control for one in described],
+        result=[action],
+        properties={"@type": "OrganizeAction", "name": "Snakemake runs the workflow"},
     )
 
 
-def _execution(graph: Graph, workflow: Entity, recorded: Sequence[Recorded]) -> tuple[Entity, Entity]:
-    """That the workflow ran, and that Snakemake ran it."""
-    contents = graph.contents
-    places = tuple(f"{contents.results}/{name}/" for name in PRODUCTS)
-    products = [graph.file(name) for name in contents.files if name.startswith(places)]
-    started = [one.run.started for one in recorded if one.run.started]
-    finished = [one.run.finished for one in recorded if one.run.finished]
-    times = ({"startTime": min(started)} if started else {}) | ({"endTime": max(finished)} if finished else {})
-    action = {
-        "@id": "#execution",
-        "@type": "CreateAction",
-        "name": f"The study {contents.study.name}",
-        "description": "The runs whose files this crate contains; they may have been started by several commands.",
-        "instrument": reference(workflow),
-        "object": [reference(graph.file(contents.config))],
-        "result": references(products),
-        "actionStatus": COMPLETED,
-        **times,
-    }
-    snakemake: Entity = {"@id": "#snakemake", "@type": "SoftwareApplication", "name": "Snakemake"}
-    snakemake |= {"url": SNAKEMAKE["url"], "softwareVersion": _versions(recorded, "snakemake")}
-    organised = {
-        "@id": "#organisation",
-        "@type": "OrganizeAction",
-        "name": "Snakemake runs the workflow",
-        "instrument": reference(graph.add(snakemake)),
-        "object": references(one.control for one in recorded),
-        "result": reference(action),
-    }
-    return graph.add(action), graph.add(organised)
+def _directories(crate: StudyCrate) -> None:
+    """What the larger directories hold."""
+    results = crate.contents.results
+    for name in crate.contents.files:
+        first, *below = name.removeprefix(f"{results}/").split("/")
+        if below and first in DIRECTORIES:
+            path = f"{results}/{first}" if name.startswith(f"{results}/") else first
+            about = {"name": path, "description": DIRECTORIES[first]}
+            directory = crate.get(f"{path}/") or crate.add_dataset(dest_path=path, properties=about)
+            directory.append_to("hasPart", crate.file(name))
 
 
-def _versions(recorded: Sequence[Recorded], package: str) -> str:
-    found = {(one.run.environment.get("packages") or {}).get(package) for one in recorded}
-    return ", ".join(sorted(version for version in found if version)) or "unknown"
+def _packages(run: Run) -> dict[str, str]:
+    """The packages that a run had, with their versions."""
+    return {name: version for name, version in (run.environment.get("packages") or {}).items() if version}

@@ -1,49 +1,31 @@
-"""A crate on disk: a directory, or a zip file whose bytes depend on its content alone."""
+"""A crate on disk: a directory or a zip file, whole or absent."""
 
-import json
 import shutil
-import zipfile
-from collections.abc import Mapping
+import tempfile
 from pathlib import Path
-from typing import Any
 
 from certifuse.base.errors import UserError
-from certifuse.base.files import write_atomically, write_text
-
-METADATA_FILE = "ro-crate-metadata.json"
-ZIP_TIME = (1980, 1, 1, 0, 0, 0)
-ZIP_MODE = 0o100644 << 16
+from certifuse.base.machine import writing
+from certifuse.cli.crate.study_crate import StudyCrate
 
 
-def pack(output: Path, files: Mapping[str, Path], metadata: Mapping[str, Any]) -> None:
-    """Write the crate to `output`: a zip file if it is called so, otherwise a new directory.
+def pack(output: Path, crate: StudyCrate) -> None:
+    """Write a crate to `output`: a zip file if it is called so, otherwise a new directory.
 
     Raises:
         UserError: something is there already.
+        DiskError: the disk is full, or refuses.
     """
     if output.exists():
         raise UserError(f"{output}: expected a new crate, found one of that name: remove it or choose another --output")
-    text = json.dumps(metadata, indent=2, allow_nan=False) + "\n"
-    if output.suffix == ".zip":
-        size = sum(path.stat().st_size for path in files.values())
-        write_atomically(output, lambda temporary: _zip(temporary, files, text), size)
-    else:
-        for name, path in files.items():
-            (output / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, output / name)
-        write_text(output / METADATA_FILE, text)
-
-
-def _zip(path: Path, files: Mapping[str, Path], metadata: str) -> None:
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr(_entry(METADATA_FILE), metadata)
-        for name, source in files.items():
-            with source.open("rb") as reading, archive.open(_entry(name), "w", force_zip64=True) as writing:
-                shutil.copyfileobj(reading, writing)
-
-
-def _entry(name: str) -> zipfile.ZipInfo:
-    entry = zipfile.ZipInfo(name, ZIP_TIME)
-    entry.compress_type = zipfile.ZIP_DEFLATED
-    entry.external_attr = ZIP_MODE
-    return entry
+    size = sum(path.stat().st_size for path in crate.contents.files.values())
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        writing(output, lambda: size),
+        tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.") as staged,
+    ):
+        whole = Path(staged) / "crate"
+        crate.write(whole)
+        if output.suffix == ".zip":  # `write_zip` would fill the system's temporary directory
+            whole = Path(shutil.make_archive(str(whole), "zip", whole))
+        whole.rename(output)
