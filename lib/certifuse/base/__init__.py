@@ -1,1 +1,1 @@
-"""What every program here needs and nothing of any study: errors, files, digests, seals, manifests, seeds."""
+"""Ground floor: errors, files, digests, seals, manifests, seeds."""

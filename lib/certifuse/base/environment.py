@@ -67,7 +67,7 @@ def git_state() -> dict[str, Any]:
 
 
 def processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> str | None:
-    """Which CPU this is, since it chooses the kernels and thereby the last bits; `null` where the system is silent."""
+    """The CPU's model, since it chooses the kernels and thereby the last bits; `null` where the system is silent."""
     if not cpuinfo.is_file():
         return platform.processor() or None
     first = cpuinfo.read_text(encoding="utf-8").partition("\n\n")[0]

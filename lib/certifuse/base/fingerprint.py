@@ -84,7 +84,7 @@ def _fingerprint(script: Path, name: str, modules: tuple[str, ...]) -> str:
 
 
 def _counted(source: Source, name: str) -> list[Definition]:
-    """What counts of a module where `name` of it is used; all of it where the module itself is (`*`)."""
+    """The definitions that count where `name` of a module is used; all of them where the module itself is (`*`)."""
     return source.whole() if name == "*" else [*source.others, *source.defined.get(name, ())]
 
 
@@ -165,7 +165,7 @@ def _is_for_types_alone(node: ast.stmt) -> bool:
 
 
 def _imports_in(node: ast.AST) -> Iterator[tuple[str, str]]:
-    """What each import binds, at any depth, and the dotted path behind it."""
+    """The names that imports bind, at any depth, each with the dotted path behind it."""
     for inner in ast.walk(node):
         if isinstance(inner, ast.Import):
             for alias in inner.names:

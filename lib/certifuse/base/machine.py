@@ -1,4 +1,4 @@
-"""What a disk refuses, told in one line with the bytes that were needed and those that are free."""
+"""Disk and memory of this machine: a refusal is one line, with the bytes that were needed and those that are free."""
 
 import errno
 import os

@@ -30,7 +30,7 @@ HOST = {"device": "cpu", "deterministic": True}
 
 
 class Described(Protocol):
-    """What a manifest says of a step: its rule, its settings, and the names of its job."""
+    """A step as a manifest describes it: its rule, its settings, and the names of its job."""
 
     @property
     def rule(self) -> str:
@@ -142,7 +142,7 @@ def check_written_by(path: Path, manifest: Path) -> None:
 
 
 def label(identity: Mapping[str, Any]) -> str:
-    """What lines of the log call a job: the values that tell it from others, as in `resnet-concatenation-1.0-0`."""
+    """The name of a job in the log: the values that tell it from others, as in `resnet-concatenation-1.0-0`."""
     return "-".join(str(value) for value in identity.values() if value not in ("", None))
 
 
@@ -178,7 +178,7 @@ def _data_behind(inputs: Mapping[Path, str]) -> dict[str, set[str]]:
 
 
 def _record(manifest: Path) -> dict[str, Any]:
-    """What a manifest says; nothing where it is damaged, and what it would tell is not known."""
+    """The content of a manifest; nothing where it is damaged, and what it would tell is not known."""
     try:
         record = json.loads(manifest.read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -30,7 +30,7 @@ class Settings(BaseModel):
         return cls.model_validate_json(text)
 
     def plain(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """The settings as plain JSON values."""
         values: dict[str, Any] = json.loads(self.model_dump_json())
         return values
 

@@ -1,1 +1,1 @@
-"""What a certificate says, how one is issued, and how anyone verifies it."""
+"""Certificates: their content, how one is issued, and how anyone verifies it."""

@@ -1,4 +1,4 @@
-"""What a certificate says against what is found: the first difference is the error."""
+"""Comparison of a certificate with what is found: the first difference is the error."""
 
 import math
 from typing import Any, NoReturn

@@ -48,7 +48,7 @@ def read_sealed_json(path: Path, model: type[SettingsType]) -> SettingsType:
 
 
 def sealed_content(path: Path) -> dict[str, Any]:
-    """What a file says, of whatever model. UserError as in `read_sealed_json`."""
+    """The content of a file, of whatever model. UserError as in `read_sealed_json`."""
     try:
         data = path.read_bytes()
     except OSError:

@@ -82,7 +82,7 @@ def certify_subspace(step: CertifySubspace, files: CertifySubspace.Files) -> Non
 
 
 def module_specification(fusion: FusionTraining, rule: str, experts: Sequence[Path]) -> dict[str, Any]:
-    """What the fusion module of the experts is built from."""
+    """The specification of a fusion module for these experts."""
     average = assemble([load_component(path) for path in experts], None, None)
     return fusion_spec(rule, len(experts), average.feature_dim, fusion)
 

@@ -1,4 +1,4 @@
-"""What every script of the workflow shares: options from the fields of its step, a log, errors of one line."""
+"""Running a step from its script: options from the fields of its step, a log, errors of one line."""
 
 import argparse
 import dataclasses
@@ -81,7 +81,7 @@ def _default(field: "dataclasses.Field[Any]") -> dict[str, Any]:
 
 
 def _kind(hint: Any) -> dict[str, Any]:
-    """How an option of this type is read: a value, or several where it is a tuple."""
+    """Arguments of `add_argument` for an option of this type: a value, or several where it is a tuple."""
     if get_origin(hint) is tuple:
         return {"nargs": "*", **_kind(get_args(hint)[0])}
     if get_origin(hint) in (Union, types.UnionType):

@@ -81,7 +81,7 @@ def _predictions(step: CompareCells, results: Path) -> dict[Key, Path]:
 
 
 def _correct(file: Path, predictors: Sequence[str]) -> dict[str, NDArray[np.bool_]]:
-    """Which test images each predictor gets right (N,)."""
+    """Truth, for each predictor, of "it gets this test image right" (N,)."""
     tensors = load_predictions(file)
     stored = [name for name in predictors if f"{name}/predicted" in tensors]
     return {name: (tensors[f"{name}/predicted"] == tensors["labels"]).numpy() for name in stored}

@@ -90,7 +90,7 @@ def _trained(results: Path, step: Gather) -> Iterator[tuple[Path, dict[str, Any]
 
 
 def _cost(path: Path) -> dict[str, Any]:
-    """What a training took, and how it ran."""
+    """The cost of a training, and how it ran."""
     manifest = read_manifest(path)
     ran = {key: manifest["runtime"][key] for key in ("device", "precision", "channels_last", "compile", "threads")}
     kept = {key: manifest[key] for key in ("parameters", "epochs_run", "training_wall_s", "peak_memory_bytes")}

@@ -25,7 +25,7 @@ COLUMNS = (
 
 
 def expected_directories(step: GatherCertificates) -> dict[str, dict[str, Any]]:
-    """Where each certificate is expected, and its names: cell, kind, d and levels."""
+    """The directory of each expected certificate, with its names: cell, kind, d and levels."""
     expected: dict[str, dict[str, Any]] = {}
     for cell in step.joint:
         directory = paths.JOINT_CERTIFICATE_DIR.format(**cell.names())

@@ -42,7 +42,7 @@ COLUMNS = {
 
 
 def expected_directories(step: GatherSublora) -> dict[str, dict[str, Any]]:
-    """Where each certificate is expected, and its names."""
+    """The directory of each expected certificate, with its names."""
     found = {}
     for cell in step.cells:
         for levels in step.levels:
@@ -129,7 +129,7 @@ def _scoring_wall_s(path: Path) -> float | None:
 
 
 def _training(results: Path, certificate: LanguageCertificate) -> dict[str, Any]:
-    """What the manifest of the training says of it; empty fields where there is none."""
+    """Facts of a training from its manifest; empty fields where there is none."""
     manifest = _manifest_of(_manifest(results, certificate.identity))
     mode, directions = str(certificate.identity["mode"]), manifest.get("effective_directions", {})
     best = manifest.get("best_rows", {}).get("full_precision", {})
@@ -179,5 +179,5 @@ def _log_files(results: Path, cell: dict[str, Any]) -> list[Path]:
 
 
 def _manifest_of(path: Path) -> dict[str, Any]:
-    """What a file says; nothing where it is absent."""
+    """The content of a manifest; nothing where it is absent."""
     return read_manifest(path) if path.is_file() else {}

@@ -160,7 +160,7 @@ class ScoreSheet:
         self.add(f"experts_{stage}", diversity.diversity_table(test_ENK, self.labels.test))
 
     def add_expert_costs(self, stage: str, network: FusedNetwork, image_shape: Sequence[int]) -> None:
-        """What each expert of a network costs, and their average: all of them."""
+        """Add the cost of each expert of a network, and of their average: all of them."""
         each = [forward_costs(expert, image_shape) for expert in network.experts]
         for index, costs in enumerate(each):
             self.add(f"expert_{index}_{stage}", costs)

@@ -102,7 +102,7 @@ class _Training:
 
     @property
     def cell(self) -> SubloraCell:
-        """What is trained."""
+        """The cell that is trained."""
         return self.step.cell
 
     @cached_property

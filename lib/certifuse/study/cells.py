@@ -1,4 +1,4 @@
-"""What a study trains and certifies: one type for each kind of cell.
+"""Cells: all that a study trains and certifies, one type for each kind.
 
 `names()` are the names under which files, tables, manifests and wildcards know a cell, and `of` reads them back. In
 Python the weight of the individual losses is `lam`, since `lambda` is a word of the language; elsewhere it is `lambda`.
@@ -38,7 +38,7 @@ class Cell(NamedTuple):
 
 
 class Family(NamedTuple):
-    """What the cells of one architecture and seed share: experts and baselines."""
+    """All cells of one architecture and seed, which share experts and baselines."""
 
     architecture: str
     seed: int
@@ -78,16 +78,16 @@ class Finetuned(NamedTuple):
 
     @property
     def fusion(self) -> str:
-        """What stands in the place of a fusion rule."""
+        """The word in the place of a fusion rule."""
         return FINETUNED
 
     @property
     def lam(self) -> str:
-        """What stands in the place of lambda."""
+        """The word in the place of lambda."""
         return "none"
 
     def names(self) -> dict[str, Any]:
-        """Those of a cell."""
+        """The names of a cell."""
         return {"architecture": self.architecture, "fusion": self.fusion, "lambda": self.lam, "seed": self.seed}
 
     @classmethod
@@ -111,7 +111,7 @@ class SubspaceCell(NamedTuple):
         return Cell(*self[:4])
 
     def names(self) -> dict[str, Any]:
-        """Those of the cell, and d."""
+        """The names of the cell, and d."""
         return self.cell.names() | {"d": self.d}
 
     @classmethod

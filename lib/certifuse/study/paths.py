@@ -1,4 +1,4 @@
-"""Where everything is: path templates relative to a study's results directory, for rules and tools alike.
+"""Path templates of everything, relative to a study's results directory, for rules and tools alike.
 
 The names are those of the guides, with `.safetensors` for `.pth` and a level for the seed.
 """

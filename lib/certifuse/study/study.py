@@ -127,7 +127,7 @@ class Study(Settings):
 
     @cached_property
     def family_trainings(self) -> tuple[tuple[str, int, str], ...]:
-        """What is trained for each family beside its cells: (architecture, seed, member or `finetuned`)."""
+        """Trainings of each family beside its cells: (architecture, seed, member or `finetuned`)."""
         finetuned = [FINETUNED] if self.baselines.finetuned_average else []
         return tuple(
             (architecture, seed, training)
@@ -203,7 +203,7 @@ class Study(Settings):
         return (SINGLE,) if getattr(self.baselines.wider_single, architecture) is None else (SINGLE, WIDER)
 
     def members(self, architecture: str, seed: int) -> tuple[str, ...]:
-        """What is pre-trained for a family: the experts, and the models on all training images."""
+        """The networks that are pre-trained for a family: experts, and models on all training images."""
         experts = (f"expert_{index}" for index in range(self.splits.experts))
         return (*experts, *self.single_models(architecture, seed))
 
@@ -214,7 +214,7 @@ class Study(Settings):
 
     @property
     def may_download_images(self) -> bool:
-        """Whether `prepare_images` may use the network."""
+        """True where `prepare_images` may use the network."""
         return isinstance(self.data, CifarData) and self.data.download
 
     @property

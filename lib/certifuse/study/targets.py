@@ -1,4 +1,4 @@
-"""Which files of a study the gathering rules wait for, as Snakemake asks for them."""
+"""Files of a study that its rules wait for, as Snakemake asks for them."""
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -40,7 +40,7 @@ def awaited(study: Study, files: Sequence[str]) -> list[str]:
 
 
 def finished(study: Study, files: Sequence[str]) -> list[str]:
-    """With `only_finished`, what is there and how old: what a gathering rule depends on in place of its inputs."""
+    """The files that are there and how old, with `only_finished`: a gathering rule depends on this, not on inputs."""
     return _seen(files) if study.only_finished else []
 
 

@@ -120,7 +120,7 @@ class JointNetwork:
         return row | self.labels | {"seconds": seconds, "images_per_second": self.trainer.images_per_epoch / seconds}
 
     def _path_gradient_cosine(self) -> float:
-        """On the same batch after every epoch: the first images that it trains on, as they are."""
+        """The cosine on the same batch after every epoch: the first images that it trains on, as they are."""
         data, first = self.trainer.data, self.trainer.indices[: self.trainer.batch_size]
         targets_NK = functional.one_hot(data.labels[first], data.num_classes).float()
         return path_gradient_cosine(

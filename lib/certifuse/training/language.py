@@ -141,12 +141,12 @@ class LanguageTrainee:
         }
 
     def _replay(self, step: int) -> dict[str, Any]:
-        """What draws the batch of a step again, and where its windows begin, over all processes."""
+        """The facts that draw the batch of a step again, and where its windows begin, over all processes."""
         first_B = window_starts(self.stream, self.network.network.context, self.training.batch_size, self.seed, step)
         return {"step": step + 1, "seed": self.seed, "levels": self.levels, "window_starts": first_B.tolist()}
 
     def _prepare(self, step: int, *, anew: bool) -> None:
-        """What comes before a step: narrower gates, or now and then a codebook that fits."""
+        """Prepare a step: narrower gates, or now and then a codebook that fits."""
         if self.levels is None:
             self.network.anneal(step / self.steps)
         elif anew or step % self.training.codebook_every == 0:

@@ -1,4 +1,4 @@
-"""Whether the two paths of the loss pull the experts the same way."""
+"""Agreement of the two paths of the loss: do they pull the experts the same way?"""
 
 from collections.abc import Sequence
 

@@ -1,1 +1,1 @@
-"""From symbols to bits and back."""
+"""Coder: symbols to bits and back."""

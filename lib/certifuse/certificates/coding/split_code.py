@@ -46,5 +46,5 @@ def splits_bits(ranges: Sequence[range]) -> int:
 
 
 def rounding_charge(ranges: Sequence[range]) -> Charge:
-    """What the whole bits of the message exceed the choices of the groups by, log2 of each."""
+    """The bits by which the message, of whole bits, exceeds the choices of the groups, log2 of each."""
     return Charge(ROUNDING, max(0.0, splits_bits(ranges) - math.fsum(math.log2(len(choices)) for choices in ranges)))

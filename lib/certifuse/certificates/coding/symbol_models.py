@@ -16,7 +16,7 @@ HALF_OCTAVES = np.array([2.0 ** -(a // 2) * (np.sqrt(0.5) if a % 2 else 1.0) for
 
 
 class SymbolModel(Protocol):
-    """What codec needs: `parameters` of 4 bits each that travel in the message, and weights given the past."""
+    """A model as the codec needs it: `parameters` of 4 bits each in the message, and weights given the past."""
 
     parameters: tuple[int, ...]
     adaptive: bool

@@ -27,7 +27,7 @@ class ProjectorDescription(Settings):
 
 
 class ModelDescription(Settings):
-    """How theta = theta0 + P w is rebuilt from the experts and the decoded w."""
+    """Recipe by which theta = theta0 + P w is rebuilt from the experts and the decoded w."""
 
     architecture: str
     fusion: dict[str, Any]

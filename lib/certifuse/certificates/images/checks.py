@@ -1,4 +1,4 @@
-"""What a certificate says against what follows from it, from its bitstream and from its components: no network runs."""
+"""Checks of a certificate against what follows from it, its bitstream and its components: no network runs."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -80,7 +80,7 @@ def check_model(
 
 
 def _described_by_settings(certificate: Certificate, experts: Sequence[Path]) -> dict[str, Any]:
-    """What the settings say of a model in a subspace: the fusion module, the parameters, the projector."""
+    """The description of a model in a subspace by its settings: the fusion module, the parameters, the projector."""
     average = assemble([load_component(path) for path in experts], None, None)
     projector = certificate.model.projector.plain()
     try:

@@ -1,4 +1,4 @@
-"""What a model was trained on, by the manifest of its training: nothing that it is certified on.
+"""Independence: by the manifest of its training a model saw nothing that it is certified on.
 
 A manifest ties components to the images and to the split file that they were trained with, by digests. The split file
 says which images each expert saw.

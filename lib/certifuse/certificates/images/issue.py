@@ -1,4 +1,4 @@
-"""What every certificate is made of: the prior's independence of the sample, the counts, the claims, the files."""
+"""Issuing a certificate: the prior's independence of the sample, the counts, the claims, the files."""
 
 import logging
 from collections.abc import Sequence
@@ -69,7 +69,7 @@ class Evidence:
         check_experts(self.experts, self.images, self.splits)
 
     def judge(self, model: ModelDescription) -> Judge:
-        """Who counts the mistakes of the models around one prior."""
+        """The judge that counts the mistakes of the models around one prior."""
         samples = Samples.load(self.images, self.splits, self.threads)
         return Judge(samples, described_prior(model, [component for component, _ in self.experts]), model)
 

@@ -55,7 +55,7 @@ class Samples:
 
 @dataclass(frozen=True, eq=False)
 class Verdict:
-    """What a model and its prior decide on one sample."""
+    """Decisions of a model and of its prior on one sample."""
 
     model: Decisions
     prior: Decisions

@@ -26,7 +26,7 @@ class BoundRow(Settings):
 
     @property
     def complexity_bpd(self) -> float:
-        """What the bits of the model cost."""
+        """The price of the model's bits."""
         return self.bound_bpd - self.risk_bpd - self.subsampling_bpd
 
 
@@ -70,7 +70,7 @@ class CorpusSizes(Settings):
 
 
 class SubloraDescription(Settings):
-    """How theta = theta0 + P w is rebuilt from the decoded w; mode, d and seed are in the names of the cell."""
+    """Recipe that rebuilds theta = theta0 + P w from the decoded w; mode, d and seed are in the names of the cell."""
 
     network: LanguageModelSettings
     projector: Literal["kronecker", "dense", "sparse"]

@@ -1,4 +1,4 @@
-"""What a certificate of a language model claims, derived from losses and bits alone.
+"""Claims of the certificate of a language model, derived from losses and bits alone.
 
 The same functions serve whoever writes a certificate and whoever verifies one. Shapes: n drawn documents, A smoothings,
 K cut-offs.
@@ -59,7 +59,7 @@ def claims_of(bounds: Sequence[BoundRow], token_bounds: Sequence[BoundRow]) -> t
 
 
 def best_rows(bounds: Sequence[BoundRow]) -> dict[str, BoundRow]:
-    """For every inequality the smoothing with the smallest bound; of equal ones the first."""
+    """The smoothing with the smallest bound for every inequality; of equal ones the first."""
     names = dict.fromkeys(row.inequality for row in bounds)
     return {
         name: min((row for row in bounds if row.inequality == name), key=lambda row: row.bound_bpd) for name in names

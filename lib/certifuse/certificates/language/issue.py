@@ -1,4 +1,4 @@
-"""What every certificate of a language model is made of: frozen bits, two draws, one scoring, bounds, files.
+"""Issuing the certificate of a language model: frozen bits, two draws, one scoring, bounds, files.
 
 Order of events: the bitstream is written and hashed, then documents are drawn by a seed of the settings, and what is
 scored is the model that the bitstream on disk decodes to. Scores are in single precision wherever they are computed.
@@ -136,7 +136,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Measured:
-    """What follows from the scores of a decoded model. `scoring_wall_s` is that of the drawn documents."""
+    """Bounds that follow from the scores of a decoded model. `scoring_wall_s` is that of the drawn documents."""
 
     bounds: tuple[BoundRow, ...]
     token_bounds: tuple[BoundRow, ...]

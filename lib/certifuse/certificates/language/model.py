@@ -54,7 +54,7 @@ class DecodedModel:
 
 
 def decoder_settings(model: LanguageModelSettings) -> LanguageModelSettings:
-    """What a decoder needs of a network's settings: neither the name of its size nor dropout."""
+    """The settings of a network that a decoder needs: neither the name of its size nor dropout."""
     return model.model_copy(update={"size": None, "lora": model.lora.model_copy(update={"dropout": 0.0})})
 
 

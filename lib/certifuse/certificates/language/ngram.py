@@ -68,12 +68,12 @@ def uniform_model(vocabulary: int) -> NgramModel:
 
 
 def unigram_counts(documents: FlatDocuments, vocabulary: int) -> Ints:
-    """How often each token occurs, (V,)."""
+    """Occurrences of each token, (V,)."""
     return np.bincount(documents.targets_S, minlength=vocabulary).astype(np.int64)
 
 
 def bigram_counts(documents: FlatDocuments, vocabulary: int, contexts: Ints) -> Ints:
-    """How often each token follows each of `contexts` (C,), input tokens without repetition: (C, V)."""
+    """Occurrences of each token after each of `contexts` (C,), input tokens without repetition: (C, V)."""
     row_of = np.full(int(max(contexts.max(), documents.inputs_S.max())) + 1, -1)
     row_of[contexts] = np.arange(contexts.size)
     row_S = row_of[documents.inputs_S]

@@ -88,7 +88,7 @@ def expect_rows(certificate: LanguageCertificate) -> None:
 
 
 def decoded_model(certificate: LanguageCertificate, bitstream: bytes, corpus: Corpus, threads: int) -> DecodedModel:
-    """What the bitstream decodes to, on the CPU in single precision."""
+    """The model that the bitstream decodes to, on the CPU in single precision."""
     identity, vocabulary = certificate.identity, corpus.vocabulary
     if certificate.model is None:
         return decode_ngram(str(identity["mode"]), bitstream, vocabulary)

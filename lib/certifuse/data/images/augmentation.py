@@ -1,4 +1,4 @@
-"""What is done to a training batch, on its device, without a loop over images.
+"""Augmentation of a training batch, on its device, without a loop over images.
 
 Shape suffixes: N images, C channels, H x W pixels, K classes. Images are normalised, so zero is the mean colour: it
 fills the crop's padding and the erased rectangles. All functions return new tensors in the memory format they got.

@@ -1,4 +1,6 @@
-"""Which images are copies, or nearly copies, of earlier ones. Shape suffixes: N images, B a block of them, P pairs.
+"""Search for images that are copies, or nearly copies, of earlier ones.
+
+Shape suffixes: N images, B a block of them, P pairs.
 
 The correlation of two images is that of their pixel values over all channels and positions (Pearson): a copy that is
 only brighter has 1. It is computed in float64; a float32 pre-filter only says for which pairs. The pre-filter is the

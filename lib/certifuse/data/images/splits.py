@@ -1,4 +1,4 @@
-"""Which training image serves which purpose: seeded, disjoint where they must be, checked whenever they are read.
+"""The purpose of every training image: seeded, disjoint where they must be, checked whenever they are read.
 
     training images = dropped + N,    N = pool + holdout,    holdout = certificate + validation + fusion
 

@@ -51,7 +51,7 @@ class TokenStream:
         return tokens.masked_fill_(is_start, self.start_token), is_start
 
     def count_starts(self, first_B: NDArray[np.int64], width: int) -> int:
-        """How many start tokens the windows hold, found on the host."""
+        """The number of start tokens that the windows hold, found on the host."""
         ends = np.searchsorted(self.starts_N, first_B + width)
         return int((ends - np.searchsorted(self.starts_N, first_B)).sum())
 

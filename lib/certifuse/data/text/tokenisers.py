@@ -55,7 +55,7 @@ class Tokeniser(Protocol):
 
     @property
     def vocabulary(self) -> Vocabulary:
-        """What the tokens may be."""
+        """The tokens that there are."""
         ...
 
     def encode(self, text: str) -> Tokens:

@@ -92,7 +92,7 @@ def window_batches(documents: FlatDocuments, rule: WindowRule, batch_tokens: int
 
 
 def _windows(offsets: Ints, rule: WindowRule) -> tuple[Ints, Ints, Ints]:
-    """For every window: the place of its first input, its length, and how many of its inputs predict nothing new."""
+    """The place of the first input of every window, its length, and how many of its inputs predict nothing new."""
     lengths = np.diff(offsets)
     counts = 1 + np.maximum(0, -(-(lengths - rule.context) // rule.stride))
     number = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)

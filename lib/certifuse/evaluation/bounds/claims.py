@@ -1,4 +1,4 @@
-"""What a certificate of a classifier claims, derived from counts and bits alone.
+"""Claims of the certificate of a classifier, derived from counts and bits alone.
 
 The same function serves whoever writes a certificate and whoever verifies one.
 """

@@ -21,7 +21,7 @@ class DecomposedBound:
 
     @property
     def complexity(self) -> float:
-        """What the bits of the hypothesis cost."""
+        """The price of the hypothesis' bits."""
         return self.value - self.risk - self.subsampling
 
 

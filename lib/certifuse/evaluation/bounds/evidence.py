@@ -70,7 +70,7 @@ def bpd_range(alpha: float, vocabulary: int) -> BpdRange:
 
 @dataclass(frozen=True, kw_only=True)
 class DocumentEvidence:
-    """What was measured on a language model's documents, in bits per dimension (BPD).
+    """Measurements on a language model's documents, in bits per dimension (BPD).
 
     `risk_bpd` averages `subsample` documents, drawn with replacement from the `documents` that the model was
     trained on, or all of them where `subsample` is None. `deviation_bpd` is their sample deviation (divisor n - 1)

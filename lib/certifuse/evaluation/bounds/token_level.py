@@ -41,7 +41,7 @@ def azuma_occam(sample: LossSample, code_bits: float, delta: float) -> Decompose
 
 
 def azuma_betting_occam(sample: LossSample, code_bits: float, delta: float) -> DecomposedBound:
-    """As `azuma_occam` for a drawn sample, with the mean of all tokens bounded by betting on the draws."""
+    """The bound of `azuma_occam` for a drawn sample, with the mean of all tokens bounded by betting on the draws."""
     share = sample.losses.size / (sample.losses.size + sample.examples)
     unit = betting_occam(sample.unit_losses, 0.0, (1.0 - share) * delta, tolerance=1e-6)
     tokens_mean = sample.from_unit(unit)

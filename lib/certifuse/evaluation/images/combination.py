@@ -43,7 +43,7 @@ def majority_vote(logits_ENK: Tensor) -> Tensor:
 
 
 def oracle_correct(logits_ENK: Tensor, labels_N: Tensor) -> Tensor:
-    """Whether at least one expert is right, bool (N,): the ceiling of every rule that picks one expert per example."""
+    """ "At least one expert is right" as bool (N,): the ceiling of every rule that picks one expert per example."""
     check_outputs("logits_ENK", logits_ENK, "ENK")
     check_labels(labels_N, *logits_ENK.shape[1:])
     return (logits_ENK.argmax(-1) == labels_N).any(0)

@@ -1,4 +1,4 @@
-"""How differently the experts of one committee err, and what each contributes.
+"""Diversity: how differently the experts of one committee err, and what each contributes.
 
 Shape suffixes: E experts, N examples, K classes. Pairwise measures follow Kuncheva and Whitaker (2003), "Measures of
 diversity in classifier ensembles", section 2.1, from the joint counts of a pair: n11 both right, n00 both wrong, n10

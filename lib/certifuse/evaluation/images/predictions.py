@@ -1,4 +1,4 @@
-"""What every predictor said of each test image, in one sealed file."""
+"""Predictions of every predictor for each test image, in one sealed file."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Which documents a bound is evaluated on: one draw, from a seed that was fixed before anything was trained.
+"""The documents that a bound is evaluated on: one draw, from a seed that was fixed before anything was trained.
 
 Order of events: the bitstream is frozen and hashed, then its documents are drawn. The seed is configuration and the
 stream is used for nothing else, so the draw is independent of the hypothesis and cannot be re-rolled.

@@ -1,4 +1,4 @@
-"""Whether components belong to the run that is handed them: what they say of themselves, and what they were built for.
+"""The belonging of components to the run that is handed them, by what they say of themselves.
 
 A component that was made elsewhere may say less of itself; what it does not say is not looked at.
 """

@@ -42,7 +42,7 @@ class NotAComponentError(UserError):
 
 @dataclass(frozen=True)
 class Component:
-    """What a file holds. `spec` has the key `kind` (expert, fusion, global_head, complete) and sizes."""
+    """Content of a component file. `spec` has the key `kind` (expert, fusion, global_head, complete) and sizes."""
 
     path: Path
     spec: dict[str, Any]

@@ -1,1 +1,1 @@
-"""How a network runs: device, precision, layout, threads, forward passes."""
+"""Running a network: device, precision, layout, threads, forward passes."""

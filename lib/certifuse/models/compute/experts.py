@@ -1,4 +1,4 @@
-"""What running a network must know of one that is made of experts."""
+"""A network made of experts, as running it sees one."""
 
 from collections.abc import Callable, Sequence
 from typing import Protocol, runtime_checkable

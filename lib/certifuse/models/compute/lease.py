@@ -1,4 +1,4 @@
-"""So many processes per GPU where nobody assigns GPUs: leases by file lock, which the kernel frees with the process."""
+"""Leases of GPUs where nobody assigns them: by file lock, which the kernel frees with the process."""
 
 import fcntl
 import itertools

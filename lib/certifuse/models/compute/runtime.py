@@ -59,7 +59,7 @@ class Runtime:
         return images_NCHW.contiguous(memory_format=torch.channels_last) if self.channels_last else images_NCHW
 
     def record(self) -> dict[str, Any]:
-        """What ran, for the manifest."""
+        """The choices as they ran, for the manifest."""
         cuda = self.device.type == "cuda"
         return {
             "device": torch.cuda.get_device_name(self.device) if cuda else "cpu",
@@ -74,7 +74,7 @@ class Runtime:
 
 
 def computes_in_bf16(device: torch.device) -> bool:
-    """Whether the device has bf16 arithmetic of its own (a CPU that emulates it is slower than fp32)."""
+    """True where the device has bf16 arithmetic of its own (a CPU that emulates it is slower than fp32)."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
@@ -94,7 +94,7 @@ def keep_freed_memory() -> None:
 
 
 def has_compiler() -> bool:
-    """Whether there is the C compiler that torch.compile builds its launchers with."""
+    """True where there is the C compiler that torch.compile builds its launchers with."""
     return any(shutil.which(name) for name in ("cc", "gcc", "clang"))
 
 

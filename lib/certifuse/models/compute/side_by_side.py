@@ -18,7 +18,7 @@ from certifuse.models.compute.experts import HasExperts
 
 
 def run_side_by_side(network: HasExperts, threads: int) -> None:
-    """From now on up to `threads` experts run at once, with the threads that are left over inside each operation.
+    """Let up to `threads` experts run at once from now on, with the threads that are left over inside each operation.
 
     Experts with dropout stay in turn: they would draw from one generator in an order that differs from run to run.
     """
@@ -36,7 +36,7 @@ class SideBySide:
         self._pool = ThreadPoolExecutor(at_once, "expert", torch.set_num_threads, (threads_each,))
 
     def __call__(self, experts: Sequence[nn.Module], images_NCHW: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """What each expert says of the images: features and logits."""
+        """Features and logits of each expert."""
         parameters = [[own for own in expert.parameters() if own.requires_grad] for expert in experts]
         flat = _Passes.apply(  # type: ignore[no-untyped-call]
             self._pool, experts, images_NCHW, parameters, torch.is_grad_enabled(), *chain(*parameters)

@@ -1,4 +1,4 @@
-"""What the expert architectures share: convolutions, two residual blocks, stages, and the classifier around them.
+"""Shared by the expert architectures: convolutions, two residual blocks, stages, and the classifier around them.
 
 Shapes: N images, C channels, H height, W width, d features, K classes.
 """
@@ -12,7 +12,7 @@ from torch.nn import functional
 
 
 class Classified(NamedTuple):
-    """What an expert says of a batch of images."""
+    """Features and logits of an expert for a batch of images."""
 
     features_Nd: Tensor
     logits_NK: Tensor

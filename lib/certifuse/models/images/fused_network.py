@@ -18,7 +18,7 @@ from certifuse.models.images.fusion.parts import Fusion
 
 
 class FusedOutput(NamedTuple):
-    """What a fused network says of a batch of images."""
+    """Output of a fused network for a batch of images."""
 
     global_logits_NK: Tensor
     expert_logits_ENK: Tensor
@@ -26,7 +26,7 @@ class FusedOutput(NamedTuple):
 
 
 def in_turn(experts: Sequence[nn.Module], images_NCHW: Tensor) -> list[tuple[Tensor, Tensor]]:
-    """What each expert says of the images (features and logits), one expert after the other."""
+    """Features and logits of each expert, one expert after the other."""
     return [expert(images_NCHW) for expert in experts]
 
 

@@ -43,7 +43,7 @@ class Gpt2(nn.Module):
         return self.logits(self.hidden_states(tokens_NT))
 
     def hidden_states(self, tokens_NT: Tensor) -> Tensor:
-        """What the head reads, (N, T, C)."""
+        """The states that the head reads, (N, T, C)."""
         length = tokens_NT.shape[1]
         if length > self.context:
             raise ValueError(f"tokens: expected at most the context of {self.context}, got {length}")

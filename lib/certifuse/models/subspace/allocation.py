@@ -32,7 +32,7 @@ from certifuse.study.settings.language_models import AllocationMode
 
 
 class Structure(Settings):
-    """What a decoder must be told of an allocation beside d: mode, ratio (`fixed`), splits k_l (`learned`)."""
+    """Facts of an allocation that a decoder needs beside d: mode, ratio (`fixed`), splits k_l (`learned`)."""
 
     mode: AllocationMode
     ratio: Fraction | None = None
@@ -100,7 +100,7 @@ class AllocatedNetwork(SubspaceNetwork):
 
     @property
     def structure(self) -> Structure:
-        """What is coded beside w. Only once the gates are hard."""
+        """The structure that is coded beside w. Only once the gates are hard."""
         self._check_hard()
         splits = () if self.gating is None else self.gating.splits
         return self._structure.model_copy(update={"splits": splits})
@@ -135,7 +135,7 @@ class AllocatedNetwork(SubspaceNetwork):
         return {budget.name: position / budget.directions for budget, position in pairs}
 
     def trained_state(self) -> dict[str, Tensor]:
-        """What training changes, live: w, and g, splits and tau of the gates. theta0 and P come from the seed."""
+        """The tensors that training changes, live: w, and g, splits and tau of the gates. The seed gives the rest."""
         state = self.state_dict()
         return {name: tensor for name, tensor in state.items() if name == "w" or name.startswith("gating.")}
 

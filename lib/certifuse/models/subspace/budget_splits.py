@@ -1,4 +1,4 @@
-"""How a budget of d directions is divided: among groups of weights, and within a group between its A and its B."""
+"""Division of a budget of d directions: among groups of weights, and within a group between its A and its B."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class GroupBudget:
 
     @property
     def choices(self) -> int:
-        """How many splits there are: d_l + 1 unless d is near D."""
+        """The number of splits: d_l + 1 unless d is near D."""
         return self.highest - self.lowest + 1
 
 

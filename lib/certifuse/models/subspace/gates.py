@@ -102,7 +102,7 @@ class Gates(nn.Module):
 
     @property
     def is_hard(self) -> bool:
-        """Whether the splits are fixed."""
+        """True once the splits are fixed."""
         return bool((self.splits_G != SOFT).all())
 
     @property
@@ -113,7 +113,7 @@ class Gates(nn.Module):
 
 
 def _constants(budgets: Sequence[GroupBudget]) -> dict[str, Tensor]:
-    """Which group and which place in it each coordinate has; coordinate and matrix of each lane; ranges of k_l."""
+    """The group of each coordinate and its place there; coordinate and matrix of each lane; ranges of k_l."""
     group: list[int] = []
     index: list[int] = []
     source: list[int] = []

@@ -48,7 +48,7 @@ class SubspaceNetwork(nn.Module):
         self.train(self.training)
 
     def train(self, mode: bool = True) -> "SubspaceNetwork":
-        """As `nn.Module.train`, except that batch normalisation stays in evaluation mode."""
+        """Switch as `nn.Module.train` does, except that batch normalisation stays in evaluation mode."""
         super().train(mode)
         for module in self.network.modules():
             if isinstance(module, _BatchNorm):

@@ -52,7 +52,7 @@ def _reread(value: Any, places: set[Path], path: Path) -> Any:
 
 
 def _yaml(text: str) -> Any:
-    """What YAML reads in a text; the text itself where that is nothing that a configuration may hold."""
+    """The value that YAML reads in a text; the text itself where that is nothing that a configuration may hold."""
     import yaml  # type: ignore[import-untyped]
 
     try:

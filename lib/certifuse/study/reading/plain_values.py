@@ -1,4 +1,4 @@
-"""What a configuration may be made of, checked before it meets a model, and how places and values are shown."""
+"""Plain values, of which a configuration is made: checked before it meets a model, and how they are shown."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping

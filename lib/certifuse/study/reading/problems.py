@@ -76,7 +76,7 @@ def _tags(candidate: Any) -> tuple[Any, ...]:
 
 
 def _causes(problems: list[Any]) -> list[Any]:
-    """Without the complaint that a list is too short when that is so because its items were refused."""
+    """Problems without the complaint that a list is too short when that is so because its items were refused."""
     places = [problem["loc"] for problem in problems]
     return [
         problem

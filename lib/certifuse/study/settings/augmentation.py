@@ -1,4 +1,4 @@
-"""What is done to a training batch."""
+"""Augmentation of a training batch."""
 
 from typing import Annotated, Any
 

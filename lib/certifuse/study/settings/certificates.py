@@ -1,4 +1,4 @@
-"""Which certificates are made, and how a fused network is trained in a subspace."""
+"""Certificates to make, and the training of a fused network in a subspace."""
 
 from collections.abc import Iterator
 from typing import Annotated, Literal

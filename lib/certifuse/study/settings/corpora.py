@@ -1,4 +1,4 @@
-"""Where the documents of the language models come from, and how they become tokens."""
+"""Documents of the language models: their sources, and how they become tokens."""
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -13,7 +13,7 @@ NO_BYTE_PAIRS = (
 
 
 class CorpusBase(Settings):
-    """What every source of documents shares; each adds its `source`."""
+    """Settings that every source of documents shares; each adds its `source`."""
 
     if TYPE_CHECKING:
         source: str
@@ -44,12 +44,12 @@ class CorpusBase(Settings):
 
     @property
     def may_download(self) -> bool:
-        """Whether what is absent may be fetched."""
+        """True where what is absent may be fetched."""
         return False
 
     @property
     def lacks_byte_pairs(self) -> bool:
-        """Whether GPT-2's byte pairs are needed, and neither named nor to be fetched: `NO_BYTE_PAIRS`."""
+        """True where GPT-2's byte pairs are needed, and neither named nor to be fetched: `NO_BYTE_PAIRS`."""
         return self.tokenizer == "gpt2" and self.gpt2_bpe is None and not self.may_download
 
 
@@ -97,7 +97,7 @@ class OpenWebTextCorpus(CorpusBase):
 
     @property
     def may_download(self) -> bool:
-        """Whether what is absent may be fetched."""
+        """True where what is absent may be fetched."""
         return self.download
 
 

@@ -1,4 +1,4 @@
-"""Where the images come from and how they are divided."""
+"""Images: their sources, and how they are divided."""
 
 from typing import Annotated, Literal, Self
 
@@ -8,7 +8,7 @@ from certifuse.base.records import FilePath, Fraction, Index, MisfitError, OpenF
 
 
 class ImageData(Settings):
-    """What every source of images has."""
+    """Settings that every source of images has."""
 
     source: str = Field(description="The kind of source.")
 

@@ -1,4 +1,4 @@
-"""How finished models are scored and compared."""
+"""Scores of finished models and comparisons between them; how every step computes."""
 
 from typing import TYPE_CHECKING, Literal
 

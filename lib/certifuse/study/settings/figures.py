@@ -1,4 +1,4 @@
-"""How each figure looks."""
+"""Looks of each figure."""
 
 from typing import Annotated, Any
 

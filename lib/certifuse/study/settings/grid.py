@@ -1,4 +1,4 @@
-"""Which cells are run: a list of blocks, each a full product."""
+"""Cells to run: a list of blocks, each a full product."""
 
 from collections.abc import Iterator
 from typing import Annotated, Any

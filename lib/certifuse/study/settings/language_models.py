@@ -60,7 +60,7 @@ AllocationMode = Literal["uniform", "fixed", "proportional", "learned", "lora_on
 
 
 class AllocationSettings(Settings):
-    """Which weights the d numbers of a model steer: the LoRA matrices A, the matrices B, or both."""
+    """Choice of the weights that the d numbers of a model steer: the LoRA matrices A, the matrices B, or both."""
 
     mode: AllocationMode = Field(
         default="uniform",

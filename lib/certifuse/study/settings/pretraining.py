@@ -1,4 +1,4 @@
-"""How one network is trained on its own images: an expert, or the single model on all images."""
+"""Training of one network on its own images: an expert, or the single model on all images."""
 
 from typing import TYPE_CHECKING
 

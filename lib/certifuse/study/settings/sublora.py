@@ -39,7 +39,7 @@ INPUT_TOKENS = {"bytes": 257, "gpt2": 50257}
 
 
 def is_mode(mode: str) -> bool:
-    """Whether there is a mode of this name."""
+    """True where there is a mode of this name."""
     return len(mode) <= LONGEST_MODE and re.fullmatch(MODE_PATTERN, mode) is not None
 
 
@@ -73,7 +73,7 @@ class SubloraBlock(Settings):
 
 
 class GateSettings(Settings):
-    """How the splits of mode `learned` are found: gates that narrow, and then are fixed."""
+    """Search for the splits of mode `learned`: gates that narrow, and then are fixed."""
 
     lr: Positive = Field(default=5e-3, description="Base rate of the gates (cosine, same warm-up); they do not decay.")
     tau_start: Positive = Field(default=10.0, description="Width of a gate at the start, in directions.")

@@ -59,7 +59,7 @@ class CertifySubspace(Step):
         )
 
     def identity(self) -> dict[str, Any]:
-        """Those of the cell, and d."""
+        """The names of the cell, and d."""
         return self.cell.names()
 
     def modules(self) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""What every step of the workflow has: settings that are one text, a cell, files, and modules found by name."""
+"""The common part of every step: settings that are one text, a cell, files, and modules found by name."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -73,10 +73,10 @@ class Step(Settings):
 
 
 def architecture_module(name: str) -> str:
-    """Where the networks of an architecture are."""
+    """The module of an architecture."""
     return f"certifuse.models.images.architectures.{name}"
 
 
 def fusion_module(name: str) -> str:
-    """Where a fusion rule is."""
+    """The module of a fusion rule."""
     return f"certifuse.models.images.fusion.{name}"

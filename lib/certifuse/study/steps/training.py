@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingFiles(StepFiles):
-    """What every training writes to, how often it stores its state, and how long it may run.
+    """Files that every training writes, how often it stores its state, and how long it may run.
 
     `began_s` (of `time.monotonic`) is the start of the process.
     """
@@ -153,7 +153,7 @@ class FinetuneExperts(JointTraining):
         )
 
     def identity(self) -> dict[str, Any]:
-        """Those of a cell."""
+        """The names of a cell."""
         return self.cell.names()
 
     def modules(self) -> tuple[str, ...]:

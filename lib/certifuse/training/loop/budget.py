@@ -1,4 +1,4 @@
-"""How long a process may train where somebody ends it at a limit: it stores its state and stops before that."""
+"""Time of a process that somebody ends at a limit: it stores its state and stops before that."""
 
 import contextlib
 import math
@@ -41,11 +41,11 @@ class TimeBudget:
 
     @property
     def wants_state(self) -> bool:
-        """Whether no epoch has ended yet that the budget counts: its state is stored, so that every attempt gets on."""
+        """True until an epoch has ended that the budget counts: its state is stored, so that every attempt gets on."""
         return self.minutes is not None and self._longest_epoch_s is None
 
     def is_used_up(self) -> bool:
-        """Whether another epoch would not fit; the same answer in all processes. Never before an epoch has ended."""
+        """True where another epoch would not fit; the same answer in all processes. Never before an epoch has ended."""
         if self.minutes is None:
             return False
         known = self._longest_epoch_s is not None
@@ -72,7 +72,7 @@ class TimeBudget:
         self._longest_saving_s = max(self._longest_saving_s, time.monotonic() - began_s)
 
     def used_up(self, name: str, done: str) -> OutOfTimeError:
-        """What to raise once the state is stored; `done` says how far the run got."""
+        """The error to raise once the state is stored; `done` says how far the run got."""
         return OutOfTimeError(
             f"{name}: stopped after {done} and stored, before the limit of {self.minutes:g} minutes: another epoch "
             f"(at most {self._longest_epoch_s:.1f} s so far) would not fit; the next attempt goes on from here"

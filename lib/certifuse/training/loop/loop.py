@@ -28,7 +28,7 @@ Row = dict[str, Any]
 
 
 class Trainee(Protocol):
-    """What the loop trains. An epoch is whatever stretch of training it validates after."""
+    """A network in training, as the loop sees one. An epoch is whatever stretch of training it validates after."""
 
     def train(self, epoch: int) -> Row:
         """Train for one epoch; the columns of its log row."""
@@ -63,7 +63,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Criterion:
-    """How rows are read: the best has the highest `rank`, all of it finite; the others are for the eye."""
+    """Reading of rows: the best has the highest `rank`, all of it finite; the others are for the eye."""
 
     rank: Callable[[Row], tuple[float, ...]]
     line: Callable[[Row], str]
@@ -88,7 +88,7 @@ OF_CLASSIFIERS = Criterion(
 
 @dataclass(frozen=True)
 class LoopSettings:
-    """How long to train, and when to keep what.
+    """Length of a training, and when to keep what.
 
     `store_finished` stores the finished run too, for a step that goes on with another one. A `quiet` loop reports
     and logs nothing: it is that of another process of the same run.
@@ -165,7 +165,7 @@ class _Keeper:
 
     @property
     def is_due(self) -> bool:
-        """Whether the last state is old enough."""
+        """True where the last state is old enough."""
         return time.monotonic() - self._at_s >= self.settings.save_interval_s
 
     def save(self) -> None:

@@ -17,14 +17,14 @@ from certifuse.training.loop.resume import ResumeStore, Snapshot
 
 @dataclass(frozen=True)
 class Processes:
-    """How many processes train together, and which of them this is."""
+    """The processes that train together, and which of them this is."""
 
     rank: int = 0
     count: int = 1
 
     @property
     def leads(self) -> bool:
-        """Whether this is the process that writes files and reports."""
+        """True in the process that writes files and reports."""
         return self.rank == 0
 
     def add_up(self, tensors: Sequence[Tensor]) -> None:
@@ -37,7 +37,7 @@ class Processes:
             tensor.copy_(total.view_as(tensor))
 
     def any_of(self, flag: bool, device: torch.device) -> bool:
-        """Whether the flag is up in any of the processes; the same answer in all."""
+        """True where the flag is up in any of the processes; the same answer in all."""
         raised = torch.tensor([float(flag)], device=device)
         self.add_up([raised])
         return bool(raised)

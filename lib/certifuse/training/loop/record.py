@@ -45,7 +45,7 @@ class TrainingRun:
         return float(os.environ.get(SAVE_INTERVAL, DEFAULT_SAVE_INTERVAL_S)) if given is None else given
 
     def plan(self, name: str, epochs: int, *, patience: int | None = None, **more: Any) -> LoopSettings:
-        """How the training `name` runs; `more` are other fields of `LoopSettings`."""
+        """Settings of the loop for the training `name`; `more` are other fields of `LoopSettings`."""
         own: dict[str, Any] = {
             "save_interval_s": self.save_interval_s,
             "log_file": self.files.log_file,

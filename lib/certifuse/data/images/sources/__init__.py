@@ -1,1 +1,1 @@
-"""Where images come from: one module each, of the name of the source, with its `load` and its `SETTINGS`."""
+"""Sources of images: one module each, of the name of the source, with its `load` and its `SETTINGS`."""

@@ -1,4 +1,4 @@
-"""What the sources of images share."""
+"""Arrays into image tensors: shared by the sources of images."""
 
 import numpy as np
 import torch

@@ -1,1 +1,1 @@
-"""Where documents come from: one module each, of the name of the source, with its `read` and its `SETTINGS`."""
+"""Sources of documents: one module each, of the name of the source, with its `read` and its `SETTINGS`."""

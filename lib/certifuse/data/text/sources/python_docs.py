@@ -42,7 +42,7 @@ def python_documents(min_characters: int) -> Iterator[str]:
 
 
 def documentation_strings(directory: Path) -> Iterator[str]:
-    """Those of all modules below `directory`, by path; read from the sources, of which nothing is imported."""
+    """The documentation strings of all modules below `directory`, by path; nothing is imported."""
     paths = {path.relative_to(directory).as_posix(): path for path in directory.rglob("*.py")}
     for name in sorted(paths):
         if not LEFT_OUT.intersection(name.split("/")):

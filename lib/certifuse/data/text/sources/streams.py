@@ -1,4 +1,4 @@
-"""What a source of documents gives."""
+"""Streams of texts, as a source of documents gives them."""
 
 from collections.abc import Iterator, Mapping
 from typing import Literal

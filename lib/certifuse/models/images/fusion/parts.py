@@ -1,4 +1,4 @@
-"""What the fusion rules share. Shapes as in `certifuse.models.images.fusion`."""
+"""Shared by the fusion rules. Shapes as in `certifuse.models.images.fusion`."""
 
 import functools
 
