@@ -11,11 +11,9 @@ from certifuse.study.settings.evaluation import ExecutionSettings
 from certifuse.study.settings.fusion import FusionTraining
 from certifuse.study.steps.step import (
     CellNames,
-    Step,
+    CellStep,
     StepFiles,
     SubspaceNames,
-    architecture_module,
-    fusion_module,
 )
 from certifuse.study.steps.training import ImageTrainingFiles
 
@@ -23,7 +21,7 @@ if TYPE_CHECKING:
     from certifuse.study.study import Study
 
 
-class CertifySubspace(Step):
+class CertifySubspace(CellStep):
     """Train a fused network in a random subspace, and certify it at every number of levels.
 
     `fusion` shapes the module and the loss.
@@ -58,16 +56,8 @@ class CertifySubspace(Step):
             execution=study.execution,
         )
 
-    def identity(self) -> dict[str, Any]:
-        """The names of the cell, and d."""
-        return self.cell.names()
 
-    def modules(self) -> tuple[str, ...]:
-        """Architecture and fusion rule."""
-        return architecture_module(self.cell.architecture), fusion_module(self.cell.fusion)
-
-
-class CertifyJoint(Step):
+class CertifyJoint(CellStep):
     """Certify a jointly trained model: on images that it never touched, and by coding all of its weights."""
 
     rule: ClassVar[str] = "certify_joint"
@@ -93,11 +83,3 @@ class CertifyJoint(Step):
         certificates = study.certificates
         threads = study.execution.threads
         return cls(cell=Cell.of(names), delta=certificates.delta, levels=certificates.joint_levels, threads=threads)
-
-    def identity(self) -> dict[str, Any]:
-        """Architecture, fusion, lambda, seed."""
-        return self.cell.names()
-
-    def modules(self) -> tuple[str, ...]:
-        """Architecture and fusion rule."""
-        return architecture_module(self.cell.architecture), fusion_module(self.cell.fusion)

@@ -9,14 +9,14 @@ from certifuse.study.cells import SubloraCell
 from certifuse.study.settings.evaluation import ExecutionSettings
 from certifuse.study.settings.language_models import LanguageModelSettings
 from certifuse.study.settings.sublora import SubloraBounds, SubloraTraining
-from certifuse.study.steps.step import Step, StepFiles, SubloraNames
+from certifuse.study.steps.step import CellStep, Step, StepFiles, SubloraNames
 from certifuse.study.steps.training import TrainingFiles
 
 if TYPE_CHECKING:
     from certifuse.study.study import Study
 
 
-class TrainSublora(Step):
+class TrainSublora(CellStep):
     """Train one language model in a subspace, at full precision and then quantised to every number of levels."""
 
     rule: ClassVar[str] = "train_sublora"
@@ -45,12 +45,8 @@ class TrainSublora(Step):
             execution=study.execution,
         )
 
-    def identity(self) -> dict[str, Any]:
-        """d, mode, seed."""
-        return self.cell.names()
 
-
-class CertifySublora(Step):
+class CertifySublora(CellStep):
     """Code one training at one number of levels, decode it, and bound its loss on new documents."""
 
     rule: ClassVar[str] = "certify_sublora"

@@ -20,7 +20,15 @@ def _names(cell: Any) -> dict[str, Any]:
 
 
 def _either(kind: Any) -> PlainValidator:
-    return PlainValidator(lambda value: value if isinstance(value, kind) else kind.of(value))
+    """Reads a cell from its names, or takes it as it is."""
+
+    def read(value: Any) -> Any:
+        try:
+            return value if isinstance(value, kind) else kind.of(value)
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"expected the names of a {kind.__name__}, found {value!r} ({error!r})") from None
+
+    return PlainValidator(read)
 
 
 AS_NAMES = PlainSerializer(_names)
@@ -72,11 +80,19 @@ class Step(Settings):
         return canonical_json(self.plain())
 
 
-def architecture_module(name: str) -> str:
-    """The module of an architecture."""
-    return f"certifuse.models.images.architectures.{name}"
+class CellStep(Step):
+    """A step of one cell, which tells its jobs apart and names the modules of its network."""
 
+    cell: Any
 
-def fusion_module(name: str) -> str:
-    """The module of a fusion rule."""
-    return f"certifuse.models.images.fusion.{name}"
+    def identity(self) -> dict[str, Any]:
+        """The names of the cell."""
+        names: dict[str, Any] = self.cell.names()
+        return names
+
+    def modules(self) -> tuple[str, ...]:
+        """Architecture and fusion rule, as far as the cell has them."""
+        architecture = self.cell.names().get("architecture")
+        found = [] if architecture is None else [f"certifuse.models.images.architectures.{architecture}"]
+        fused = isinstance(self.cell, Cell | SubspaceCell)
+        return (*found, f"certifuse.models.images.fusion.{self.cell.fusion}") if fused else tuple(found)

@@ -13,13 +13,11 @@ from certifuse.study.settings.pretraining import ExpertTraining
 from certifuse.study.steps.step import (
     NO_OPTION,
     CellNames,
+    CellStep,
     FamilyNames,
     FinetunedNames,
     MemberNames,
-    Step,
     StepFiles,
-    architecture_module,
-    fusion_module,
 )
 
 if TYPE_CHECKING:
@@ -56,7 +54,7 @@ def architecture_of(study: "Study", name: str, member: str | None = None) -> dic
     return {"name": name, **getattr(sizes, name).plain()}
 
 
-class PretrainExpert(Step):
+class PretrainExpert(CellStep):
     """Train one expert on its share of the pool, or a single model on all training images."""
 
     rule: ClassVar[str] = "pretrain_expert"
@@ -82,14 +80,6 @@ class PretrainExpert(Step):
             execution=study.execution,
         )
 
-    def identity(self) -> dict[str, Any]:
-        """Architecture, seed, member."""
-        return self.cell.names()
-
-    def modules(self) -> tuple[str, ...]:
-        """The architecture."""
-        return (architecture_module(self.cell.architecture),)
-
 
 @dataclass(frozen=True, kw_only=True)
 class JointTrainingFiles(ImageTrainingFiles):
@@ -98,7 +88,7 @@ class JointTrainingFiles(ImageTrainingFiles):
     experts: tuple[Path, ...]
 
 
-class JointTraining(Step):
+class JointTraining(CellStep):
     """Settings of a training that starts from the experts."""
 
     architecture: dict[str, Any]
@@ -123,14 +113,6 @@ class TrainFusion(JointTraining):
             execution=study.execution,
         )
 
-    def identity(self) -> dict[str, Any]:
-        """Architecture, fusion, lambda, seed."""
-        return self.cell.names()
-
-    def modules(self) -> tuple[str, ...]:
-        """Architecture and fusion rule."""
-        return architecture_module(self.cell.architecture), fusion_module(self.cell.fusion)
-
 
 class FinetuneExperts(JointTraining):
     """Train the experts of a family on the fusion images beside each other: the control of every cell.
@@ -152,16 +134,8 @@ class FinetuneExperts(JointTraining):
             execution=study.execution,
         )
 
-    def identity(self) -> dict[str, Any]:
-        """The names of a cell."""
-        return self.cell.names()
 
-    def modules(self) -> tuple[str, ...]:
-        """The architecture."""
-        return (architecture_module(self.cell.architecture),)
-
-
-class EvaluateFusion(Step):
+class EvaluateFusion(CellStep):
     """Score one cell on the test images: the fused network, its experts, and what they give together."""
 
     rule: ClassVar[str] = "evaluate_fusion"
@@ -183,16 +157,8 @@ class EvaluateFusion(Step):
         """One cell of the grid."""
         return cls(cell=Cell.of(names), evaluation=study.evaluation, execution=study.execution)
 
-    def identity(self) -> dict[str, Any]:
-        """Architecture, fusion, lambda, seed."""
-        return self.cell.names()
 
-    def modules(self) -> tuple[str, ...]:
-        """Architecture and fusion rule."""
-        return architecture_module(self.cell.architecture), fusion_module(self.cell.fusion)
-
-
-class EvaluateBaselines(Step):
+class EvaluateBaselines(CellStep):
     """Score what fusion is measured against: the experts before and after fine-tuning, combined, and single models."""
 
     rule: ClassVar[str] = "evaluate_baselines"
@@ -216,11 +182,3 @@ class EvaluateBaselines(Step):
     def of(cls, study: "Study", names: Mapping[str, Any]) -> Self:
         """One family of the grid."""
         return cls(cell=Family.of(names), evaluation=study.evaluation, execution=study.execution)
-
-    def identity(self) -> dict[str, Any]:
-        """Architecture and seed."""
-        return self.cell.names()
-
-    def modules(self) -> tuple[str, ...]:
-        """The architecture."""
-        return (architecture_module(self.cell.architecture),)
