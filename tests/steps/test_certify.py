@@ -28,11 +28,13 @@ from certifuse.steps import pretrain_expert as pretraining
 from certifuse.steps.certify_joint import certify_joint
 from certifuse.steps.gather_certificates import gather_certificates
 from certifuse.study import paths
-from certifuse.study.cells import CertifiedCell
+from certifuse.study.cells import Cell, Member, SubspaceCell
 from certifuse.study.paths import BITSTREAM_FILE
 from certifuse.study.settings.data import SplitSettings
-from certifuse.study.steps import CertifyJointStep, GatherCertificatesStep, PretrainStep
-from certifuse.training.loop.loop import loop
+from certifuse.study.steps.certificates import CertifyJoint
+from certifuse.study.steps.gathering import GatherCertificates, GatheringFiles
+from certifuse.study.steps.training import PretrainExpert
+from certifuse.training.loop import loop
 
 
 def wrong(logits_NK: torch.Tensor, labels_N: torch.Tensor) -> list[bool]:
@@ -200,9 +202,7 @@ class CutOffError(Exception):
 @pytest.mark.parametrize("rows_written", [2, 6, 9])
 def test_a_run_that_is_cut_off_ends_as_the_uninterrupted_one(certified, tmp_path, monkeypatch, rows_written):
     """In the second epoch at full precision, and in that at each number of levels."""
-    files = certified.tiny.files(
-        tmp_path, output=tmp_path, manifest=tmp_path / "manifest.json", log=tmp_path / "log.csv", save_interval_s=0.0
-    )
+    files = certified.files(tmp_path, save_interval_s=0.0)
     write, calls = loop.write_rows, []
 
     def failing(path, rows):
@@ -216,9 +216,9 @@ def test_a_run_that_is_cut_off_ends_as_the_uninterrupted_one(certified, tmp_path
         with pytest.raises(CutOffError):
             certified.certify(tmp_path, files=files)
     assert not (tmp_path / "levels_3").exists()
-    assert any(files.resume.rglob("*.safetensors"))
+    assert any(files.resume_dir.rglob("*.safetensors"))
     assert written(certified.certify(tmp_path, files=files)) == written(certified.subspace.parent)
-    assert not list(files.resume.rglob("*.safetensors"))
+    assert not list(files.resume_dir.rglob("*.safetensors"))
 
 
 # ---- independence ----------------------------------------------------------------------------------
@@ -240,10 +240,13 @@ def test_no_fusion_or_certificate_image_enters_the_training_of_an_expert(certifi
 
     monkeypatch.setattr(DeviceImages, "batch", recorded)
     step = certified.tiny.fusion_step()
-    expert = PretrainStep(
-        architecture=step.architecture, training={"epochs": 1, "batch_size": 16}, execution=step.execution
+    expert = PretrainExpert(
+        cell=Member("resnet", 0, "expert_1"),
+        architecture=step.architecture,
+        training={"epochs": 1, "batch_size": 16},
+        execution=step.execution,
     )
-    pretraining.pretrain_expert(expert, "expert_1", 0, certified.tiny.files(tmp_path))
+    pretraining.pretrain_expert(expert, certified.tiny.pretraining_files(tmp_path))
     own = rows_of(images.train_images[splits.experts[1]]) | rows_of(images.train_images[splits.validation])
     assert seen <= own
     assert len(seen) > 0.8 * len(own), "all but a last batch that is not full"
@@ -282,7 +285,7 @@ def unsealed(study) -> None:
     """Change the manifest of the second expert in one figure, without its digest."""
     manifest_file = study.experts[1][1]
     changed = json.loads(manifest_file.read_text())
-    manifest_file.write_text(json.dumps(changed | {"seed": changed["seed"] + 1}))
+    manifest_file.write_text(json.dumps(changed | {"epoch": changed["epoch"] + 1}))
 
 
 def other_splits(study) -> None:
@@ -295,33 +298,37 @@ def other_splits(study) -> None:
 
 
 REFUSED = {
-    "other splits": (other_splits, "trained with splits [0-9a-f]{64}, expected [0-9a-f]{64}"),
+    "other splits": (other_splits, r"trained with splits \['[0-9a-f]{64}'\], expected [0-9a-f]{64}"),
     "other images": (
-        lambda study: edited(study, lambda manifest: manifest["inputs_sha256"].update(images="0" * 64)),
-        "trained with images 0{64}, expected",
+        lambda study: edited(study, lambda manifest: manifest["data_sha256"].update(images=["0" * 64])),
+        r"trained with images \['0{64}'\], expected",
     ),
     "another component": (
         lambda study: shutil.copy(study.tiny.experts[0], study.tiny.experts[1]),
         "expert_1_best.safetensors: expected SHA-256 [0-9a-f]{64} as in .*, found",
     ),
     "trained on the fusion images": (
-        lambda study: edited(study, lambda manifest: manifest.update(member="fusion")),
+        lambda study: edited(study, lambda manifest: manifest["identity"].update(member="fusion")),
         "expected a model trained as one of expert_0, expert_1, found 'fusion'",
     ),
     "the single model, which knows the fusion images": (
-        lambda study: edited(study, lambda manifest: manifest.update(member="single")),
+        lambda study: edited(study, lambda manifest: manifest["identity"].update(member="single")),
         "found 'single'",
     ),
     "a manifest without inputs": (
         lambda study: edited(study, lambda manifest: manifest.pop("inputs_sha256")),
-        "expected the manifest of a training",
+        "expected the manifest of a training by the rule pretrain_expert",
+    ),
+    "the manifest of another rule": (
+        lambda study: edited(study, lambda manifest: manifest.update(step="finetune_experts")),
+        "expected the manifest of a training by the rule pretrain_expert",
     ),
     "a changed manifest": (unsealed, "expected the manifest of a run, found none or a damaged one"),
     "a manifest without its digest": (
         lambda study: write_json(study.experts[1][1], read_manifest(study.experts[1][1])),
         "expected the manifest of a run, found none or a damaged one",
     ),
-    "no manifest": (lambda study: study.experts[1][1].unlink(), "expected the manifest of a run, found none"),
+    "no manifest": (lambda study: study.experts[1][1].unlink(), "manifest.json: expected a file, found none"),
 }
 
 
@@ -337,13 +344,24 @@ def test_experts_that_may_know_the_sample_are_refused_before_any_training(certif
     assert "\n" not in str(raised.value)
 
 
+def without_expert_0(manifest) -> None:
+    """As if the model had been trained from another expert."""
+    (name,) = (name for name in manifest["inputs_sha256"] if name.endswith("/expert_0_best.safetensors"))
+    manifest["inputs_sha256"][name] = "0" * 64
+
+
 JOINT_REFUSED = {
-    "other images": (lambda m: m["inputs_sha256"].update(images="0" * 64), "trained with images 0{64}"),
-    "other splits": (lambda m: m["inputs_sha256"].update(splits="0" * 64), "trained with splits 0{64}"),
-    "other experts": (lambda m: m["inputs_sha256"].update(expert_0="0" * 64), "trained with expert_0 0{64}"),
-    "continued": (lambda m: m["initial_components_sha256"].update({"old/x": "1"}), "continues from old/x"),
-    "other components": (lambda m: m["components_sha256"].clear(), "expected SHA-256 None as in"),
-    "no record": (lambda m: m.pop("initial_components_sha256"), "expected the manifest of a training"),
+    "other images": (lambda m: m["data_sha256"].update(images=["0" * 64]), r"trained with images \['0{64}'\]"),
+    "other splits": (lambda m: m["data_sha256"].update(splits=["0" * 64]), r"trained with splits \['0{64}'\]"),
+    "two sets of images": (lambda m: m["data_sha256"]["images"].append("0" * 64), "trained with images .*'0{64}'"),
+    "other experts": (without_expert_0, "expected a model trained from .*expert_0_best.safetensors, SHA-256 .*, found"),
+    "continued": (lambda m: m["initial_components"].append("1" * 64), r"continues from components \(SHA-256 1{64}\)"),
+    "other components": (lambda m: m["outputs_sha256"].clear(), "expected SHA-256 None as in"),
+    "no record": (lambda m: m.pop("initial_components"), "expected the manifest of a training"),
+    "another rule": (
+        lambda m: m.update(step="pretrain_expert"),
+        "expected the manifest of a training by the rule train",
+    ),
 }
 
 
@@ -356,19 +374,18 @@ def test_a_joint_model_of_unknown_history_is_refused(certified, tmp_path, case):
     manifest = read_manifest(trained / paths.MANIFEST_FILE)
     change(manifest)
     write_manifest(trained / paths.MANIFEST_FILE, manifest)
-    cell = CertifiedCell("resnet", "concatenation", "1.0", 0)
+    step = CertifyJoint(cell=Cell("resnet", "concatenation", "1.0", 0), delta=0.1, levels=9, threads=1)
     with pytest.raises(UserError, match=message) as raised:
-        certify_joint(CertifyJointStep(delta=0.1, levels=9, threads=1), cell, trained, study.evidence(), tmp_path)
+        certify_joint(step, study.joint_files(trained, tmp_path / "certificate"))
     assert "\n" not in str(raised.value)
 
 
 def test_averaged_experts_are_no_joint_model(certified, tmp_path):
     (tmp_path / "experts").mkdir()
     shutil.copy(certified.tiny.experts[0], tmp_path / "experts")
-    cell = CertifiedCell("resnet", "concatenation", "1.0", 0)
-    step = CertifyJointStep(delta=0.1, levels=9, threads=1)
-    with pytest.raises(UserError, match="expected a fusion module and a global head among the components"):
-        certify_joint(step, cell, tmp_path, certified.evidence(), tmp_path)
+    step = CertifyJoint(cell=Cell("resnet", "concatenation", "1.0", 0), delta=0.1, levels=9, threads=1)
+    with pytest.raises(UserError, match="expected a fusion module and a global head among them"):
+        certify_joint(step, certified.joint_files(tmp_path, tmp_path))
 
 
 @pytest.mark.parametrize(("key", "value", "message"), [("dim", 10**7, "choose a smaller d")])
@@ -384,16 +401,14 @@ def test_a_subspace_that_does_not_fit_is_one_line(certified, tmp_path, key, valu
 @pytest.fixture
 def gathered(certified, tmp_path):
     """The tables over both certificates in a subspace, the joint one and one of another seed that is missing."""
-    cell = ("resnet", "concatenation", "1.0", 0)
-    settings = GatherCertificatesStep(
-        scheme="iid", levels=(3, 5), subspace=((*cell, 8), (*cell[:3], 1, 8)), joint=(cell, (*cell[:3], 1))
-    )
+    cells = tuple(Cell("resnet", "concatenation", "1.0", seed) for seed in (0, 1))
+    trained = tuple(SubspaceCell(*cell, 8) for cell in cells)
+    step = GatherCertificates(scheme="iid", levels=(3, 5), subspace=tuple(trained), joint=tuple(cells))
     for levels in (3, 5):
-        names = dict(zip(("architecture", "fusion", "lam", "seed"), cell, strict=True))
-        target = tmp_path / paths.SUBSPACE_DIR.format(**names, dim=8) / paths.LEVELS_DIR.format(levels=levels)
+        target = tmp_path / paths.SUBSPACE_DIR.format(**trained[0].names()) / paths.LEVELS_DIR.format(levels=levels)
         shutil.copytree(certified.subspace.parent / f"levels_{levels}", target)
-    shutil.copytree(certified.joint, tmp_path / paths.JOINT_CERTIFICATE_DIR.format(**names))
-    gather_certificates(settings, tmp_path)
+    shutil.copytree(certified.joint, tmp_path / paths.JOINT_CERTIFICATE_DIR.format(**cells[0].names()))
+    gather_certificates(step, GatheringFiles(results_dir=tmp_path, source="test"))
     return {name: read_rows(tmp_path / name) for name in (paths.CERTIFICATES, paths.LEDGERS)} | {
         "missing": read_rows(tmp_path / paths.MISSING_CERTIFICATES)
     }

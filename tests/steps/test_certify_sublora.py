@@ -19,16 +19,17 @@ from certifuse.certificates.language.certificate import LanguageCertificate
 from certifuse.certificates.language.model import FlatParts, decode_sublora, split_ranges, start_of
 from certifuse.evaluation.bounds.nested_betting import nested_betting_occam_subsampled
 from certifuse.evaluation.language import subsample
+from certifuse.evaluation.language.subsample import drawn_documents
 from certifuse.models.compute import runtime as runtimes
 from certifuse.models.subspace.allocation import Structure
 from certifuse.models.subspace.trained_vector import load_vector
+from certifuse.steps.certify_sublora import certify_sublora
 from certifuse.steps.gather_gates import gather_gates
 from certifuse.steps.gather_sublora import gather_sublora
-from certifuse.steps.train_sublora import drawn_documents
 from certifuse.study.cells import SubloraCell
 from certifuse.study.paths import BITSTREAM_FILE
 from certifuse.study.settings.evaluation import ExecutionSettings
-from certifuse.study.steps import GatherGatesStep, GatherSubloraStep
+from certifuse.study.steps.gathering import GatherGates, GatheringFiles, GatherSublora
 
 LEARNED, FIXED = SubloraCell(40, "learned", 7), SubloraCell(30, "fixed_0.5", 7)
 V, START, CONTEXT, STRIDE, DELTA, ALPHAS, N = 256, 256, 24, 16, 0.1, (0.2, 0.5), 30
@@ -294,16 +295,9 @@ def test_the_same_again_and_another_draw(language, tmp_path):
 
 @pytest.mark.parametrize(("cell", "levels"), [(FIXED, 7), (LEARNED, 3), (SubloraCell(30, "fixed_0.5", 8), 3)])
 def test_weights_of_another_cell_are_refused(language, tmp_path, cell, levels):
-    files = language.files(FIXED, 3, tmp_path)
     with pytest.raises(UserError, match="expected the numbers of") as raised:
-        certify_language_of(language, cell, levels, files)
+        certify_sublora(language.step(cell, levels), language.files(FIXED, 3, tmp_path))
     assert "\n" not in str(raised.value)
-
-
-def certify_language_of(language, cell, levels, files):
-    from certifuse.steps.certify_sublora import certify_sublora
-
-    certify_sublora(language.step(), cell, levels, files)
 
 
 # ---- tables of counts ------------------------------------------------------------------------------
@@ -368,10 +362,8 @@ def test_the_metrics_of_the_guide(language):
 
 def test_gathered_tables(language, tmp_path):
     study = language.copy(tmp_path / "study")
-    settings = GatherSubloraStep(
-        levels=(3, 7, 11), cells=tuple(map(tuple, (LEARNED, FIXED))), ngrams=("uniform", "unigram", "bigram")
-    )
-    gather_sublora(settings, study.root)
+    step = GatherSublora(levels=(3, 7, 11), cells=(LEARNED, FIXED), ngrams=("uniform", "unigram", "bigram"))
+    gather_sublora(step, GatheringFiles(results_dir=study.root, source="test"))
     rows = {path.stem: read_rows(path) for path in (study.root / "metrics").glob("*.csv")}
     certificate = language.certificate(FIXED, 7)
     (row,) = [r for r in rows["sublora"] if (r["mode"], r["levels"]) == ("fixed_0.5", "7")]
@@ -408,8 +400,8 @@ def test_gathered_gates_need_no_certificate(language, tmp_path):
     study = language.copy(tmp_path / "study")
     for certificate in study.root.glob("sublora/**/certificate.json"):
         certificate.unlink()
-    absent = (LEARNED.d, LEARNED.mode, LEARNED.seed + 1)
-    gather_gates(GatherGatesStep(cells=(tuple(LEARNED), absent)), study.root)
+    absent = LEARNED._replace(seed=LEARNED.seed + 1)
+    gather_gates(GatherGates(cells=(LEARNED, absent)), GatheringFiles(results_dir=study.root, source="test"))
     rows = {path.stem: read_rows(path) for path in (study.root / "metrics").glob("*.csv")}
     gates = [(r["group"], int(r["split"])) for r in rows["sublora_gates"]]
     splits = load_vector(language.files(LEARNED).weights).structure.splits

@@ -16,13 +16,14 @@ from certifuse.steps.compare_cells import compare_cells
 from certifuse.steps.gather import gather
 from certifuse.steps.score_sheet import ExpertLogits, Labels, ScoreSheet
 from certifuse.study import paths
+from certifuse.study.cells import Cell, Family
 from certifuse.study.settings.evaluation import EvaluationSettings, ExecutionSettings, StatisticsSettings
-from certifuse.study.settings.grid import Block
-from certifuse.study.steps import CompareStep, GatherStep
+from certifuse.study.steps.gathering import CompareCells, Gather, GatheringFiles
 
 EXPERTS, CLASSES, TEST, HELD_OUT = 3, 7, 400, 200
-CELL = {"architecture": "resnet", "fusion": "concatenation", "lambda": "1.0", "seed": 0}
-CELL_DIRECTORY = paths.CELL_METRICS.format(architecture="resnet", fusion="concatenation", lam="1.0", seed=0)
+CELL = Cell("resnet", "concatenation", "1.0", 0)
+CELLS = (CELL._replace(lam="0.5"), CELL)
+CELL_DIRECTORY = paths.CELL_METRICS.format(**CELL.names())
 FAMILY = {"architecture": "resnet", "fusion": "baseline", "lambda": "", "seed": 0}
 RUNTIME = runtimes.start(ExecutionSettings(device="cpu", precision="fp32"))
 
@@ -52,8 +53,8 @@ def sheets(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     family = ScoreSheet(FAMILY, EvaluationSettings(), labels)
     family.add_experts("before", before)
     family.add_experts("finetuned", finetuned)
-    family.write(results / paths.BASELINE_METRICS.format(architecture="resnet", seed=0), RUNTIME)
-    cell = ScoreSheet(CELL, EvaluationSettings(), labels)
+    family.write(results / paths.BASELINE_METRICS.format(**Family("resnet", 0).names()), RUNTIME)
+    cell = ScoreSheet(CELL.names(), EvaluationSettings(), labels)
     cell.add_soft("fused", *fused)
     cell.add_experts("after", after)
     cell.write(results / CELL_DIRECTORY, RUNTIME)
@@ -72,8 +73,13 @@ def rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
-def grid() -> tuple[Block, ...]:
-    return (Block(architectures=("resnet",), fusions=("concatenation",), lambdas=("0.5", "1.0"), seeds=(0,)),)
+def gathered(results: Path) -> None:
+    gather(Gather(cells=CELLS, trainings=()), GatheringFiles(results_dir=results, source="test"))
+
+
+def compared(results: Path, samples: int) -> None:
+    step = CompareCells(cells=CELLS, statistics=StatisticsSettings(bootstrap_samples=samples))
+    compare_cells(step, GatheringFiles(results_dir=results, source="test"))
 
 
 def score(results: Path, predictor: str, metric: str) -> float:
@@ -84,7 +90,7 @@ def score(results: Path, predictor: str, metric: str) -> float:
 
 def test_gathered_scores_equal_direct_computation(sheets: dict[str, Any]) -> None:
     results, labels = sheets["results"], sheets["labels"]
-    gather(GatherStep(grid=grid(), trainings=()), results)
+    gathered(results)
     probs_ENK = sheets["before"].test.double().softmax(-1)
     mean_NK = probs_ENK.mean(0)
     assert score(results, "probability_average_before", "top1_percent") == pytest.approx(
@@ -151,8 +157,8 @@ def test_superclasses_are_scored_where_the_classes_are_grouped(sheets: dict[str,
     assert ("majority_vote_before", "superclass_top1_percent") in metrics
     named = {(int(row["class"]), int(row["superclass"])) for row in rows(tmp_path / "per_class.csv")}
     assert named == set(enumerate(grouping))
-    gathered = rows(sheets["results"] / paths.SUMMARY)
-    assert not [row for row in gathered if row["metric"] == "superclass_top1_percent"]
+    others = rows(sheets["results"] / paths.SUMMARY)
+    assert not [row for row in others if row["metric"] == "superclass_top1_percent"]
 
 
 def test_a_missing_cell_is_listed_with_its_reason(sheets: dict[str, Any]) -> None:
@@ -164,7 +170,7 @@ def test_a_missing_cell_is_listed_with_its_reason(sheets: dict[str, Any]) -> Non
 
 def test_stored_predictions_give_the_comparison(sheets: dict[str, Any]) -> None:
     results, labels = sheets["results"], sheets["labels"]
-    compare_cells(CompareStep(grid=grid(), statistics=StatisticsSettings(bootstrap_samples=500)), results)
+    compared(results, samples=500)
     found = rows(results / paths.COMPARISON)
     row = next(r for r in found if r["level"] == "seed" and r["baseline"] == "probability_average_finetuned")
     ours = (sheets["fused"][0].argmax(-1) == labels.test).numpy()
@@ -181,7 +187,7 @@ def test_stored_predictions_give_the_comparison(sheets: dict[str, Any]) -> None:
 def test_the_experts_of_a_cell_alone_are_compared_as_well(sheets: dict[str, Any]) -> None:
     """What joint training does to the experts, apart from the fused head: against experts that were only fine-tuned."""
     results, labels = sheets["results"], sheets["labels"]
-    compare_cells(CompareStep(grid=grid(), statistics=StatisticsSettings(bootstrap_samples=50)), results)
+    compared(results, samples=50)
     after, finetuned = (
         100 * float((sheets[stage].test.double().softmax(-1).mean(0).argmax(-1) == labels.test).double().mean())
         for stage in ("after", "finetuned")
@@ -197,10 +203,7 @@ def test_the_experts_of_a_cell_alone_are_compared_as_well(sheets: dict[str, Any]
 
 
 def test_predictions_are_compact_and_complete(sheets: dict[str, Any]) -> None:
-    directory = sheets["results"] / paths.CELL_METRICS.format(
-        architecture="resnet", fusion="concatenation", lam="1.0", seed=0
-    )
-    tensors = load_file(directory / "predictions.safetensors")
+    tensors = load_file(sheets["results"] / CELL_DIRECTORY / "predictions.safetensors")
     assert tensors["fused/predicted"].dtype == np.int16
     assert np.array_equal(tensors["fused/predicted"], sheets["fused"][0].argmax(-1).numpy())
     nll_nats = -tensors["fused/log_probability_of_label"].mean()
@@ -209,8 +212,8 @@ def test_predictions_are_compact_and_complete(sheets: dict[str, Any]) -> None:
 
 
 def test_a_hole_in_the_results_is_an_empty_table_not_a_crash(tmp_path: Path) -> None:
-    gather(GatherStep(grid=grid(), trainings=()), tmp_path)
-    compare_cells(CompareStep(grid=grid(), statistics=StatisticsSettings()), tmp_path)
+    gathered(tmp_path)
+    compared(tmp_path, samples=100)
     assert rows(tmp_path / paths.SUMMARY) == []
     assert rows(tmp_path / paths.COMPARISON) == []
     assert len(rows(tmp_path / paths.MISSING)) == 2

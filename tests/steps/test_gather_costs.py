@@ -11,11 +11,10 @@ from certifuse.base.errors import UserError
 from certifuse.base.rows import read_rows
 from certifuse.steps.gather import gather
 from certifuse.study import paths
-from certifuse.study.settings.grid import Block
-from certifuse.study.steps import GatherStep
+from certifuse.study.cells import Cell, Family
+from certifuse.study.steps.gathering import Gather, GatheringFiles
 
-CELL = {"architecture": "resnet", "fusion": "concatenation", "lam": "1.0", "seed": 0}
-BLOCK = Block(architectures=("resnet",), fusions=("concatenation",), lambdas=("1.0",), seeds=(0,))
+CELL, FAMILY = Cell("resnet", "concatenation", "1.0", 0), Family("resnet", 0)
 
 
 @pytest.fixture(scope="module")
@@ -31,15 +30,15 @@ def trained(tiny: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def manifest_of(results: Path, training: str) -> Path:
     if training == "joint":
-        return results / paths.CELL_DIR.format(**CELL) / paths.MANIFEST_FILE
+        return results / paths.CELL_DIR.format(**CELL.names()) / paths.MANIFEST_FILE
     if training == "finetuned":
-        return results / paths.FINETUNED_DIR.format(**CELL) / paths.MANIFEST_FILE
-    return results / paths.MEMBER_MANIFEST.format(member=training, **CELL)
+        return results / paths.FINETUNED_MANIFEST.format(**FAMILY.names())
+    return results / paths.MEMBER_MANIFEST.format(member=training, **FAMILY.names())
 
 
 def costs(results: Path, *trainings: str) -> dict[str, dict[str, str]]:
-    settings = GatherStep(grid=(BLOCK,), trainings=tuple(("resnet", 0, name) for name in trainings))
-    gather(settings, results)
+    step = Gather(cells=(CELL,), trainings=tuple((*FAMILY, name) for name in trainings))
+    gather(step, GatheringFiles(results_dir=results, source="test"))
     return {row["training"]: row for row in read_rows(results / paths.COSTS)}
 
 

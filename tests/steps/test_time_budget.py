@@ -3,19 +3,14 @@
 import json
 import re
 import subprocess
-import sys
-from pathlib import Path
+from dataclasses import replace
 
 import pytest
+from step_commands import step_command
 
-from certifuse.base.errors import OutOfTimeError
-from certifuse.training.loop.budget import TimeBudget
-from certifuse.training.loop.loop import budget as budgets
-from certifuse.training.loop.loop import loop
-
-ROOT = Path(__file__).parents[2]
-OUT_OF_TIME_STATUS, USER_ERROR_STATUS = 75, 2
-STAGED = ("subspace", "sublora")
+from certifuse.base.errors import OUT_OF_TIME_STATUS, USER_ERROR_STATUS, OutOfTimeError
+from certifuse.training.loop import budget as budgets
+from certifuse.training.loop import loop
 
 
 class Clock:
@@ -47,7 +42,7 @@ def test_attempts_that_run_out_of_time_end_as_one_that_does_not(begin, uninterru
     said = []
     while len(said) < 20:
         try:
-            training.train(save_interval_s=1e9, budget=TimeBudget(0.5, began_s=clock.now_s))
+            training.train(save_interval_s=1e9, time_budget_min=0.5, began_s=clock.now_s)
             break
         except OutOfTimeError as error:
             said.append(str(error))
@@ -61,7 +56,7 @@ def test_attempts_that_run_out_of_time_end_as_one_that_does_not(begin, uninterru
 
 def test_with_time_enough_nothing_is_interrupted(begin, uninterrupted, tmp_path, clock):
     """The control: it is the limit that stops a training."""
-    training = begin("fusion", tmp_path).train(budget=TimeBudget(600.0, began_s=clock.now_s))
+    training = begin("fusion", tmp_path).train(time_budget_min=600.0, began_s=clock.now_s)
     assert training.ends == uninterrupted("fusion").ends
     assert json.loads((tmp_path / "cell" / "manifest.json").read_text())["resumed_after_epochs"] == []
 
@@ -69,16 +64,8 @@ def test_with_time_enough_nothing_is_interrupted(begin, uninterrupted, tmp_path,
 # ---- real processes, real time -----------------------------------------------------------------------
 
 
-def run_script(run, *options):
-    files, cell = run.files, run.cell
-    command = [
-        *(sys.executable, str(ROOT / "workflow" / "scripts" / "train_fusion.py"), *options),
-        *("--settings", json.dumps(run.settings.plain()), "--architecture", cell.architecture),
-        *("--fusion", cell.fusion, "--lambda", cell.lam, "--seed", str(cell.seed)),
-        *("--experts", *map(str, files.experts), "--images", str(files.images), "--splits", str(files.splits)),
-        *("--manifest", str(files.manifest), "--log-file", str(files.log), "--resume-dir", str(files.resume)),
-        *("--telemetry-dir", str(files.telemetry), "--source", files.source),
-    ]
+def run_script(run, time_budget_min):
+    command = step_command(run.step, replace(run.files, time_budget_min=time_budget_min))
     return subprocess.run(command, capture_output=True, text=True)
 
 
@@ -86,22 +73,22 @@ def run_script(run, *options):
 def test_a_process_stops_in_time_and_the_next_goes_on(tiny, tmp_path):
     """What the first attempt says it needed to start tells how long the others get."""
     run = tiny.prepare(tmp_path, files={"save_interval_s": 1e9}, epochs=100_000)
-    hopeless = run_script(run, "--time-budget-min", "0.0001")
+    hopeless = run_script(run, 0.0001)
     assert hopeless.returncode == USER_ERROR_STATUS, hopeless.stderr
     (line,) = hopeless.stderr.splitlines()
     start_s = float(
         re.search(r"error: .* expected an epoch to end within .*: ([\d.]+) s were needed to start", line)[1]
     )
-    assert not list(run.files.resume.glob("*.safetensors"))
+    assert not list(run.files.resume_dir.glob("*.safetensors"))
 
-    budget_min = str((3.0 * start_s + 3.0) / 60)
-    first = run_script(run, "--time-budget-min", budget_min)
+    budget_min = (3.0 * start_s + 3.0) / 60
+    first = run_script(run, budget_min)
     assert first.returncode == OUT_OF_TIME_STATUS, first.stderr
     epochs = int(re.search(r"out of time: .*: stopped after epoch (\d+) of 100000 and stored", first.stderr)[1])
     assert epochs >= 1
     assert "Traceback" not in first.stderr
 
-    second = run_script(run, "--time-budget-min", budget_min)
+    second = run_script(run, budget_min)
     assert second.returncode == OUT_OF_TIME_STATUS, second.stderr
     assert f"] resumed after epoch {epochs}\n" in second.stderr
     further = int(re.search(r"stopped after epoch (\d+) of", second.stderr)[1])

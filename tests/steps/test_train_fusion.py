@@ -5,9 +5,11 @@ import shutil
 
 import pytest
 import torch
+from step_commands import step_arguments
 
 from certifuse.base.digests import digest_file
-from certifuse.base.errors import UserError
+from certifuse.base.errors import USER_ERROR_STATUS, UserError
+from certifuse.base.manifest import path_from
 from certifuse.data.images.image_set import load_image_set
 from certifuse.data.images.splits import load_splits
 from certifuse.models.components.assembly import build_expert, expert_spec, find_components, load_complete, load_network
@@ -15,8 +17,10 @@ from certifuse.models.components.files import load_component, read_header, save_
 from certifuse.models.compute import runtime as runtimes
 from certifuse.models.compute.device_images import on_device
 from certifuse.models.compute.inference import accuracy_percent, fused_logits_of, nll_nats
+from certifuse.steps.command import run_step
 from certifuse.steps.train_fusion import train_fusion
 from certifuse.study import paths
+from certifuse.study.steps.training import TrainFusion
 
 COLUMNS = (
     "epoch",
@@ -53,7 +57,7 @@ def trained(tiny, tmp_path_factory):
 
 def validated(run, network):
     """(accuracy in percent, loss, accuracy of each expert) of a network on the validation images of a run."""
-    runtime = runtimes.start(run.settings.execution)
+    runtime = runtimes.start(run.step.execution)
     images, splits = load_image_set(run.files.images), load_splits(run.files.splits)
     runtime.place(network)
     fused, experts = fused_logits_of(network, on_device(images, splits, runtime), splits.validation, runtime)
@@ -73,13 +77,13 @@ def assert_is_row(run, network, row):
 
 
 def test_the_files_are_those_of_the_contract(trained):
-    fields = {"architecture": "resnet", "fusion": "concatenation", "lam": "1.0"}
+    fields = trained.cell.names()
     parts = [paths.FUSION_FILE, paths.HEAD_FILE, paths.cell_expert(0), paths.cell_expert(1)]
     names = {paths.COMPLETE_FILE, *(part.format(**fields) for part in parts)}
     kept = {f"epochs/epoch_{epoch}/{name}" for epoch in (3, 6, 9) for name in names}
     assert set(trained.components) == names | kept
-    assert not trained.files.resume.exists()
-    assert not trained.files.telemetry.exists()
+    assert not trained.files.resume_dir.exists()
+    assert not trained.files.telemetry_dir.exists()
 
 
 def test_the_log_has_the_columns_of_the_guides_and_a_row_per_epoch(trained):
@@ -118,19 +122,22 @@ def test_the_complete_file_is_its_parts(trained):
 
 def test_the_manifest_can_be_checked(trained):
     manifest = trained.manifest
-    assert {name: digest_file(trained.directory / name) for name in manifest["components_sha256"]} == manifest[
-        "components_sha256"
-    ]
-    assert manifest["inputs_sha256"]["expert_1"] == digest_file(trained.files.experts[1])
+    files = trained.files
+    best = {name for name in trained.components if not name.startswith("epochs/")}
+    assert manifest["outputs_sha256"] == {name: digest_file(trained.directory / name) for name in (*best, "../log.csv")}
+    assert manifest["inputs_sha256"] == {
+        path_from(trained.directory, path): digest_file(path) for path in (files.images, files.splits, *files.experts)
+    }
+    assert manifest["initial_components"] == []
     assert manifest["data_sha256"] == {
         "images": [digest_file(trained.files.images)],
         "splits": [digest_file(trained.files.splits)],
     }
-    assert manifest["logs_sha256"] == {"../log.csv": digest_file(trained.files.log)}
     assert manifest["started"] < manifest["finished"]
-    assert manifest["settings"] == trained.settings.plain()
+    assert manifest["settings"] == trained.step.plain()
+    assert (manifest["step"], manifest["source_fingerprint"]) == ("train_fusion", "test")
     assert manifest["runtime"]["precision"] == "fp32"
-    assert (manifest["lam"], manifest["fusion"], manifest["seed"]) == ("1.0", "concatenation", 0)
+    assert manifest["identity"] == {"architecture": "resnet", "fusion": "concatenation", "lambda": "1.0", "seed": 0}
     assert manifest["epochs_run"] == 10
     assert manifest["resumed_after_epochs"] == []
     assert manifest["peak_memory_bytes"] > 1e6
@@ -196,9 +203,10 @@ def test_training_continues_from_earlier_components(tiny, tmp_path, trained):
     for name, tensor in states[0].items():  # all but the running statistics, which a forward pass moves
         if "running" not in name and "tracked" not in name:
             assert torch.equal(tensor, states[1][name]), name
-    digests = run.manifest["initial_components_sha256"]
-    assert len(digests) == 4
-    assert all(digest_file(path) == digests[str(path)] for path in map(type(earlier), digests))
+    found = find_components(earlier)
+    digests = sorted(digest_file(path) for path in (*found.experts, found.fusion, found.global_head))
+    assert run.manifest["initial_components"] == digests
+    assert set(run.manifest["inputs_sha256"].values()) >= set(digests)
 
 
 def test_the_directory_may_be_named_by_cell(tiny, tmp_path, trained):
@@ -206,7 +214,7 @@ def test_the_directory_may_be_named_by_cell(tiny, tmp_path, trained):
     target.parent.mkdir(parents=True)
     target.symlink_to(trained.directory)
     template = f"{tmp_path}/{{architecture}}/{{fusion}}/{{lambda}}/{{seed}}"
-    assert first_row(tiny, tmp_path / "run", initial_components=template).manifest["initial_components_sha256"]
+    assert first_row(tiny, tmp_path / "run", initial_components=template).manifest["initial_components"]
 
 
 def test_fine_tuned_experts_get_a_fresh_fusion_module(tiny, tmp_path):
@@ -275,9 +283,15 @@ def test_experts_of_another_architecture_are_refused(tiny, tmp_path):
         tiny.train(tmp_path / "run", files={"experts": tuple(experts)})
 
 
-def test_a_lambda_that_is_no_number_is_refused(tiny, tmp_path):
-    with pytest.raises(UserError, match="--lambda: expected a number with --fusion concatenation, found 'none'"):
-        tiny.train(tmp_path, lam="none")
+@pytest.mark.parametrize("change", [{"lambda": "none"}, {"lambda": None}, {"seed": None}, {"seed": "zero"}], ids=str)
+def test_names_that_are_no_cell_are_refused(tiny, tmp_path, caplog, change):
+    run = tiny.prepare(tmp_path)
+    settings = json.loads(run.step.text) | {"cell": run.cell.names() | change}
+    arguments = step_arguments(run.step, run.files)[3:]
+    with pytest.raises(SystemExit, match=str(USER_ERROR_STATUS)):
+        run_step(TrainFusion, lambda *_: pytest.fail("it ran"), ["--settings", json.dumps(settings), *arguments])
+    names = run.cell.names() | change
+    assert caplog.messages == [f"error: --settings: cell: expected the names of a Cell, found {names}"]
 
 
 def test_cuda_that_is_not_there_is_refused(tiny, tmp_path, monkeypatch):
@@ -292,7 +306,7 @@ def test_a_run_that_diverges_says_where_and_writes_no_components(tiny, tmp_path)
     with pytest.raises(
         UserError, match=r"the \w+( gradient)? is not finite in epoch \d+, step \d+ \(seed \d+\): lower"
     ):
-        train_fusion(run.settings, run.cell, run.files)
+        train_fusion(run.step, run.files)
     assert not list(run.directory.rglob("*.safetensors"))
     assert not run.files.manifest.exists()
 
@@ -317,5 +331,6 @@ def test_a_second_runner_does_not_touch_the_epochs_of_the_first(tiny, tmp_path, 
 
 def test_settings_are_canonical_json(trained):
     """What the rule hands over is read back as the same settings."""
-    text = json.dumps(trained.settings.plain())
-    assert type(trained.settings).from_json(text) == trained.settings
+    text = trained.step.text
+    assert text == json.dumps(json.loads(text), sort_keys=True, separators=(",", ":"))
+    assert TrainFusion.from_json(text) == trained.step

@@ -2,7 +2,7 @@
 
 A change that is meant to leave the numbers alone must pass this. One that is meant to change them says so by
 
-    CERTIFUSE_WRITE_GOLDEN=1 python -m pytest tests/recipes/test_train_golden.py
+    CERTIFUSE_WRITE_GOLDEN=1 python -m pytest tests/steps/test_train_golden.py
 
 which writes the file again; the difference is then part of the commit. fp32, one thread; the tolerance is for other
 processors, whose sums are in another order. It fits short trainings alone, such as these: sooner or later rounding
@@ -20,10 +20,11 @@ from certifuse.steps.prepare_images import prepare_images
 from certifuse.steps.pretrain_expert import pretrain_expert
 from certifuse.steps.split_images import split_images
 from certifuse.steps.train_fusion import train_fusion
-from certifuse.study.cells import CellName
+from certifuse.study.cells import Member
 from certifuse.study.settings.data import SplitSettings
 from certifuse.study.settings.pretraining import ExpertTraining
-from certifuse.study.steps import PrepareStep, PretrainStep
+from certifuse.study.steps.data import PrepareImages, SplitImages
+from certifuse.study.steps.training import PretrainExpert
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "digits.json"
 RELATIVE = 1e-5
@@ -36,31 +37,30 @@ def study(tiny, tmp_path_factory):
     """The digits, and `expert(member, lr)` and `fused(fusion)` that train on them and give their losses per epoch."""
     root = tmp_path_factory.mktemp("golden")
     images, splits = root / "images.safetensors", root / "splits.safetensors"
-    prepare_images(PrepareStep.from_json('{"data": {"source": "digits"}}'), images)
+    prepare_images(PrepareImages(data={"source": "digits"}), PrepareImages.Files(output=images, source="test"))
     split = SplitSettings(
         experts=2, shared_fraction=0.03, unique_fraction=0.03, fusion_fraction=0.1, validation_fraction=0.5
     )
-    split_images(images, split, splits, root / "splits.json")
+    split_files = SplitImages.Files(images=images, output=splits, summary=root / "splits.json", source="test")
+    split_images(SplitImages(splits=split), split_files)
     step = tiny.fusion_step()
-
-    def files(name, **changes):
-        return tiny.files(root / name, images=images, splits=splits, **changes)
+    data = {"images": images, "splits": splits}
 
     def component(member):
         return root / f"{member}_best.safetensors"
 
     def expert(member, lr=0.1):
         training = ExpertTraining(epochs=3, batch_size=16, lr=lr, warmup_epochs=0.5, augmentation=AUGMENTATION)
-        settings = PretrainStep(architecture=step.architecture, training=training, execution=step.execution)
-        own = files(f"{member}_{lr}", output=component(member))
-        pretrain_expert(settings, member, 0, own)
-        return columns(own.log)
+        cell = Member("resnet", 0, member)
+        own = PretrainExpert(cell=cell, architecture=step.architecture, training=training, execution=step.execution)
+        files = tiny.pretraining_files(root / f"{member}_{lr}", output=component(member), **data)
+        pretrain_expert(own, files)
+        return columns(files.log_file)
 
     def fused(fusion):
-        own = files(fusion, experts=(component("expert_0"), component("expert_1")))
-        settings = tiny.fusion_step(fusion, batch_size=16, augmentation=AUGMENTATION)
-        train_fusion(settings, CellName("resnet", fusion, "0.5", 0), own)
-        return columns(own.log)
+        files = tiny.files(root / fusion, experts=(component("expert_0"), component("expert_1")), **data)
+        train_fusion(tiny.fusion_step(fusion, lam="0.5", batch_size=16, augmentation=AUGMENTATION), files)
+        return columns(files.log_file)
 
     return expert, fused
 

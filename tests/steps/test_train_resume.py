@@ -8,23 +8,24 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
-from pathlib import Path
+from dataclasses import replace
 
 import pytest
 import torch
+from cut_off import CutOffError, unmeasured
 from safetensors import safe_open
+from step_commands import step_command
 
 from certifuse.steps import pretrain_expert as pretraining
 from certifuse.steps import train_fusion as recipe
+from certifuse.study.cells import Member
 from certifuse.study.settings.evaluation import ExecutionSettings
 from certifuse.study.settings.pretraining import ExpertTraining
-from certifuse.study.steps import PretrainStep
-from certifuse.training.loop.loop import loop
+from certifuse.study.steps.training import PretrainExpert
+from certifuse.training.loop import loop
 from certifuse.training.loop.resume import ResumeStore
 
-SCRIPT = Path(__file__).parents[2] / "workflow" / "scripts" / "train_fusion.py"
 CHOICES = {"fusion": "TransformerBase", "epochs": 4, "save_every": 1, "dropout": 0.3, "expert_accumulation_steps": 3}
 SAVING = {"files": {"save_interval_s": 0.0}}
 LAYOUTS = {
@@ -35,22 +36,18 @@ LAYOUTS = {
 }
 
 
-class CutOffError(Exception):
-    """Stands for whatever ends a process."""
-
-
 def train(run):
-    recipe.train_fusion(run.settings, run.cell, run.files)
+    recipe.train_fusion(run.step, run.files)
 
 
 def cut_off(run, monkeypatch, epoch):
     """Train until `after_epoch` of an epoch, which writes components and comes before the state is stored."""
     write = recipe.write_components
 
-    def failing(directory, specs, states, cell, written_epoch, data):
-        if written_epoch == epoch:
+    def failing(directory, specs, states, cell, about):
+        if about["epoch"] == epoch:
             raise CutOffError
-        return write(directory, specs, states, cell, written_epoch, data)
+        return write(directory, specs, states, cell, about)
 
     with monkeypatch.context() as patch:
         patch.setattr(recipe, "write_components", failing)
@@ -61,10 +58,7 @@ def cut_off(run, monkeypatch, epoch):
 def assert_same_end(run, whole):
     assert run.components == whole.components
     assert run.rows == whole.rows
-    measured = {"best_row", "environment", "peak_memory_bytes", "resumed_after_epochs", "training_wall_s"}
-    measured |= {"started", "finished", "logs_sha256", "manifest_sha256"}
-    plain = [{key: value for key, value in each.manifest.items() if key not in measured} for each in (run, whole)]
-    assert plain[0] == plain[1]
+    assert unmeasured(run.manifest) == unmeasured(whole.manifest)
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +82,7 @@ def test_a_run_that_is_cut_off_ends_as_the_uninterrupted_one(tiny, tmp_path, mon
     train(run)
     assert_same_end(run, whole(execution))
     assert run.manifest["resumed_after_epochs"] == ([epoch - 1] if epoch > 1 else [])
-    assert not run.files.resume.exists()
+    assert not run.files.resume_dir_dir.exists()
 
 
 def test_a_run_that_is_cut_off_twice_ends_as_the_uninterrupted_one(tiny, tmp_path, monkeypatch, whole):
@@ -104,15 +98,15 @@ def test_declared_outputs_that_are_deleted_before_the_retry_do_not_matter(tiny, 
     """Snakemake deletes them, the log too; what was stored per epoch is not declared and stays."""
     run = tiny.prepare(tmp_path, execution=LAYOUTS["fp32"], **SAVING, **CHOICES)
     cut_off(run, monkeypatch, 3)
-    run.files.log.unlink()
+    run.files.log_file.unlink()
     train(run)
     assert_same_end(run, whole("fp32"))
 
 
 def stored(run):
     """The store of a run and what its newest state holds."""
-    (newest,) = (path for path in run.files.resume.glob("*.safetensors") if "previous" not in path.name)
-    store = ResumeStore(run.files.resume, newest.name.removesuffix(".safetensors"))
+    (newest,) = (path for path in run.files.resume_dir_dir.glob("*.safetensors") if "previous" not in path.name)
+    store = ResumeStore(run.files.resume_dir_dir, newest.name.removesuffix(".safetensors"))
     return store, store.load()
 
 
@@ -151,13 +145,13 @@ def test_the_state_from_other_inputs_is_not_taken(tiny, tmp_path, monkeypatch):
 def test_an_expert_that_is_cut_off_ends_as_the_uninterrupted_one(tiny, tmp_path, monkeypatch):
     training = ExpertTraining(epochs=3, batch_size=16, lr=0.05, warmup_epochs=0.5, augmentation="cutmix")
     execution = LAYOUTS["fp32 channels_last"]
-    step = PretrainStep(
-        architecture={"name": "resnet", "width": 4, "blocks": [1, 1]}, training=training, execution=execution
-    )
+    architecture = {"name": "resnet", "width": 4, "blocks": [1, 1]}
+    cell = Member("resnet", 0, "expert_0")
+    step = PretrainExpert(cell=cell, architecture=architecture, training=training, execution=execution)
 
     def pretrain(where):
-        files = tiny.files(where, save_interval_s=0.0)
-        pretraining.pretrain_expert(step, "expert_0", 0, files)
+        files = tiny.pretraining_files(where, save_interval_s=0.0)
+        pretraining.pretrain_expert(step, files)
         return files.output.read_bytes()
 
     expected = pretrain(tmp_path / "whole")
@@ -181,19 +175,12 @@ def test_an_expert_that_is_cut_off_ends_as_the_uninterrupted_one(tiny, tmp_path,
 
 
 def command(run):
-    files, cell = run.files, run.cell
-    return [
-        *(sys.executable, str(SCRIPT), "--settings", json.dumps(run.settings.plain())),
-        *("--architecture", cell.architecture, "--fusion", cell.fusion, "--lambda", cell.lam, "--seed", str(cell.seed)),
-        *("--experts", *map(str, files.experts), "--images", str(files.images), "--splits", str(files.splits)),
-        *("--manifest", str(files.manifest), "--log-file", str(files.log), "--resume-dir", str(files.resume)),
-        *("--telemetry-dir", str(files.telemetry), "--source", files.source, "--save-interval-s", "0"),
-    ]
+    return step_command(run.step, replace(run.files, save_interval_s=0.0))
 
 
 def epochs_stored(run):
     """Epochs in the newest state of a running process; 0 while there is none."""
-    for path in run.files.resume.glob("*.safetensors"):
+    for path in run.files.resume_dir_dir.glob("*.safetensors"):
         if "previous" not in path.name:
             try:
                 with safe_open(path, "pt") as stream:
@@ -214,7 +201,7 @@ def test_a_process_that_is_killed_ends_as_the_uninterrupted_one(tiny, tmp_path):
         process.send_signal(signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL, process.stderr.read()
     assert not run.files.manifest.exists()
-    assert json.loads((run.files.resume / "running.json").read_text())["pid"] == process.pid
+    assert json.loads((run.files.resume_dir_dir / "running.json").read_text())["pid"] == process.pid
     done = subprocess.run(command(run), capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
     assert done.returncode == 0, done.stderr
     assert "resumed after epoch" in done.stderr

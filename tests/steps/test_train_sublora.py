@@ -12,26 +12,27 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from cut_off import cut_off
+from cut_off import cut_off, unmeasured
+from step_commands import step_arguments, step_command
 
 from certifuse.base.errors import UserError
 from certifuse.base.rows import read_rows
 from certifuse.data.text.corpus import load_corpus
 from certifuse.data.text.corpus_writing import write_corpus
 from certifuse.data.text.tokenisers import ByteTokeniser
+from certifuse.evaluation.language.subsample import drawn_documents
 from certifuse.models.subspace.budget_splits import permuted_splits, random_splits
 from certifuse.models.subspace.codebook import nearest_level
 from certifuse.models.subspace.quantisation import fit_codebook
 from certifuse.models.subspace.trained_vector import load_vector, network_at_start
-from certifuse.steps.train_sublora import SubloraFiles, drawn_documents, train_sublora
+from certifuse.steps.train_sublora import train_sublora
 from certifuse.study.cells import SubloraCell
 from certifuse.study.settings.evaluation import ExecutionSettings
 from certifuse.study.settings.language_models import LanguageModelSettings, LoraSettings
 from certifuse.study.settings.sublora import GateSettings, SubloraTraining, allocation_of
-from certifuse.study.steps import TrainSubloraStep
+from certifuse.study.steps.language import TrainSublora
 from certifuse.training.loop.resume import ResumeStore, Snapshot
 
-SCRIPT = Path(__file__).parents[2] / "workflow" / "scripts" / "train_sublora.py"
 GOLDEN = Path(__file__).parents[1] / "golden" / "sublora.json"
 MODEL = LanguageModelSettings(layers=3, heads=2, width=16, context=12, lora=LoraSettings(rank=2, dropout=0.1))
 TRAINING = SubloraTraining(
@@ -55,13 +56,16 @@ LEARNED = SubloraCell(40, "learned", 7)
 class Run:
     """One training, to be made or made."""
 
-    cell: SubloraCell
-    settings: TrainSubloraStep
-    files: SubloraFiles
+    step: TrainSublora
+    files: TrainSublora.Files
 
     def train(self):
-        train_sublora(self.settings, self.cell, self.files)
+        train_sublora(self.step, self.files)
         return self
+
+    @property
+    def cell(self):
+        return self.step.cell
 
     @property
     def directory(self):
@@ -73,22 +77,13 @@ class Run:
 
     @property
     def rows(self):
-        logs = sorted(self.files.log.parent.glob("*.csv"))
+        logs = sorted(self.files.log_file.parent.glob("*.csv"))
         rows = {path.name: read_rows(path) for path in logs}
         return {name: [{k: v for k, v in row.items() if k not in TIMES} for row in each] for name, each in rows.items()}
 
     @property
     def manifest(self):
         return json.loads(self.files.manifest.read_text())
-
-    def arguments(self):
-        files, cell = self.files, self.cell
-        return [
-            *(str(SCRIPT), "--settings", json.dumps(self.settings.plain()), "--corpus", str(files.corpus)),
-            *("--dim", str(cell.d), "--mode", cell.mode, "--seed", str(cell.seed), "--source", files.source),
-            *("--manifest", str(files.manifest), "--log-file", str(files.log), "--resume-dir", str(files.resume)),
-            *("--telemetry-dir", str(files.telemetry), "--save-interval-s", str(files.save_interval_s)),
-        ]
 
 
 @pytest.fixture(scope="module")
@@ -104,20 +99,20 @@ def corpus(tmp_path_factory):
 def prepare(corpus):
     """`prepare(where, cell, save_interval_s, learned, model, **training)`: a run that has not begun."""
 
-    def make(where, cell=LEARNED, save_interval_s=0.0, learned=None, model=MODEL, **changes):
+    def make(where, cell=LEARNED, save_interval_s=0.0, learned=(), model=MODEL, **changes):
         training = SubloraTraining.from_json(json.dumps(TRAINING.plain() | changes))
-        settings = TrainSubloraStep(model=model, levels=(2, 5), training=training, execution=EXECUTION)
-        files = SubloraFiles(
+        step = TrainSublora(cell=cell, model=model, levels=(2, 5), training=training, execution=EXECUTION)
+        files = TrainSublora.Files(
             corpus=corpus,
             learned=learned,
-            log=where / "logs" / "full_precision.csv",
+            log_file=where / "logs" / "full_precision.csv",
             manifest=where / "run" / "manifest.json",
-            resume=where / "resume",
-            telemetry=where / "telemetry",
+            resume_dir=where / "resume",
+            telemetry_dir=where / "telemetry",
             source="test",
             save_interval_s=save_interval_s,
         )
-        return Run(cell, settings, files)
+        return Run(step, files)
 
     return make
 
@@ -139,12 +134,12 @@ def test_files_of_a_run(whole, corpus):
         "levels_5.csv": 2,
     }
     manifest = whole.manifest
-    assert (manifest["d"], manifest["mode"], manifest["seed"]) == (40, "learned", 7)
+    assert manifest["identity"] == {"d": 40, "mode": "learned", "seed": 7}
     assert sum(manifest["effective_directions"].values()) == 40
     assert manifest["weights"] == 2 * (3 * 4 * 16 + 16 + 257)
     assert [gate["group"] for gate in manifest["gates"]] == ["layer_0", "layer_1", "layer_2", "head"]
     assert sum(gate["budget"] for gate in manifest["gates"]) == 40
-    assert not whole.files.resume.exists()
+    assert not whole.files.resume_dir.exists()
 
 
 @pytest.mark.parametrize("levels", [None, 2, 5])
@@ -179,7 +174,7 @@ def test_the_file_is_the_model_whose_loss_the_manifest_tells(whole, corpus, leve
 def test_levels_start_from_the_best_weights_of_full_precision_each(prepare, whole, tmp_path):
     """So a level more does not change the others."""
     run = prepare(tmp_path)
-    replace(run, settings=run.settings.model_copy(update={"levels": (5,)})).train()
+    replace(run, step=run.step.model_copy(update={"levels": (5,)})).train()
     assert run.weights == {k: v for k, v in whole.weights.items() if k != "weights_levels_2.safetensors"}
 
 
@@ -207,7 +202,7 @@ def null(mode):
 @pytest.mark.parametrize("mode", ["learned_random", "learned_permuted", "learned_refixed"])
 def test_nulls_train_with_given_splits(prepare, whole, tmp_path, mode):
     learned = whole.directory / "weights.safetensors"
-    run = prepare(tmp_path, null(mode), learned=None if mode == "learned_random" else learned).train()
+    run = prepare(tmp_path, null(mode), learned=() if mode == "learned_random" else (learned,)).train()
     network = network_at_start(MODEL, allocation_of(mode, TRAINING), run.cell, 257)
     own = load_vector(learned).structure.splits
     expected = {
@@ -224,7 +219,7 @@ def test_nulls_train_with_given_splits(prepare, whole, tmp_path, mode):
 @pytest.mark.parametrize("cell", [LEARNED._replace(d=41), LEARNED._replace(seed=8), null("uniform")])
 def test_a_null_takes_the_splits_of_its_own_learned_run(prepare, tmp_path, cell):
     other = prepare(tmp_path / "other", cell, steps=4).train()
-    run = prepare(tmp_path, null("learned_refixed"), learned=other.directory / "weights.safetensors")
+    run = prepare(tmp_path, null("learned_refixed"), learned=(other.directory / "weights.safetensors",))
     with pytest.raises(UserError, match=r"expected the weights of \(40, 'learned', 7\), found"):
         run.train()
 
@@ -240,10 +235,7 @@ def test_a_null_without_a_learned_run_is_refused(prepare, tmp_path):
 def assert_same_end(run, whole):
     assert run.weights == whole.weights
     assert run.rows == whole.rows
-    measured = {"best_row", "best_rows", "environment", "peak_memory_bytes", "resumed_after_epochs", "training_wall_s"}
-    measured |= {"started", "finished", "logs_sha256", "manifest_sha256"}
-    plain = [{key: value for key, value in each.manifest.items() if key not in measured} for each in (run, whole)]
-    assert plain[0] == plain[1]
+    assert unmeasured(run.manifest) == unmeasured(whole.manifest)
 
 
 @pytest.mark.parametrize("writes", range(1, 11))
@@ -268,8 +260,8 @@ def test_a_finished_part_is_not_trained_again(prepare, tmp_path, monkeypatch, wh
 
 def stored(run, stage):
     """The store of one part of a run and what its newest state holds."""
-    (newest,) = (path for path in (run.files.resume / stage).glob("*.safetensors") if "previous" not in path.name)
-    store = ResumeStore(run.files.resume / stage, newest.name.removesuffix(".safetensors"))
+    (newest,) = (path for path in (run.files.resume_dir / stage).glob("*.safetensors") if "previous" not in path.name)
+    store = ResumeStore(run.files.resume_dir / stage, newest.name.removesuffix(".safetensors"))
     return store, store.load()
 
 
@@ -319,10 +311,10 @@ def test_a_process_that_is_killed_ends_as_the_uninterrupted_one(prepare, tmp_pat
     """A real process, a real SIGKILL, at whatever moment after the second state; then the same command."""
     choices = {"steps": 100, "quantised_steps": 12}
     run, environment = prepare(tmp_path / "killed", **choices), os.environ | {"OMP_NUM_THREADS": "1"}
-    command = [sys.executable, *run.arguments()]
+    command = step_command(run.step, run.files)
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
         deadline = time.monotonic() + 120
-        previous = run.files.resume / "full_precision"
+        previous = run.files.resume_dir / "full_precision"
         while not list(previous.glob("*.previous.safetensors")) and process.poll() is None:
             assert time.monotonic() < deadline
             time.sleep(0.01)
@@ -333,7 +325,7 @@ def test_a_process_that_is_killed_ends_as_the_uninterrupted_one(prepare, tmp_pat
     assert "resumed after epoch" in done.stderr
     torch.set_num_threads(1)
     assert_same_end(run, prepare(tmp_path / "whole", **choices).train())
-    assert not run.files.resume.exists()
+    assert not run.files.resume_dir.exists()
 
 
 # ---- several processes -----------------------------------------------------------------------------
@@ -348,7 +340,10 @@ def test_two_processes_train_as_one(prepare, tmp_path):
     run = prepare(tmp_path / "two", processes=2, **choices)
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     done = subprocess.run(
-        [*torchrun, *run.arguments()], capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"}
+        [*torchrun, *step_arguments(run.step, run.files)],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
     )
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("stretch 1/3") == 1, "one process reports"
@@ -359,15 +354,15 @@ def test_two_processes_train_as_one(prepare, tmp_path):
         assert ours.structure == theirs.structure
     for stage, row in alone.manifest["best_rows"].items():
         assert run.manifest["best_rows"][stage]["validation_bpd"] == pytest.approx(row["validation_bpd"], rel=1e-5)
-    assert not run.files.resume.exists()
+    assert not run.files.resume_dir.exists()
 
 
 IMPATIENT = """
 import os, runpy, sys
-from certifuse.training import record
-from certifuse.training.budget import TimeBudget
-limits_min, files = {"0": 1e6, "1": 1e-6}, record.run_files
-record.run_files = lambda arguments: files(arguments) | {"budget": TimeBudget(limits_min[os.environ["RANK"]])}
+from certifuse.training.loop import record
+from certifuse.training.loop.budget import TimeBudget
+limits_min = {"0": 1e6, "1": 1e-6}
+record.TimeBudget = lambda minutes, began_s: TimeBudget(limits_min[os.environ["RANK"]])
 sys.argv = sys.argv[1:]
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
@@ -381,7 +376,7 @@ def test_all_processes_stop_when_the_time_of_one_is_up(prepare, tmp_path):
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 
     def start(run, *driver):
-        command = [*torchrun, *map(str, driver), *run.arguments()]
+        command = [*torchrun, *map(str, driver), *step_arguments(run.step, run.files)]
         return subprocess.run(command, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
 
     run = prepare(tmp_path / "stopped", processes=2, save_interval_s=1e9)

@@ -14,9 +14,10 @@ from certifuse.base.rows import read_rows
 from certifuse.models.components.assembly import find_components
 from certifuse.models.components.files import load_component
 from certifuse.steps.pretrain_expert import pretrain_expert
+from certifuse.study.cells import Member
 from certifuse.study.settings.fusion import FUSIONS, FusionSettings, FusionTraining
 from certifuse.study.settings.pretraining import ExpertTraining
-from certifuse.study.steps import PretrainStep
+from certifuse.study.steps.training import PretrainExpert
 
 TRAINING = {
     "fusion": "TransformerBase",
@@ -138,14 +139,16 @@ def test_the_same_settings_twice_differ_in_nothing(fused, tiny, tmp_path):
 
 def expert_run(tiny, where, **changes):
     training = {"epochs": 4, "batch_size": 16, "lr": 0.05, "augmentation": {"crop_padding": 1, "flip": False}}
-    step = PretrainStep(
+    step = PretrainExpert(
+        cell=Member("resnet", 0, "expert_0"),
         architecture={"name": "resnet", "width": 4, "blocks": [1, 1]},
         training=ExpertTraining.model_validate(training | changes),
         execution=tiny.fusion_step().execution,
     )
-    files = tiny.files(where)
-    pretrain_expert(step, "expert_0", 0, files)
-    rows = [{k: v for k, v in row.items() if k not in ("seconds", "images_per_second")} for row in read_rows(files.log)]
+    files = tiny.pretraining_files(where)
+    pretrain_expert(step, files)
+    measured = ("seconds", "images_per_second")
+    rows = [{k: v for k, v in row.items() if k not in measured} for row in read_rows(files.log_file)]
     return rows, None, None
 
 

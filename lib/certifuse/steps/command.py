@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from pydantic import ValidationError
+
 from certifuse.base.errors import OUT_OF_TIME_STATUS, USER_ERROR_STATUS, OutOfTimeError, UserError
 from certifuse.base.machine import MENDS
 from certifuse.study.steps.step import Step
@@ -36,7 +38,7 @@ def run_step(step: type[StepType], run: Callable[[StepType, Any], None], argv: S
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
     logging.captureWarnings(True)
     try:
-        run(step.from_json(arguments.pop("settings")), _files(step, arguments))
+        run(_settings(step, arguments.pop("settings")), _files(step, arguments))
     except UserError as error:
         for line in str(error).splitlines():
             logging.error("error: %s", line)
@@ -70,6 +72,17 @@ def step_parser(step: type[Step]) -> argparse.ArgumentParser:
             required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
             parser.add_argument(_option(field.name), required=required, **_kind(hints[field.name]), **_default(field))
     return parser
+
+
+def _settings(step: type[StepType], text: str) -> StepType:
+    try:
+        return step.from_json(text)
+    except ValidationError as error:
+        lines = [
+            f"--settings: {'.'.join(map(str, each['loc']))}: {each['msg'].removeprefix('Value error, ')}"
+            for each in error.errors()
+        ]
+        raise UserError("\n".join(lines)) from None
 
 
 def _option(name: str) -> str:

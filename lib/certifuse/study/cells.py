@@ -33,8 +33,10 @@ class Cell(NamedTuple):
 
     @classmethod
     def of(cls, names: Mapping[str, Any]) -> Self:
-        """The cell of these names."""
-        return cls(names["architecture"], names["fusion"], names["lambda"], int(names["seed"]))
+        """The cell of these names. ValueError where lambda is no number."""
+        lam = str(names["lambda"])
+        float(lam)
+        return cls(names["architecture"], names["fusion"], lam, int(names["seed"]))
 
 
 class Family(NamedTuple):

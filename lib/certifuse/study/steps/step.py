@@ -25,8 +25,8 @@ def _either(kind: Any) -> PlainValidator:
     def read(value: Any) -> Any:
         try:
             return value if isinstance(value, kind) else kind.of(value)
-        except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"expected the names of a {kind.__name__}, found {value!r} ({error!r})") from None
+        except (KeyError, TypeError, ValueError):
+            raise ValueError(f"expected the names of a {kind.__name__}, found {value!r}") from None
 
     return PlainValidator(read)
 
