@@ -21,7 +21,7 @@ report: $(VENV)/.workflow  ## The self-contained HTML report of the finished stu
 	@if [ ! -e results/report.html ] || [ -n "$$(find results/figures results/tables results/metrics -newer results/report.html -print -quit)" ]; \
 	then snakemake --report results/report.html --quiet; fi
 
-crate: $(VENV)/.workflow  ## The finished default study as an RO-Crate, dist/crate.zip
+crate: $(VENV)/.crate  ## The finished default study as an RO-Crate, dist/crate.zip
 	@rm -f dist/crate.zip
 	@certifuse crate results --output dist/crate.zip
 
@@ -41,8 +41,10 @@ test-full: $(VENV)/.dev  ## The long forms of tests, such as the whole kill matr
 reference: $(VENV)/.dev  ## Write config/README.md and config/schema.json from the settings models
 	python -c 'import pathlib; from certifuse.study.reference import write_reference; write_reference(pathlib.Path("config"))'
 
-lock: $(VENV)/.dev  ## Write requirements.lock and the pins of envs/ from what is installed
-	python workflow/lock.py
+lock: $(VENV)/.dev  ## Bring requirements.lock and the pins of envs/ up to pyproject.toml; delete the lock for newer versions
+	uv pip compile pyproject.toml --all-extras --python-version 3.11 --no-annotate --quiet \
+	  --custom-compile-command 'make lock' --output-file requirements.lock
+	sed -nE 's/^([a-z0-9-]+)==(.+)$$/s|- \1==.*|- \1==\2|/p' requirements.lock | sed -i -f - envs/*.yaml
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "expected Python >= 3.11, found $$($(PYTHON) --version): set PYTHON=python3.11 or newer"; exit 2; }
@@ -50,6 +52,10 @@ $(VENV)/bin/python:
 
 $(VENV)/.workflow: $(VENV)/bin/python requirements.lock pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[workflow]'
+	@touch $@
+
+$(VENV)/.crate: $(VENV)/.workflow
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[workflow,crate]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.workflow

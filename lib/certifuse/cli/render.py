@@ -5,9 +5,12 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import tabulate
+
 NUMBER = re.compile(r"[-+0-9.,/]+")
-GAP = "  "
 ABSENT = "-"
+
+tabulate.MIN_PADDING = 0  # headings need no more room than their column
 
 
 def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
@@ -18,20 +21,10 @@ def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
         columns: the headings, in order.
     """
     shown = [[ABSENT if row.get(column) is None else str(row[column]) for column in columns] for row in rows]
-    lines = [list(columns), *shown]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    numeric = [all(NUMBER.fullmatch(cell) for cell in column) for column in zip(*shown, strict=True)]
-    numeric = numeric or [False] * len(columns)
-    lines.insert(1, ["-" * width for width in widths])
-    return "\n".join(_line(line, widths, numeric) for line in lines)
-
-
-def _line(cells: Sequence[str], widths: Sequence[int], numeric: Sequence[bool]) -> str:
-    aligned = (
-        cell.rjust(width) if right else cell.ljust(width)
-        for cell, width, right in zip(cells, widths, numeric, strict=True)
-    )
-    return GAP.join(aligned).rstrip()
+    numeric = [bool(rows) and all(NUMBER.fullmatch(line[index]) for line in shown) for index in range(len(columns))]
+    aligned = ["right" if right else "left" for right in numeric]
+    text: str = tabulate.tabulate(shown, columns, tablefmt="simple", colalign=aligned, disable_numparse=True)
+    return text
 
 
 def count(number: int) -> str:
