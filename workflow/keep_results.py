@@ -10,7 +10,7 @@ import csv
 import json
 import shutil
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ from typing import Any
 from certifuse.base.digests import canonical_json
 from certifuse.base.errors import UserError
 from certifuse.base.files import write_json
+from certifuse.base.manifest import read_manifest
+from certifuse.cli.provenance.records import Records
 from certifuse.cli.status.command import study_in
 from certifuse.study import paths
 
@@ -40,17 +42,19 @@ KEPT = {
     "certificates/**/levels_*/*": "certificates",
 }
 """Files of a study and the folder that they are kept in. What a study does not make is not kept."""
-DATA = ("images", "splits", "corpus")
-"""Inputs of a training that are the same for all of them."""
-TRAINED = ("experts*/**/*manifest.json", "fusion_checkpoints/**/manifest.json", "sublora/d_*/manifest.json")
-SCORED = ("metrics/*/**/manifest.json", "certificates/**/certificate.json", "sublora/**/certificate.json")
+TRAINING = ("pretrain_expert", "finetune_experts", "train_fusion", "train_sublora")
+SCORING = (
+    *("evaluate_fusion", "evaluate_baselines"),
+    *("certify_subspace", "certify_joint", "certify_sublora", "certify_ngram"),
+)
+"""The steps that a results page is about."""
 
 
 def keep(config: Path, target: Path) -> list[Path]:
     """Fill `target` from the results of a study. Returns what is there that no run of this study has made.
 
     Raises:
-        UserError: the study has no results, or not all of its figures and tables.
+        UserError: the study has no tables, or was run in part by an older version.
     """
     results = Path(study_in(config).results_dir)
     copies = {
@@ -61,11 +65,12 @@ def keep(config: Path, target: Path) -> list[Path]:
     }
     if not any(kept.is_relative_to(target / "tables") for kept in copies):
         raise UserError(f"{results}/tables: expected the tables of a finished study, found none; run snakemake first")
+    manifest = how_it_was_made(results) | {"study": study_in(config).name}
     for kept, source in copies.items():
         kept.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, kept)
     shutil.copyfile(config, target / "config.yaml")
-    write_json(target / "manifest.json", how_it_was_made(results) | {"study": study_in(config).name})
+    write_json(target / "manifest.json", manifest)
     made = {*copies, target / "config.yaml", target / "manifest.json", target / "README.md"}
     return sorted(path for path in target.rglob("*") if path.is_file() and path not in made)
 
@@ -76,9 +81,13 @@ def below(source: Path, pattern: str, results: Path) -> Path:
 
 
 def how_it_was_made(results: Path) -> dict[str, Any]:
-    """Commits, versions, devices, digests of the data, and times, out of the manifests of all steps."""
-    trained, scored = (read_all(results, patterns) for patterns in (TRAINED, SCORED))
-    environments = [manifest["environment"] for manifest in (*trained, *scored) if "environment" in manifest]
+    """Commits, versions, devices, digests of the data, and times, out of the manifests of training and scoring."""
+    records = Records(results.resolve())
+    if records.outdated:
+        raise UserError(f"{results}/{records.outdated}")
+    manifests = [read_manifest(results / run.record) for run in records.runs]
+    trained, scored = ([one for one in manifests if one["step"] in steps] for steps in (TRAINING, SCORING))
+    environments = [manifest["environment"] for manifest in (*trained, *scored)]
     return {
         "training_commits": commits(trained),
         "evaluation_commits": commits(scored),
@@ -88,18 +97,10 @@ def how_it_was_made(results: Path) -> dict[str, Any]:
             for environment in environments
         ),
         "runtimes": distinct(manifest["runtime"] for manifest in trained),
-        "inputs_sha256": distinct(
-            {name: manifest["inputs_sha256"][name] for name in DATA if name in manifest["inputs_sha256"]}
-            for manifest in trained
-        ),
+        "data_sha256": distinct(manifest["data_sha256"] for manifest in trained),
         "training_jobs": {folder.name: job_times(folder) for folder in sorted(results.glob("benchmarks/*"))},
         "workflow_elapsed": elapsed([*trained, *scored]),
     }
-
-
-def read_all(results: Path, patterns: Iterable[str]) -> list[dict[str, Any]]:
-    """The manifests that match."""
-    return [json.loads(path.read_text()) for pattern in patterns for path in sorted(results.glob(pattern))]
 
 
 def commits(manifests: Iterable[dict[str, Any]]) -> list[str]:
@@ -126,12 +127,11 @@ def job_times(folder: Path) -> dict[str, float | None]:
     }
 
 
-def elapsed(manifests: Iterable[dict[str, Any]]) -> str | None:
-    """From the start of the first step to the end of the last, as h:mm:ss; None where no step recorded its times."""
-    timed = [manifest for manifest in manifests if "started" in manifest]
-    if not timed:
+def elapsed(manifests: Sequence[dict[str, Any]]) -> str | None:
+    """From the start of the first step to the end of the last, as h:mm:ss; None where there is no step."""
+    if not manifests:
         return None
-    first, last = min(manifest["started"] for manifest in timed), max(manifest["finished"] for manifest in timed)
+    first, last = min(one["started"] for one in manifests), max(one["finished"] for one in manifests)
     return str(datetime.fromisoformat(last) - datetime.fromisoformat(first))
 
 

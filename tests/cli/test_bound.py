@@ -16,7 +16,7 @@ def certifuse(line):
     parser = argparse.ArgumentParser(prog="certifuse")
     bound.add_parser(parser.add_subparsers(required=True))
     args = parser.parse_args(["bound", *line.split()])
-    return args.run(args)
+    return args.execute(args)
 
 
 def values(capsys):

@@ -48,9 +48,19 @@ def test_files_are_those_of_the_study_and_the_page_is_left_alone(copied: Any) ->
     cell = json.loads(next(results.glob("fusion_checkpoints/**/manifest.json")).read_text())
     assert manifest["runtimes"] == [cell["runtime"]]
     assert manifest["training_commits"] == [cell["environment"]["git"]["commit"] or "none"]
-    (inputs,) = manifest["inputs_sha256"]
-    assert inputs == {name: cell["inputs_sha256"][name] for name in ("images", "splits")}
+    (data,) = manifest["data_sha256"]
+    assert data == cell["data_sha256"]
+    assert set(data) == {"images", "splits"}
     assert manifest["workflow_elapsed"].startswith("0:")
+
+
+def test_results_of_an_older_version_are_refused_in_one_line(copied: Any, tmp_path: Path) -> None:
+    manifest = copied.results / "metrics" / "gather_manifest.json"
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"format": 1}))
+    done = keep(copied, str(tmp_path / "kept"))
+    said = "metrics/gather_manifest.json: made by an older version: rerun the steps, or use that version"
+    assert (done.returncode, done.stderr.splitlines()) == (1, [f"error: results/{said}"])
+    assert not (tmp_path / "kept").exists()
 
 
 def test_a_study_without_tables_is_refused_in_one_line(sources: Any, tmp_path: Path) -> None:

@@ -55,10 +55,10 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     model.add_argument("--vocabulary", type=int, help="size of the vocabulary")
     model.add_argument("--deviation", type=float, help="sample deviation of the document losses, in BPD")
     model.add_argument("--losses", type=Path, help="document losses in BPD: .npy, or text with one number a line")
-    parser.set_defaults(run=run)
+    parser.set_defaults(execute=execute)
 
 
-def run(args: argparse.Namespace) -> int:
+def execute(args: argparse.Namespace) -> int:
     """Print the bounds and return 0; UserError for any value that does not fit."""
     _check_options(args)
     try:

@@ -1,4 +1,4 @@
-"""The `certifuse` program: one subcommand per module of this package that has `add_parser` and `run`."""
+"""The `certifuse` program: a subcommand of each of `COMMANDS`, which says by `execute` what it does."""
 
 import argparse
 import os
@@ -54,8 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the program and return its exit status: 2, after one line on standard error, for a user's mistake."""
     try:
         arguments = program_parser().parse_args(argv)
-        run: Callable[[argparse.Namespace], int] = arguments.run
-        code = run(arguments)
+        execute: Callable[[argparse.Namespace], int] = arguments.execute
+        code = execute(arguments)
         sys.stdout.flush()
         return code
     except UserError as error:

@@ -37,10 +37,10 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument("directory", type=Path, help="a certificate's directory, or one above several")
     parser.add_argument("--threads", type=positive, default=1, help="CPU threads (default: 1)")
     parser.add_argument("--json", action="store_true", help="print JSON instead of lines")
-    parser.set_defaults(run=run)
+    parser.set_defaults(execute=execute)
 
 
-def run(arguments: argparse.Namespace) -> int:
+def execute(arguments: argparse.Namespace) -> int:
     """Verify all, print a line each, and stop at the first that differs."""
     directories = sorted(path.parent for path in arguments.directory.rglob(CERTIFICATE_FILE))
     if not directories:
@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _summary(certificate: Certificate | LanguageCertificate) -> dict[str, Any]:
-    """What was claimed, as plain values."""
+    """The claim as plain values."""
     common = {**certificate.identity, "kind": certificate.kind, "code_bits": certificate.code_bits}
     claim = certificate.claim
     if isinstance(certificate, LanguageCertificate):

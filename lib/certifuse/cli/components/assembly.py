@@ -35,7 +35,7 @@ class Part:
         return "/".join(names) or "unknown"
 
     def row(self) -> dict[str, Any]:
-        """What a table shows of it."""
+        """The row of a table that shows it."""
         name = self.spec["architecture"]["name"] if self.spec["kind"] == "expert" else self.spec.get("fusion")
         about = {key: self.about.get(key) for key in ("epoch", "origin")}
         return {"kind": self.spec["kind"], "name": name, **about, "run": self.run, "path": str(self.path)}
@@ -54,7 +54,7 @@ class Assembly:
         return self.parts["fusion"].spec["fusion"] if "fusion" in self.parts else None
 
     def record(self) -> dict[str, Any]:
-        """What was built."""
+        """Describe what was built."""
         return {
             "experts": len(self.network.experts),
             "fusion": self.fusion,
@@ -65,7 +65,7 @@ class Assembly:
         }
 
     def warnings(self) -> list[str]:
-        """Whether parts were never trained together. Experts trained alone have epochs of their own."""
+        """True where parts were never trained together. Experts trained alone have epochs of their own."""
         runs = {tuple(part.about.get(key) for key in (*LABELS, "origin")): part.run for part in self.parts.values()}
         together = [part.about for part in self.parts.values() if part.about.get("origin") != TRAINED_ALONE]
         epochs = sorted({about["epoch"] for about in together if "epoch" in about})

@@ -47,17 +47,17 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     listing = _action(actions, "list", "every component below a directory", LIST_EXAMPLE)
     listing.add_argument("directory", type=Path, metavar="DIR", help="directory to look through")
     listing.add_argument("--epochs", action="store_true", help="show the components of stored epochs, too")
-    listing.set_defaults(run=run_list)
+    listing.set_defaults(execute=execute_list)
 
     reconstruct = _action(actions, "reconstruct", "build a network from separate components", RECONSTRUCT_EXAMPLE)
     _add_selectors(reconstruct, "a run, one of its epochs, or a directory above runs", required=False)
     _add_parts(reconstruct)
     reconstruct.add_argument("--output", type=Path, metavar="FILE", help="write the network as one complete file")
-    reconstruct.set_defaults(run=run_reconstruct)
+    reconstruct.set_defaults(execute=execute_reconstruct)
 
     load = _action(actions, "load-complete", "load a complete network and run it on an image of zeros", LOAD_EXAMPLE)
     _add_selectors(load, "a complete file, the run that holds it, or a directory above runs", required=True)
-    load.set_defaults(run=run_load_complete)
+    load.set_defaults(execute=execute_load_complete)
 
     evaluate = _action(actions, "evaluate", "accuracy and loss of a network and its experts", EVALUATE_EXAMPLE)
     _add_selectors(evaluate, "a complete file, a run, one of its epochs, or a directory above runs", required=False)
@@ -70,7 +70,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "--splits", type=Path, required=True, metavar="FILE", help="splits of the workflow; they normalise the images"
     )
     evaluate.add_argument("--threads", type=positive, default=1, metavar="N", help="CPU threads (default: 1)")
-    evaluate.set_defaults(run=run_evaluate)
+    evaluate.set_defaults(execute=execute_evaluate)
 
 
 def _action(actions: Any, name: str, summary: str, example: str) -> argparse.ArgumentParser:
@@ -106,7 +106,7 @@ def _add_parts(parser: argparse.ArgumentParser) -> None:
 # ---- actions -------------------------------------------------------------------------------------
 
 
-def run_list(arguments: argparse.Namespace) -> int:
+def execute_list(arguments: argparse.Namespace) -> int:
     """Print every component below a directory, of stored epochs if asked; status 1 when some are damaged."""
     from certifuse.cli.components.listing import list_components, of_stored_epoch
 
@@ -126,7 +126,7 @@ def run_list(arguments: argparse.Namespace) -> int:
     return int(bool(found.damaged))
 
 
-def run_reconstruct(arguments: argparse.Namespace) -> int:
+def execute_reconstruct(arguments: argparse.Namespace) -> int:
     """Build a network from components, say what was built, and write it where that is asked for."""
     assembly, notes = _assembled(arguments)
     if arguments.output is not None:
@@ -136,7 +136,7 @@ def run_reconstruct(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def run_load_complete(arguments: argparse.Namespace) -> int:
+def execute_load_complete(arguments: argparse.Namespace) -> int:
     """Load a complete network, say what it is, and run it on an image of zeros."""
     from certifuse.cli.components.assembly import forward_on_zeros
 
@@ -147,7 +147,7 @@ def run_load_complete(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def run_evaluate(arguments: argparse.Namespace) -> int:
+def execute_evaluate(arguments: argparse.Namespace) -> int:
     """Print accuracy and loss of a network, of its experts and of their average."""
     from certifuse.cli.components.scores import scores
 

@@ -1,4 +1,4 @@
-"""What component files say of themselves, from their headers alone."""
+"""Listing of component files by what their headers say."""
 
 import math
 from collections.abc import Mapping
@@ -76,7 +76,7 @@ def summary(path: Path) -> dict[str, Any]:
 
 
 def of_stored_epoch(component: Mapping[str, Any]) -> bool:
-    """Whether a listed component is in a run's `epochs` directory, and not one of its best epoch."""
+    """True for a listed component in a run's `epochs` directory: not one of its best epoch."""
     return "epochs" in Path(component["path"]).parts
 
 

@@ -1,4 +1,4 @@
-"""From a command line to component files: which run, which epoch of it, which of its parts."""
+"""Selection of component files by a command line: the run, the epoch of it, its parts."""
 
 import argparse
 from collections.abc import Iterable, Mapping
@@ -11,7 +11,7 @@ from certifuse.models.components.files import read_header
 from certifuse.study import paths
 
 SELECTORS = {"architecture": "--architecture", "fusion": "--fusion-type", "lambda": "--lambda", "seed": "--seed"}
-"""What tells the runs below a directory apart: the key in a component's metadata, and the option."""
+"""Names that tell the runs below a directory apart: the key in a component's metadata, and the option."""
 
 PART_DIRECTORIES = ("experts", "fusion", "global")
 SHOWN_CANDIDATES = 8
@@ -101,7 +101,7 @@ def _about_of_run(run: Path) -> dict[str, Any]:
 
 
 def _same(found: Any, wanted: Any) -> bool:
-    """Whether two labels are equal, as numbers where both are: `1` finds lambda 1.0."""
+    """Compare two labels, as numbers where both are: `1` finds lambda 1.0."""
     try:
         return float(found) == float(wanted)
     except (TypeError, ValueError):

@@ -90,7 +90,7 @@ def _circumstances(crate: StudyCrate, run: Run) -> list[Entity]:
 
 
 def _usage(crate: StudyCrate, run: Run) -> list[Entity]:
-    """What a run took."""
+    """Wall time and peak memory of a run."""
     took = {"wall_s": run.wall_s, "peak_memory_bytes": run.peak_memory_bytes}
     return [
         crate.value("usage", f"{run.record}/{key}", USAGE[key], repr(value), propertyID=key, unitCode=UNITS[key])

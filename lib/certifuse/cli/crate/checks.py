@@ -38,7 +38,7 @@ def check_settings(study: Study, config: Path, runs: Iterable[Run]) -> None:
 
 
 def _expected(study: Study, run: Run) -> str | None:
-    """What the rules give to the step, as far as it is known here."""
+    """The settings that the rules give to the step, as far as it is known here."""
     step = step_of(study, run)
     return None if step is None else step.text
 

@@ -35,10 +35,10 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument(
         "--with-data", action="store_true", help="put images and documents in, where they may be passed on"
     )
-    parser.set_defaults(run=run)
+    parser.set_defaults(execute=execute)
 
 
-def run(arguments: argparse.Namespace) -> int:
+def execute(arguments: argparse.Namespace) -> int:
     """Write the crate and say what it holds."""
     from certifuse.cli.crate.contents import contents_of
 
@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
     except ModuleNotFoundError as error:
         if str(error.name).partition(".")[0] != "rocrate":
             raise
-        raise UserError("certifuse crate needs the package rocrate; pip install 'certifuse[crate]'") from error
+        raise UserError("certifuse crate needs the package rocrate; in the checkout: pip install --editable '.[crate]'") from error
     if not arguments.results.is_dir():
         raise UserError(f"{arguments.results}: expected a study's results directory, found none: check the path")
     contents = contents_of(

@@ -1,4 +1,4 @@
-"""What goes into the crate of a study."""
+"""The contents of the crate of a study: files, and the runs that they came from."""
 
 import posixpath
 from collections.abc import Iterator, Mapping

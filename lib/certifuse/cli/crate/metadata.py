@@ -99,7 +99,7 @@ def _workflow(crate: StudyCrate, described: Sequence[Described]) -> Entity:
 
 
 def _execution(crate: StudyCrate, workflow: Entity, described: Sequence[Described]) -> None:
-    """That the workflow ran, and that Snakemake ran it."""
+    """Add the run of the workflow as a whole, and Snakemake, which ran it."""
     contents = crate.contents
     places = tuple(f"{contents.results}/{name}/" for name in PRODUCTS)
     started = [one.run.started for one in described if one.run.started]
@@ -131,7 +131,7 @@ def _execution(crate: StudyCrate, workflow: Entity, described: Sequence[Describe
 
 
 def _directories(crate: StudyCrate) -> None:
-    """What the larger directories hold."""
+    """Describe the larger directories."""
     results = crate.contents.results
     for name in crate.contents.files:
         first, *below = name.removeprefix(f"{results}/").split("/")

@@ -55,7 +55,7 @@ class StudyCrate(ROCrate):  # type: ignore[misc]
             self.add(CrateFile(self, path, name, properties=self.properties_of(name)))
 
     def properties_of(self, name: str) -> dict[str, Any]:
-        """What the crate says of a file."""
+        """The properties of a file."""
         suffix = posixpath.splitext(name)[1]
         return {
             "@type": ["File", "SoftwareSourceCode"] if name.startswith(f"{SCRIPTS}/") else "File",

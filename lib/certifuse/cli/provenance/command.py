@@ -38,10 +38,10 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     parser.add_argument("--no-check", action="store_true", help="do not digest the inputs to see whether they changed")
     parser.add_argument("--json", action="store_true", help="print JSON with everything")
-    parser.set_defaults(run=run)
+    parser.set_defaults(execute=execute)
 
 
-def run(arguments: argparse.Namespace) -> int:
+def execute(arguments: argparse.Namespace) -> int:
     """Print the lineage of the file."""
     file: Path = arguments.file
     if not file.is_file():
@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def lineage_record(lineage: Lineage) -> dict[str, Any]:
-    """Everything as plain values."""
+    """A lineage as plain values."""
     return {
         "file": lineage.file,
         "sha256": lineage.found,

@@ -1,4 +1,4 @@
-"""What no record tells of a lineage, and what two records tell differently."""
+"""Gaps of a lineage: what no record tells, and what two records tell differently."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -17,7 +17,7 @@ FACTS: dict[str, Callable[[Run], Any]] = {
 
 
 def gaps(lineage: Lineage) -> list[str]:
-    """One line each."""
+    """List them, one line each."""
     runs, found = lineage.runs, []
     if lineage.state == "not recorded":
         found.append(f"the digest of {lineage.file} when it was written")

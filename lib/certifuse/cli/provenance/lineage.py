@@ -1,4 +1,4 @@
-"""From one file back to everything that it came from, each link judged by digests and not by names."""
+"""The lineage of a file: everything that it came from, each link judged by digests and not by names."""
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
@@ -30,13 +30,13 @@ class Reading:
 
     @property
     def holds(self) -> bool:
-        """Whether the file at hand can still be what was read."""
+        """False where the file at hand cannot be what was read."""
         return self.state not in ("changed", "absent") and not self.made_again
 
 
 @dataclass(frozen=True)
 class Lineage:
-    """All that is known of a file. `runs` begins with the run that made it and goes towards the data.
+    """The known history of a file. `runs` begins with the run that made it and goes towards the data.
 
     `found` and `recorded` are SHA-256; `witness` is who says that the first run made the file; `touched` is whether its
     time has changed since, which stands in where no digest was recorded; `outdated` tells of manifests that could not

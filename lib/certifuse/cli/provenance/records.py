@@ -1,4 +1,4 @@
-"""All that is recorded in a results directory: its runs, and which of them made a file."""
+"""The records in a results directory: its runs, and which of them made a file."""
 
 import os
 import posixpath
@@ -40,7 +40,7 @@ def results_directory(file: Path) -> Path:
 
 @dataclass(frozen=True)
 class Records:
-    """What the manifests below `root` say, completed by Snakemake's records where there are some."""
+    """The manifests below `root`, completed by Snakemake's records where there are some."""
 
     root: Path
 
@@ -66,7 +66,7 @@ class Records:
 
     @cached_property
     def outdated(self) -> str | None:
-        """One line on the manifests that an older version of this software wrote; None where there is none."""
+        """A line on the manifests that an older version of this software wrote; None where there is none."""
         found = [path for path in self._manifests if is_outdated(self.root / path)]
         if not found:
             return None

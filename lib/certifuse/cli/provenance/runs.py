@@ -16,7 +16,7 @@ class Stored:
 
 @dataclass(frozen=True)
 class Run:
-    """What is recorded of one run; None and empty for what is not.
+    """The record of one run; None and empty for what is not recorded.
 
     `record` is the manifest, from the results directory, and no two runs share one; `job` is the name of the log.
     `names` tell it from others of its step; `snakemake` is what Snakemake recorded beside: command, logs, ...

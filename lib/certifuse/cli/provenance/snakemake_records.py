@@ -1,4 +1,4 @@
-"""What Snakemake recorded of each file, where its `.snakemake` directory is at hand.
+"""Snakemake's records of each file, where its `.snakemake` directory is at hand.
 
 Snakemake 9 keeps one JSON file per output, named by the URL-safe base64 of its path from the working directory, cut
 into directories that begin with `@` where a file name would be too long. It holds the rule, the paths of the inputs,

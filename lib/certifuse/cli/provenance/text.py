@@ -88,7 +88,7 @@ def _commit(run: Run) -> str | None:
 
 
 def _names(runs: list[Run]) -> str | None:
-    """What the runs are of: a name that all share with its value, any other with the number of its values."""
+    """The names of the runs: a name that all share with its value, any other with the number of its values."""
     keys = dict.fromkeys(key for run in runs for key in run.names)
     shown = []
     for key in keys:
@@ -131,7 +131,7 @@ def _packages(runs: Iterable[Run]) -> list[str]:
 
 
 def _data(readings: Iterable[Reading]) -> list[str]:
-    """What the study was given: images, splits, documents, and whatever no step made."""
+    """The data that the study was given: images, splits, documents, and whatever no step made."""
     digests: dict[str, dict[str, int]] = {}
     for read in readings:
         if read.file.path.partition("/")[0] in DATA or read.maker is None:
@@ -145,7 +145,7 @@ def _data(readings: Iterable[Reading]) -> list[str]:
 
 
 def _inputs(readings: Iterable[Reading]) -> list[str]:
-    """Whether the inputs are still what was read, and every one that is not."""
+    """The number of inputs that are still what was read, and every one that is not."""
     readings = list(readings)
     files = {read.file.path for read in readings}
     broken: dict[tuple[str, str], list[Reading]] = {}

@@ -39,10 +39,10 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "--configfile", type=Path, default=DEFAULT_CONFIG, metavar="FILE", help=f"the study (default: {DEFAULT_CONFIG})"
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
-    parser.set_defaults(run=run)
+    parser.set_defaults(execute=execute)
 
 
-def run(arguments: argparse.Namespace) -> int:
+def execute(arguments: argparse.Namespace) -> int:
     """Print the state of every cell, of every other task that runs or has failed, and the totals."""
     study = study_in(arguments.configfile)
     now = time.time()
@@ -74,7 +74,7 @@ def study_in(configfile: Path) -> Study:
 
 
 def totals(rows: list[tuple[Task, Progress]]) -> dict[str, dict[str, int]]:
-    """How many tasks of each group are in each state."""
+    """Count the tasks of each group in each state."""
     counts = Counter((task.group, progress.state) for task, progress in rows)
     groups = [group for group in GROUPS if any(task.group == group for task, _ in rows)]
     by_group = {group: {state: counts[group, state] for state in STATES} for group in groups}

@@ -1,4 +1,4 @@
-"""Where a task of a study stands: done, running, waiting or failed."""
+"""The progress of a task of a study: done, running, waiting or failed."""
 
 import socket
 from dataclasses import dataclass
@@ -7,8 +7,8 @@ from typing import Any, Literal
 from certifuse.cli.status.traces import age_s, json_of, last_line, logged_epochs, number, process_exists, size
 from certifuse.study.tasks import Evaluation, Task, Training
 
-State = Literal["done", "running", "waiting", "failed"]
-STATES: tuple[State, ...] = ("done", "running", "waiting", "failed")
+TaskState = Literal["done", "running", "waiting", "failed"]
+STATES: tuple[TaskState, ...] = ("done", "running", "waiting", "failed")
 
 RECENT_S = 900.0
 """A job on another machine, or one that has said nothing yet, counts as alive this long after its last sign."""
@@ -18,7 +18,7 @@ RECENT_S = 900.0
 class Progress:
     """`epoch` is the last epoch of an unfinished training, and the best one of a finished training."""
 
-    state: State
+    state: TaskState
     epoch: int | None = None
     epochs: int | None = None
     val_accuracy_percent: float | None = None
@@ -79,7 +79,7 @@ def _trained(training: Training, now: float) -> Progress:
 
 
 def _alive(training: Training, note: dict[str, Any], now: float, epoch_s: float | None) -> bool:
-    """Whether a training without manifest runs: by its process here, by its last sign elsewhere or before its note."""
+    """Tell if a training without manifest runs: by its process here, by its last sign elsewhere or before its note."""
     if note.get("host") == socket.gethostname():
         return process_exists(note.get("pid"))
     if not note and size(training.log):

@@ -14,7 +14,7 @@ LOG_TAIL_BYTES = 65536
 
 
 class LoggedEpochs(NamedTuple):
-    """What the CSV log of a training says: the last epoch, its validation accuracy, the median time of an epoch.
+    """The last epoch in the CSV log of a training, its validation accuracy, the median time of an epoch.
 
     There is no accuracy in the logs of language models.
     """
@@ -85,7 +85,7 @@ def age_s(path: Path, now: float) -> float | None:
 
 
 def process_exists(pid: Any) -> bool:
-    """Whether this machine has a process with that number."""
+    """True where this machine has a process with that number."""
     if not isinstance(pid, int) or pid <= 0:
         return False
     try:
