@@ -335,7 +335,7 @@ def test_without_the_library_the_extra_is_named(refused, results, monkeypatch):
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "rocrate", None)
     said = refused("crate", results.root, "--configfile", results.config, "--output", results.workdir / "c.zip")
-    assert said == "error: certifuse crate needs the package rocrate; in the checkout: pip install --editable '.[crate]'\n"
+    assert said == "error: the crate needs rocrate; in the checkout: pip install --editable '.[crate]'\n"
 
 
 def test_a_full_disk_leaves_nothing(refused, results, monkeypatch):

@@ -48,7 +48,7 @@ def execute(arguments: argparse.Namespace) -> int:
     except ModuleNotFoundError as error:
         if str(error.name).partition(".")[0] != "rocrate":
             raise
-        raise UserError("certifuse crate needs the package rocrate; in the checkout: pip install --editable '.[crate]'") from error
+        raise UserError("the crate needs rocrate; in the checkout: pip install --editable '.[crate]'") from error
     if not arguments.results.is_dir():
         raise UserError(f"{arguments.results}: expected a study's results directory, found none: check the path")
     contents = contents_of(
