@@ -60,7 +60,7 @@ def _script(crate: StudyCrate, run: Run) -> Entity:
     source, step = run.source or "unknown", step_of(crate.contents.study, run)
     if step is not None and source == fingerprint_here(step):
         return crate.file(f"{SCRIPTS}/{run.script}")
-    about = f"{run.script} with the library as it was, fingerprint {source}: not the source in this crate."
+    about = f"{run.script} with the library as it was, fingerprint {source}: not known to be the source in this crate."
     identifier = local("script", f"{run.script}/{source}")
     return crate.describe(identifier, "SoftwareSourceCode", name=run.script, version=source, description=about)
 
