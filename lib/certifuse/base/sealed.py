@@ -11,7 +11,7 @@ from certifuse.base.digests import canonical_json, digest_bytes
 
 
 class SealError(ValueError):
-    """What was read is no sealed object, or not the one that was written."""
+    """A record that is no sealed object, or not the one that was written."""
 
 
 def sealed(content: Mapping[str, Any], key: str) -> dict[str, Any]:

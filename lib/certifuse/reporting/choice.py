@@ -1,4 +1,4 @@
-"""What no other point of a figure beats."""
+"""The points of a figure that no other one beats."""
 
 import pandas as pd
 

@@ -16,7 +16,7 @@ REASON_CHARACTERS = 60
 
 
 class NothingToShowError(Exception):
-    """What a figure raises where there is nothing for it to show: the reason, and lines on what is missing."""
+    """A figure has nothing to show: the reason, and lines on what is missing."""
 
     def __init__(self, reason: str, missing: Iterable[str] = ()) -> None:
         super().__init__(reason)

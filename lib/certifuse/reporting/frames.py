@@ -17,7 +17,7 @@ class Frames:
         self.__dict__.update(tables)
 
     def __getattr__(self, name: str) -> pd.DataFrame:
-        """Only reached for a table that was not read."""
+        """Raise AttributeError: Python asks here for a table only where it was not read."""
         raise AttributeError(f"frames: expected one of the tables {', '.join(self.__dict__)}, found {name}")
 
 
@@ -27,7 +27,7 @@ def _nothing(rows: pd.DataFrame) -> dict[str, "pd.Series[bool]"]:
 
 @dataclass(frozen=True)
 class Schema:
-    """What a file must be like.
+    """The form that a file must have.
 
     Args:
         columns: its columns and their types; a file may have more.

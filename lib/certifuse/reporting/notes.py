@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 
 def interval_note(confidence: float) -> str:
-    """What the bars are."""
+    """The meaning of the bars; `confidence` is a fraction."""
     return f"Bars: {100 * confidence:g}% t interval of the mean over seeds; a single seed has none."
 
 

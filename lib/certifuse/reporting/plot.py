@@ -1,4 +1,4 @@
-"""How figures look and how they are saved: one settings slice in, equal bytes for equal inputs out."""
+"""The look of figures and their saving: one settings slice in, equal bytes for equal inputs out."""
 
 import io
 import math
@@ -113,9 +113,14 @@ def styled(style: FigureSettings) -> Iterator[None]:
 def new_panels(
     style: FigureSettings, widths: Sequence[float], heights: Sequence[float], labels_in: float = 0.0, **subplots: Any
 ) -> tuple[Figure, Any]:
-    """A figure and its 2-d array of axes.
+    """A figure and its array of axes, shape (number of heights, number of widths).
 
-    Widths and heights are in units of the style's panel; `labels_in` inches are added for long row labels.
+    Args:
+        style: gives the size of a panel and the resolution.
+        widths: of each column, in units of the style's panel.
+        heights: of each row, in units of the style's panel.
+        labels_in: inches added to the width for long row labels.
+        subplots: further arguments of matplotlib's `Figure.subplots`.
     """
     size = (style.panel_width_in * sum(widths) + labels_in, style.panel_height_in * sum(heights))
     figure = Figure(figsize=size, layout="constrained", dpi=style.dpi)
@@ -125,7 +130,10 @@ def new_panels(
 
 
 def panel_grid(style: FigureSettings, count: int, height: float = 1.0) -> tuple[Figure, list[Axes]]:
-    """A figure with `count` panels, in as few rows as fit and of as equal a length as they can be."""
+    """A figure with `count` panels, in as few rows as fit and of as equal a length as they can be.
+
+    `height` is in units of the style's panel. The panels come row by row.
+    """
     rows = math.ceil(count / MOST_COLUMNS)
     columns = math.ceil(count / rows)
     figure, panels = new_panels(style, [ALONE if count == 1 else 1.0] * columns, [height] * rows)
@@ -135,12 +143,12 @@ def panel_grid(style: FigureSettings, count: int, height: float = 1.0) -> tuple[
 
 
 def title_panel(axes: Axes, name: str, *lines: str) -> None:
-    """What the panel shows, wrapped to its width, and what is to be said of it."""
+    """Write above the panel its name, wrapped to its width, and `lines` on what is to be said of it."""
     axes.set_title("\n".join([*textwrap.wrap(name, TITLE_CHARACTERS), *lines]))
 
 
 def label_first_column(axes_of_panels: Sequence[Axes], label: str) -> None:
-    """The label of the y axis, at the left of every row."""
+    """Write the label of the y axis at the left of every row."""
     for axes in axes_of_panels:
         place = axes.get_subplotspec()
         if place is not None and place.is_first_col():
@@ -158,7 +166,7 @@ def architecture_columns(
 
 
 def label_rows(figure: Figure, panels: Any, labels: Sequence[str]) -> None:
-    """The label of each row of panels, on the y axis of its first panel."""
+    """Write the label of each row of panels on the y axis of its first panel."""
     for axes, label in zip(panels[:, 0], labels, strict=True):
         axes.set_ylabel(label)
     figure.align_ylabels()
@@ -174,7 +182,10 @@ def legend_above(figure: Figure, handles: Sequence[Line2D], style: FigureSetting
 
 
 def note_below(figure: Figure, sentences: Sequence[str], style: FigureSettings, digits: bool = False) -> None:
-    """What the reader must know to read the figure, under all panels, which grows the figure by its height."""
+    """Write under all panels what the reader must know to read the figure, which grows by the height of it.
+
+    `digits`: the sentences are full of digits, which are wide.
+    """
     width = figure.get_figwidth() * (DIGITS_WIDER if digits else 1.0)
     lines = textwrap.wrap(" ".join(sentences), max(int(width / (0.53 * _small_in(style))), 30))
     figure.set_figheight(figure.get_figheight() + (1.2 * len(lines) + 1) * _small_in(style))
@@ -216,7 +227,10 @@ class Series:
 def draw_estimate(
     axes: Axes, values: Iterable[float], height: float, found: MeanInterval, colour: str, **mark: Any
 ) -> None:
-    """A row of a dot plot: all values as ticks, their mean as a mark, its interval over seeds as a bar."""
+    """A row of a dot plot: all values as ticks, their mean as a mark, its interval over seeds as a bar.
+
+    `height` is the y of the row in data coordinates, `found` the estimate of the values, `mark` the mean's look.
+    """
     if found.low is not None and found.high is not None:
         axes.plot([found.low, found.high], [height, height], color=colour, lw=0.9, zorder=2)
     shown = list(values)
@@ -225,7 +239,7 @@ def draw_estimate(
 
 
 def lambda_axis(axes: Axes, lambdas: Sequence[str]) -> None:
-    """Equidistant lambdas along x."""
+    """Set the lambdas at equal distances along x, the first at 0 and one unit apart."""
     axes.set_xlabel("loss weight λ")
     axes.set_xticks(range(len(lambdas)), lambdas)
     axes.set_xlim(-0.5, len(lambdas) - 0.5)

@@ -1,4 +1,4 @@
-"""What every table of numbers is, and how tables are written."""
+"""Tables of numbers, and how they are written."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ def write_tables(directory: Path, tables: Sequence[Table], together: str) -> lis
 
 
 def spent_rows(names: Mapping[str, Any], charges: pd.DataFrame, code_bits: float) -> list[Row]:
-    """What the bits of a certificate are spent on: a row per charge, and their total.
+    """The bits of a certificate by what they are spent on: a row per charge, and their total.
 
     One row that says so where there is no ledger. A code of 0 bits has shares of 0.
 

@@ -1,4 +1,4 @@
-"""How tables, figures and pages write numbers: signs, intervals, p-values."""
+"""Numbers as tables, figures and pages write them: signs, intervals, p-values."""
 
 from textwrap import shorten
 
@@ -7,12 +7,12 @@ REASON_CHARACTERS = 90
 
 
 def signed(value: float, digits: int = 3) -> str:
-    """With its sign, and a minus as wide as a plus."""
+    """A number with its sign, and a minus as wide as a plus; `digits` after the point."""
     return f"{value:+.{digits}f}".replace("-", "−")
 
 
 def interval(low: float | None, high: float | None, digits: int = 3) -> str:
-    """In brackets, with signs; nothing where there is none."""
+    """An interval in brackets, with signs; nothing where there is none."""
     return "" if low is None or high is None else f"[{signed(low, digits)}, {signed(high, digits)}]"
 
 
@@ -24,7 +24,7 @@ def p_value(p: float | None) -> str:
 
 
 def p_phrase(p: float | None) -> str:
-    """As an equation or inequality; nothing where there is none."""
+    """A p-value as an equation or inequality; nothing where there is none."""
     text = p_value(p)
     return "" if not text else f"p {text}" if text.startswith("<") else f"p = {text}"
 
@@ -38,12 +38,12 @@ def mean_text(mean: float | None, low: float | None = None, high: float | None =
 
 
 def seeds_text(seeds: int, missing: int) -> str:
-    """How many seeds there are, of how many that were asked for."""
+    """The number of seeds that there are, and of those asked for where some are missing."""
     return f"{seeds} of {seeds + missing}" if missing else str(seeds)
 
 
 def missing_text(reason: str) -> str:
-    """Why a row has no number."""
+    """The reason why a row has no number."""
     return shorten(f"missing: {reason}", REASON_CHARACTERS, placeholder=" ...")
 
 

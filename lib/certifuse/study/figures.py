@@ -1,4 +1,4 @@
-"""Every figure: of which part of a study it is, what it is drawn from, and once or for each budget.
+"""Every figure: the part of a study that it shows, what it is drawn from, and once or for each budget.
 
 One line here and a module of the figure's own name in `reporting/<part>/figures` is all that a figure needs: its
 section of the configuration, the targets of the workflow, and the settings, files and module of its job follow.
@@ -23,7 +23,7 @@ GATES = {"gates": paths.SUBLORA_GATES, "missing": paths.MISSING_GATES}
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """What is known of a figure before it is drawn.
+    """A figure as it is known before it is drawn.
 
     Args:
         part: which part of a study it shows: `fusion`, `certificates` or `sublora`.
@@ -55,7 +55,7 @@ class Drawing:
 
     @property
     def labels(self) -> dict[str, str]:
-        """What tells it from the other figures of its part."""
+        """The labels that tell it from the other figures of its part."""
         return {"figure": self.name} | ({} if self.budget is None else {"budget": str(self.budget)})
 
 

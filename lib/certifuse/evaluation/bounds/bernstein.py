@@ -78,7 +78,7 @@ def bernstein_occam_subsampled(
 
 
 def zero_one(seen: ErrorCounts, code_bits: float, delta: float) -> float | None:
-    """From the error rate, which gives the deviation; of two examples or more."""
+    """The bound from the error rate, which gives the deviation; None for a single example."""
     risk, examples = seen.risk, seen.examples
     if examples == 1:
         return None
@@ -87,7 +87,7 @@ def zero_one(seen: ErrorCounts, code_bits: float, delta: float) -> float | None:
 
 
 def documents(seen: DocumentEvidence, code_bits: float, delta: float) -> float | None:
-    """From mean and deviation of the losses."""
+    """The bound in BPD from mean and deviation of the losses; None where no deviation is known."""
     risk, deviation, m, n, width = seen.risk_bpd, seen.deviation, seen.documents, seen.subsample, seen.range.width
     if deviation is None:
         return None

@@ -18,8 +18,9 @@ STAKES = np.append(1.0 / (1.0 + np.exp(-np.arange(-12.0, 12.0, 0.25))), 1.0)
 def log_capital(losses: NDArray[np.float64], counts: NDArray[np.float64], mean: float) -> float:
     """ln of the capital, averaged over `STAKES`, won against the claim E[loss] >= mean; losses in [0, 1].
 
-    A stake c multiplies the capital by 1 - c + c (1 - loss) / (1 - mean): a non-negative number, at most 1 in
-    expectation when the claim is true, and growing in `mean`.
+    Each of `losses` (n,) occurs as often as `counts` (n,) says; `mean` is below 1. A stake c
+    multiplies the capital by 1 - c + c (1 - loss) / (1 - mean): a non-negative number, at most 1 in expectation when
+    the claim is true, and growing in `mean`.
     """
     gains = (1.0 - losses) / (1.0 - mean) - 1.0
     with np.errstate(divide="ignore"):
@@ -45,9 +46,18 @@ def betting_occam(
 
     sup {mean : capital(mean) < 2^code_bits / delta}, by Markov's inequality on the betting capital (Waudby-Smith and
     Ramdas 2024, arXiv 2010.09686, Section 4, with bets diversified over fixed stakes instead of predicted ones, so
-    that the order of the examples does not matter) and Occam's union. `counts[i]` repeats `losses[i]`. The capital
-    grows with the mean, so bisection finds the supremum, rounded up by at most `tolerance`. Its cost is
-    distinct losses x 97 stakes per step.
+    that the order of the examples does not matter) and Occam's union. The capital grows with the mean, so
+    bisection finds the supremum. Its cost is distinct losses x 97 stakes per step.
+
+    Args:
+        losses: (n,), independent, each in [0, 1].
+        code_bits: total K of the ledger.
+        delta: probability, in (0, 1), with which the bound may fail.
+        counts: (n,), how often each of `losses` occurs; once where it is None.
+        tolerance: what the supremum is rounded up by at most.
+
+    Raises:
+        ValueError: no loss, or one outside [0, 1].
     """
     values, repeats = _distinct(losses, counts)
     log_target = occam_nats(code_bits, delta)
@@ -81,12 +91,12 @@ def betting_occam_subsampled(
 
 
 def zero_one(seen: ErrorCounts, code_bits: float, delta: float) -> float:
-    """From the two values that the loss has."""
+    """The bound from the two values that the loss has, each as often as it occurs."""
     return betting_occam((0.0, 1.0), code_bits, delta, (seen.examples - seen.errors, seen.errors))
 
 
 def documents(seen: DocumentEvidence, code_bits: float, delta: float) -> float | None:
-    """From the losses one by one."""
+    """The bound in BPD from the losses one by one; None where only their mean is known."""
     (low, width), losses = seen.range, seen.losses
     if losses is None:
         return None

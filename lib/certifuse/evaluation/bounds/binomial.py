@@ -68,5 +68,5 @@ def clopper_pearson(errors: int, examples: int, delta: float) -> float:
 
 
 def zero_one(seen: ErrorCounts, code_bits: float, delta: float) -> float:
-    """From the number of errors."""
+    """The bound from the number of errors."""
     return binomial_occam(seen.errors, code_bits, seen.examples, delta)

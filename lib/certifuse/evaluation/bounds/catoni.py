@@ -40,5 +40,5 @@ def catoni_occam(risk: float, code_bits: float, examples: int, delta: float) -> 
 
 
 def zero_one(seen: ErrorCounts, code_bits: float, delta: float) -> float:
-    """From the error rate alone."""
+    """The bound from the error rate alone."""
     return catoni_occam(seen.risk, code_bits, seen.examples, delta)

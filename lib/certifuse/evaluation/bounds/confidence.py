@@ -1,4 +1,4 @@
-"""Shared by every inequality: the price of a hypothesis in nats, and checks of the evidence.
+"""The price of a hypothesis in nats and the checks of the evidence, shared by every inequality.
 
 Occam's razor: give hypothesis h, whose message is `code_bits` long, the share delta 2^-code_bits of the failure
 probability. The shares of a prefix code sum to at most delta (Kraft), so an inequality that holds for one fixed

@@ -12,7 +12,7 @@ from certifuse.evaluation.bounds.evidence import LossInequality, LossSample
 
 @dataclass(frozen=True)
 class DecomposedBound:
-    """An upper bound on the true risk, in the unit of the loss; see the head of the module."""
+    """An upper bound `value` on the true risk and its terms, in the unit of the loss; see the head of the module."""
 
     name: str
     value: float
@@ -29,6 +29,8 @@ def decomposed_bounds(
     sample: LossSample, code_bits: float, delta: float, inequalities: Mapping[str, LossInequality]
 ) -> list[DecomposedBound]:
     """Every one of the inequalities on one sample, under its name, each at confidence 1 - delta by itself.
+
+    `code_bits` is the ledger's total K. `inequalities` has each under the name that its bound gets.
 
     Raises:
         ValueError: the losses are those of all examples, and an inequality has no form for that.

@@ -49,11 +49,21 @@ def document_bounds(
     *,
     drawn: bool = True,
 ) -> list[SmoothedBound]:
-    """The published bound and each inequality under every smoothing, from losses in bits per token, shape (n, A).
+    """The published bound and each inequality under every smoothing, in bits per token.
 
-    `documents` m were independent; n of them were drawn (with replacement, after the bitstream was frozen), or all
-    were scored where `drawn` is False. `ledger` holds every bit with the row of `smoothing_charge`. For each name the
-    smallest value over alpha holds at confidence 1 - delta; the smallest over names needs delta / number of names.
+    For each name the smallest value over alpha holds at confidence 1 - delta; the smallest over names needs
+    delta / number of names.
+
+    Args:
+        losses_NA: (n, A), losses in bits per token of the n documents that were scored, under each of A smoothings.
+        alphas: the A smoothings, in the order of the columns.
+        vocabulary: number V of tokens.
+        documents: number m of independent documents.
+        ledger: every bit of the model, with the row of `smoothing_charge`.
+        delta: probability, in (0, 1), with which a bound may fail.
+        inequalities: each under the name that its bounds get.
+        drawn: True where the n were drawn from the m, with replacement, after the bitstream was frozen; False where
+            they are all m.
 
     Raises:
         ValueError: shapes do not fit, a loss is outside its interval, or the ledger lacks the row of the smoothing.
@@ -94,10 +104,18 @@ def top_k_bounds(
     *,
     drawn: bool = True,
 ) -> dict[int, list[DecomposedBound]]:
-    """For every k each inequality on the share of a new document's tokens whose true token is not among the top k.
+    """Bounds, by k, on the share of a new document's tokens whose true token is not among the top k.
 
-    `errors_NK`: shares in [0, 1], shape (n, K). Each value holds at confidence 1 - delta by itself. No smoothing is
-    chosen, so its row of the ledger, where there is one, is not charged.
+    Each value, of every k and inequality, holds at confidence 1 - delta by itself. No smoothing is chosen, so its row
+    of the ledger, where there is one, is not charged. The arguments that are not listed are those of `document_bounds`.
+
+    Args:
+        errors_NK: (n, K), such shares, in [0, 1], of the n documents that were scored, for each of K cut-offs.
+        cutoffs: the K values of k, in the order of the columns.
+        documents: number m of independent documents.
+
+    Raises:
+        ValueError: shapes do not fit, or a share is outside [0, 1].
     """
     if errors_NK.ndim != 2 or errors_NK.shape[1] != len(cutoffs):
         raise ValueError(f"errors: expected one column for each of {len(cutoffs)} cut-offs, got {errors_NK.shape}")

@@ -1,4 +1,4 @@
-"""What the inequalities are given: counts of mistakes, figures of a language model, or losses one by one.
+"""Evidence that inequalities are given: counts of mistakes, figures of a language model, or losses one by one.
 
 An inequality is a module of this package. What it can bound it says by a function or a constant of its own:
 
@@ -72,9 +72,17 @@ def bpd_range(alpha: float, vocabulary: int) -> BpdRange:
 class DocumentEvidence:
     """Measurements on a language model's documents, in bits per dimension (BPD).
 
-    `risk_bpd` averages `subsample` documents, drawn with replacement from the `documents` that the model was
-    trained on, or all of them where `subsample` is None. `deviation_bpd` is their sample deviation (divisor n - 1)
-    and `losses_bpd` the losses one by one; either opens further bounds.
+    Args:
+        risk_bpd: mean loss, under the smoothed prediction, of the documents that were scored.
+        documents: number m of documents that the model was trained on.
+        alpha: share of the uniform distribution in the smoothed prediction, strictly between 0 and 1.
+        vocabulary: number V of tokens.
+        subsample: number n of documents scored, drawn with replacement from the m; None where all m were scored.
+        deviation_bpd: sample deviation (divisor n - 1) of the losses; opens further bounds.
+        losses_bpd: the losses one by one, shape (n,), or (m,) where all were scored; opens further bounds.
+
+    Raises:
+        ValueError: the risk is outside its interval, or the losses are not as many or do not average to it.
     """
 
     risk_bpd: float

@@ -20,5 +20,5 @@ def excess_bernstein(pairs: PriorComparison, code_bits: float, delta: float) -> 
 
 
 def zero_one(seen: ErrorCounts, code_bits: float, delta: float) -> float | None:
-    """From the comparison with the prior."""
+    """The bound from the comparison with the prior; None where there is no prior."""
     return None if seen.prior is None else excess_bernstein(seen.prior, code_bits, delta)

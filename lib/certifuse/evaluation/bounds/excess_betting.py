@@ -17,5 +17,5 @@ def excess_betting(pairs: PriorComparison, code_bits: float, delta: float) -> fl
 
 
 def zero_one(seen: ErrorCounts, code_bits: float, delta: float) -> float | None:
-    """From the comparison with the prior."""
+    """The bound from the comparison with the prior; None where there is no prior."""
     return None if seen.prior is None else excess_betting(seen.prior, code_bits, delta)

@@ -41,12 +41,12 @@ def hoeffding_occam_subsampled(
 
 
 def zero_one(seen: ErrorCounts, code_bits: float, delta: float) -> float:
-    """From the error rate alone."""
+    """The bound from the error rate alone."""
     return min(1.0, hoeffding_occam(seen.risk, code_bits, seen.examples, delta))
 
 
 def documents(seen: DocumentEvidence, code_bits: float, delta: float) -> float:
-    """From the mean loss alone."""
+    """The bound in BPD from the mean loss alone."""
     risk, m, n, width = seen.risk_bpd, seen.documents, seen.subsample, seen.range.width
     if n is None:
         return hoeffding_occam(risk, code_bits, m, delta, width)

@@ -38,20 +38,24 @@ def zero_one_bounds(
 ) -> list[NamedBound]:
     """Bounds on an error probability, in [0, 1], from `errors` mistakes in `examples` independent trials.
 
-    `prior` adds the excess-loss bounds; its counts must give the same `errors` and `examples` (ValueError if not).
+    `code_bits` is the ledger's total K; each bound fails with probability `delta` at most. `prior` adds the excess-loss
+    bounds; its counts must give the same `errors` and `examples` (ValueError if not).
     """
     return list(_bounds("zero_one", tuple(REPORTED), ErrorCounts(errors, examples, prior), code_bits, delta))
 
 
 def bpd_bounds(seen: DocumentEvidence, code_bits: float, delta: float) -> list[NamedBound]:
-    """Bounds on the expected loss of a new document, in BPD; read them against log2(vocabulary), a uniform guess."""
+    """Bounds on the expected loss of a new document, in BPD; read them against log2(vocabulary), a uniform guess.
+
+    `code_bits` is the ledger's total K; each bound fails with probability `delta` at most.
+    """
     return list(_bounds("documents", ("betting", "bernstein", "kl", "hoeffding"), seen, code_bits, delta))
 
 
 def _bounds(
     form: str, first: tuple[str, ...], seen: ErrorCounts | DocumentEvidence, code_bits: float, delta: float
 ) -> Iterator[NamedBound]:
-    """What each inequality of this form makes of the evidence: those of `first` in their order, then the others."""
+    """The bound of every inequality of this form that the evidence serves: `first` in their order, then the others."""
     found = implementations(PACKAGE, form)
     for name in dict.fromkeys((*first, *found)):
         value = implementation(PACKAGE, form, name, "inequality")(seen, code_bits, delta)

@@ -66,12 +66,12 @@ def kl_occam_subsampled(risk: float, code_bits: float, examples: int, subsample:
 
 
 def zero_one(seen: ErrorCounts, code_bits: float, delta: float) -> float:
-    """From the error rate alone."""
+    """The bound from the error rate alone."""
     return kl_occam(seen.risk, code_bits, seen.examples, delta)
 
 
 def documents(seen: DocumentEvidence, code_bits: float, delta: float) -> float:
-    """From the mean loss alone, on the scale from 0 to 1."""
+    """The bound in BPD from the mean loss alone, inverted on the scale from 0 to 1."""
     (low, width), risk, m, n = seen.range, seen.unit_risk, seen.documents, seen.subsample
     if n is None:
         return low + width * kl_occam(risk, code_bits, m, delta)

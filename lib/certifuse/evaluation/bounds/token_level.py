@@ -59,8 +59,18 @@ def token_level_bounds(
 ) -> list[SmoothedBound]:
     """`published`, `azuma` and `azuma_betting` under every smoothing, in bits per token, for the claim of this module.
 
-    losses_NA: losses (n, A) of documents drawn by length. `tokens` N is the length of the whole training text. The
-    choice of alpha is paid for as in `documents.document_bounds`.
+    The choice of alpha is paid for as in `documents.document_bounds`.
+
+    Args:
+        losses_NA: (n, A), losses in bits per token of n documents drawn by length, under each of A smoothings.
+        alphas: the A smoothings, in the order of the columns.
+        vocabulary: number V of tokens.
+        tokens: length N of the whole training text.
+        ledger: every bit of the model, with the row of `smoothing_charge`.
+        delta: probability, in (0, 1), with which a bound may fail.
+
+    Raises:
+        ValueError: shapes do not fit, a loss is outside its interval, or the ledger lacks the row of the smoothing.
     """
     choice = check_smoothing(losses_NA, alphas, ledger)
     bounds = []

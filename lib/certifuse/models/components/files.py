@@ -108,7 +108,7 @@ def _open_header(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _relabelled(about: Mapping[str, Any]) -> dict[str, Any]:
-    """What a file says of itself, and of its parts where it was put together, under the labels of today."""
+    """The facts that a file states of itself, and of its parts where it was put together, by the labels of today."""
     return {
         OLDER_LABELS.get(key, key): _relabelled(value) if isinstance(value, dict) else value
         for key, value in about.items()

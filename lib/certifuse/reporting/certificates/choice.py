@@ -1,4 +1,4 @@
-"""Which certificate is best, what quoting it costs, where training begins to pay, and what no other model beats."""
+"""The best certificate, what quoting it costs, and the dimension at which training begins to pay."""
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ FAMILY = ["scheme", "architecture", "fusion", "seed"]
 
 @dataclass(frozen=True, kw_only=True)
 class Crossing:
-    """Where the trained certificates of one family pass below the 0-bit certificate of their prior.
+    """The place where the trained certificates of one family pass below the 0-bit certificate of their prior.
 
     `row` is the best certificate at the smallest d that does, or where none does (`crosses` is False) the one that
     comes nearest; `margin_points` is its bound minus the 0-bit bound, None where the prior has no certificate.
@@ -31,17 +31,17 @@ class Crossing:
 
     @property
     def margin_points(self) -> float | None:
-        """Negative where training pays."""
+        """The bound minus the 0-bit bound in percentage points, negative where training pays."""
         return None if self.zero_bit_percent is None else self.row["bound_percent"] - self.zero_bit_percent
 
     @property
     def crosses(self) -> bool:
-        """Whether a trained certificate is below the 0-bit one."""
+        """True where a trained certificate is below the 0-bit one."""
         return self.margin_points is not None and self.margin_points < 0
 
 
 def best_first(rows: pd.DataFrame) -> pd.DataFrame:
-    """By certified error; of equal ones the fewest bits first."""
+    """The rows by rising certified error; of equal ones the fewest bits first."""
     return rows.sort_values(["bound_percent", "code_bits", "d", "levels"], kind="stable")
 
 
@@ -73,7 +73,7 @@ def crossings(certificates: pd.DataFrame) -> list[Crossing]:
 
 
 def count_priors(rows: pd.DataFrame) -> int:
-    """M: how many priors over codes the trained certificates were made with."""
+    """The number M of priors over codes that the trained certificates were made with."""
     return len(rows[rows["kind"] == SUBSPACE][FAMILY].drop_duplicates())
 
 

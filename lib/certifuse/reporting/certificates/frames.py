@@ -127,5 +127,5 @@ def family_title(certificates: pd.DataFrame, scheme: str, architecture: str) -> 
 
 
 def panel_title(certificates: pd.DataFrame, panel: Panel) -> str:
-    """What tells the panel from the others."""
+    """The title that tells the panel from the others: architecture, split scheme where there are several, and rule."""
     return f"{family_title(certificates, panel.scheme, panel.architecture)}, {panel.fusion}"

@@ -24,7 +24,7 @@ INSIDE = (0.06, 0.94)
 
 
 def iso_risk(certified: float, code_bits: float, examples: int, delta: float) -> float:
-    """The empirical risk at which `kl_occam` gives `certified`; nan where not even a risk of 0 would. Fractions."""
+    """The empirical risk at which `kl_occam` gives `certified`, both fractions; nan where not even risk 0 would."""
     nats = occam_nats(code_bits, delta) / examples
     if binary_kl(0.0, certified) < nats:
         return math.nan
@@ -55,7 +55,7 @@ def draw_iso_lines(axes: Axes, examples: int, delta: float) -> None:
 
 
 def to_fractions(axes: Axes) -> Transform:
-    """From data to fractions of the axes, whose limits must be set."""
+    """The transform from data to fractions of the axes, whose limits must be set."""
     return axes.transScale + axes.transLimits
 
 

@@ -11,25 +11,25 @@ NOTHING_TRAINED = "no trained subspace has a certificate yet"
 
 
 def sample_note(certificates: pd.DataFrame) -> str:
-    """How large the certificate sample is and with what confidence a certificate holds."""
+    """The size of the certificate sample and the confidence at which a certificate holds."""
     sizes, deltas = counts_text(certificates["examples"]), deltas_text(certificates["delta"])
     return f"n = {sizes} images, δ = {deltas} for each certificate by itself."
 
 
 def lambda_note(panels: Sequence[Panel]) -> str:
-    """At which lambda the rules stand, with those that stand at another one."""
+    """The lambda at which the rules stand, with those that stand at another one."""
     return f"{lambda_text([(f'{panel.architecture} {panel.fusion}', panel.lam) for panel in panels])}."
 
 
 def seeds_note(certificates: pd.DataFrame) -> list[str]:
-    """That a mean over seeds certifies nothing; no sentence where there is one seed."""
+    """The warning that a mean over seeds certifies nothing; no sentence where there is one seed."""
     if certificates["seed"].nunique() < 2:
         return []
     return ["Lines join means over seeds, which certify nothing: a certificate is of one model."]
 
 
 def held_out_note(certificates: pd.DataFrame) -> list[str]:
-    """How large the held-out set is, and how many models lack a certificate on it."""
+    """The size of the held-out set, and the number of models that lack a certificate on it."""
     if certificates.empty:
         return []
     lacking = int(certificates["held_out_bound_percent"].isna().sum())
@@ -41,7 +41,7 @@ def held_out_note(certificates: pd.DataFrame) -> list[str]:
 
 
 def gaps_note(certificates: pd.DataFrame, panels: Sequence[Panel]) -> list[str]:
-    """How many (d, L) of the shown panels and seeds have no certificate; no sentence where all have one."""
+    """The number of (d, L) of the shown panels and seeds without a certificate; no sentence where all have one."""
     trained = certificates[certificates["kind"] == SUBSPACE]
     everything = len(trained[["d", "levels"]].drop_duplicates()) * trained["seed"].nunique() * len(panels)
     missing = everything - sum(len(panel.rows(certificates, SUBSPACE)) for panel in panels)

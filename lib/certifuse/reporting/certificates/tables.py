@@ -72,7 +72,7 @@ def certificate_rows(certificates: pd.DataFrame) -> list[Row]:
 
 
 def ledger_rows(certificates: pd.DataFrame, ledgers: pd.DataFrame) -> list[Row]:
-    """What the bits of the best trained certificate of each architecture and rule are spent on, and their total.
+    """The charges of the best trained certificate of each architecture and rule, in bits, and their total.
 
     Raises:
         UserError: the charges of a certificate do not add up to its code length.
@@ -140,7 +140,7 @@ def certificates_tex(rows: Sequence[Row], study: str) -> str:
 
 
 def ledger_tex(rows: Sequence[Row], study: str) -> str:
-    """What the bits of each rule's best certificate are spent on."""
+    """The charges of each rule's best certificate, in bits."""
     schemes = _schemes(rows)
     ledgers = []
     for _, members in groupby(rows, key=lambda row: _of(row, RULE)):
@@ -184,7 +184,7 @@ def _columns(schemes: Iterable[str]) -> tuple[tuple[str, str], ...]:
 
 
 def _quoting(row: Row, shown: Iterable[Row]) -> list[str]:
-    """What choosing the best costs, and what its own prior is certified for without training."""
+    """The price of having chosen the best, and the certified error of its own prior without training."""
     (best,) = [one for one in shown if one["best"]]
     cost = [
         "* lowest certified error of a trained model. To be quoted as the best of the study, that is of "

@@ -1,4 +1,4 @@
-"""What a prediction costs, beside what it is worth: one expert, single models, averages and every fusion rule."""
+"""The cost of a prediction, beside what it is worth: one expert, single models, averages and every fusion rule."""
 
 from collections.abc import Iterator, Sequence
 

@@ -10,7 +10,7 @@ from certifuse.reporting.notes import lambda_text
 
 
 def compared_note(cells: pd.DataFrame) -> str:
-    """At which lambda the rules stand, with those that stand at another one."""
+    """The lambda at which the rules stand, with those that stand at another one."""
     places = [
         (f"{architecture} {fusion}", lam)
         for architecture in architectures_of(cells)
@@ -20,7 +20,7 @@ def compared_note(cells: pd.DataFrame) -> str:
 
 
 def missing_note(frames: Frames) -> list[str]:
-    """How many cells have no result; no sentence where all have one."""
+    """The number of cells without a result; no sentence where all have one."""
     missing = len(missing_cells(frames.missing))
     if not missing:
         return []

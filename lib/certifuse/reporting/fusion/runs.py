@@ -1,4 +1,4 @@
-"""What the figures and tables show, computed from the tidy frames: estimates over seeds, best epochs, pooled bins."""
+"""Numbers that figures and tables show, from the tidy frames: estimates over seeds, best epochs, pooled bins."""
 
 import re
 from collections.abc import Iterable

@@ -134,7 +134,7 @@ def comparison_rows(frames: Frames) -> list[Row]:
 
 
 def _cells(cells: pd.DataFrame) -> Iterator[Cell]:
-    """In the library's order of architectures and rules, lambdas ascending."""
+    """Every cell once, in the library's order of architectures and rules, lambdas ascending."""
     present = set(cells[list(CELL_COLUMNS)].itertuples(index=False, name=None))
     for architecture in architectures_of(cells):
         for fusion in fusions_of(cells):
@@ -210,7 +210,7 @@ def comparison_tex(rows: Sequence[Row], step: WriteTables) -> str:
 
 
 def caption_about(rows: Iterable[Row], step: WriteTables, n_test: int | None) -> str:
-    """What n is, what the brackets are, and how exact one model is."""
+    """The meaning of n and of the brackets, and the standard error of one model, for captions."""
     text = (
         f"Study {step.study}. Mean over n seeds; brackets: {100 * step.confidence:g}% Student t interval of "
         "the mean, absent where n = 1 and, in the CSV file, given for every column. Cal.: after temperature scaling "

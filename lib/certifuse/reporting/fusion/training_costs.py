@@ -1,4 +1,4 @@
-"""What a predictor cost to train, everything that it needs included, beside what it is worth.
+"""The cost of training a predictor, everything that it needs included, beside what it is worth.
 
 Times are those of the machines that trained, so this table differs from run to run; no other does.
 """
@@ -66,7 +66,7 @@ def _members(scores: pd.DataFrame, spent: pd.DataFrame) -> tuple[pd.DataFrame, l
 
 
 def _needs(experts: Sequence[str]) -> dict[str, list[str]]:
-    """What has to be trained for each predictor that is not fused."""
+    """The trainings that each predictor needs that is not fused."""
     return {
         EXPERT: [*experts[:1]],
         SINGLE: [cells.SINGLE],
@@ -78,7 +78,7 @@ def _needs(experts: Sequence[str]) -> dict[str, list[str]]:
 
 
 def _minutes(names: Row, needed: Sequence[str], members: pd.DataFrame, spent: pd.DataFrame) -> "pd.Series[float]":
-    """What a predictor cost by seed: NaN where one of its trainings is not known."""
+    """The minutes that training a predictor took, by seed: NaN where one of its trainings is not known."""
     minutes = members[[*needed]].sum(axis=1, min_count=len(needed) or 1)
     if names["predictor"] != FUSED:
         return minutes

@@ -1,4 +1,4 @@
-"""From the tests of a question to its answer in words, by the rule of `sublora_questions`."""
+"""The answer to a question in words, from its tests by the rule of `questions`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""At which number of levels modes are compared, what no other point beats, and what quoting the best costs."""
+"""The number of levels at which modes are compared, the best certificate, and what quoting it costs."""
 
 import math
 from collections.abc import Hashable, Mapping, Sequence
@@ -16,8 +16,8 @@ BITS_PER_KB = 8000
 def compared_levels(metrics: pd.DataFrame, d: int) -> int | None:
     """The one number of levels at which all modes of a budget are compared; None where nothing has a certificate.
 
-    Of those that most certificates of allocation modes have, the one with the lowest mean of our bound over all these
-    modes and seeds; of equal ones the smallest.
+    It is, of those that most certificates of allocation modes have, the one with the lowest mean of our bound over all
+    these modes and seeds; of equal ones the smallest.
     """
     rows = allocated_rows(metrics, d)
     if rows.empty:

@@ -1,4 +1,4 @@
-"""What the page says beside its tests: the setting, who dominates whom, what is certified and what is missing."""
+"""Findings of the page beside its tests: the setting, who dominates whom, what is certified and what is missing."""
 
 from collections.abc import Hashable, Mapping
 from typing import Any
@@ -20,7 +20,7 @@ from certifuse.reporting.sublora.questions import learned_budgets, learned_gates
 
 
 def setting(frames: Frames) -> list[str]:
-    """What was certified on what, and at which number of levels modes are compared."""
+    """The certificates and their sample, and the number of levels at which modes are compared."""
     metrics = frames.metrics
     if metrics.empty:
         return ["No certificate has been made yet."]
@@ -38,7 +38,7 @@ def setting(frames: Frames) -> list[str]:
 
 
 def domination_findings(frames: Frames) -> list[str]:
-    """In how many seeds an asymmetric mode has no more bits and less risk than the equal split, and the other way."""
+    """Counts of seeds where an asymmetric mode has no more bits and less risk than the equal split, or the reverse."""
     counted = []
     for d in budgets_of(frames):
         rows = compared_rows(frames.metrics, d)
@@ -61,7 +61,7 @@ def domination_findings(frames: Frames) -> list[str]:
 
 
 def gate_findings(gates: pd.DataFrame) -> list[str]:
-    """In what steps a gate can move, and over what range it did."""
+    """The range of the learned gates at each budget, and the steps in which a gate can move."""
     said = []
     for d in learned_budgets(gates):
         rows = learned_gates(gates, d)
@@ -73,7 +73,7 @@ def gate_findings(gates: pd.DataFrame) -> list[str]:
 
 
 def bound_findings(metrics: pd.DataFrame) -> list[str]:
-    """How many bounds are not vacuous, the best one and what quoting it costs, and the n-gram tables beside it."""
+    """The count of bounds that are not vacuous, the best, what quoting it costs, and the n-gram tables beside it."""
     models = of_models(metrics)
     best = best_certificate(models)
     if best is None:
@@ -104,7 +104,7 @@ def bound_findings(metrics: pd.DataFrame) -> list[str]:
 
 
 def missing_findings(frames: Frames) -> list[str]:
-    """How many certificates are missing, and why; nothing where all are there."""
+    """The number of missing certificates, and why; nothing where all are there."""
     if frames.missing.empty:
         return []
     reasons = "; ".join(missing_reasons(frames.missing, most=len(frames.missing)))

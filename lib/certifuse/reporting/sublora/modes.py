@@ -41,7 +41,7 @@ class ModeLook(plot.Look):
 
     @property
     def mark(self) -> dict[str, Any]:
-        """Of a mean over seeds."""
+        """The mark of a mean over seeds, as properties of a line."""
         return {"marker": self.marker, "color": self.colour, "mfc": self.colour if self.filled else "white", "mew": 0.9}
 
 
@@ -52,18 +52,18 @@ def fixed_share(mode: str) -> float | None:
 
 
 def is_allocation(mode: str) -> bool:
-    """Whether the mode says how a budget is divided: neither a null nor a model without subspace or without LoRA."""
+    """True where the mode divides a budget: neither a null nor a model without subspace or without LoRA."""
     return mode not in REFERENCES and mode not in NULLS
 
 
 def is_asymmetric(mode: str) -> bool:
-    """Whether A and B get shares that are neither equal nor those of a baseline by rule."""
+    """True where A and B get shares that are neither equal nor those of a baseline by rule."""
     share = fixed_share(mode)
     return mode == LEARNED or (share is not None and share != EQUAL_SHARE)
 
 
 def modes_in_order(modes: Iterable[str]) -> list[str]:
-    """Uniform, the fixed ones by their share, the others in the library's order; n-gram tables by their length."""
+    """Each mode once: uniform, the fixed ones by their share, others in the library's order, n-gram tables last."""
 
     def place(mode: str) -> tuple[float, float, str]:
         share = fixed_share(mode)
@@ -78,7 +78,7 @@ def modes_in_order(modes: Iterable[str]) -> list[str]:
 
 
 def mode_label(mode: str) -> str:
-    """As figures and tables write it."""
+    """The name of a mode as figures and tables write it."""
     return NULLS.get(mode, mode.replace("_", " ").replace("lora", "LoRA"))
 
 

@@ -20,17 +20,17 @@ REASON_CHARACTERS = 70
 
 
 def nothing_to_show(what: str, missing: pd.DataFrame) -> NothingToShowError:
-    """What a figure raises that has nothing to show: what there is none of, and why."""
+    """The exception of a figure that has nothing to show: what there is none of, and why."""
     return NothingToShowError("; ".join([what, *missing_reasons(missing)]))
 
 
 def nothing_at(frames: Frames, d: int, what: str) -> NothingToShowError:
-    """Likewise of one budget."""
+    """The exception of a figure that has nothing to show at one budget d."""
     return nothing_to_show(f"no {what} at d = {d:,}", _missing(frames, d))
 
 
 def missing_note(frames: Frames, d: int | None = None) -> list[str]:
-    """How many certificates (of a budget) are missing and why; no sentence where all are there."""
+    """The number of missing certificates (of a budget) and why; no sentence where all are there."""
     missing = _missing(frames, d)
     if missing.empty:
         return []
@@ -51,7 +51,7 @@ def missing_reasons(missing: pd.DataFrame, most: int = MOST_REASONS) -> list[str
 
 
 def reason_of(frames: Frames, d: int, mode: str) -> str:
-    """Why a mode has no certificate at a budget."""
+    """The reason why a mode has no certificate at a budget."""
     missing = _missing(frames, d)
     reasons = missing.loc[missing["mode"] == mode, "reason"]
     return "not in the grid" if reasons.empty else f"missing: {textwrap.shorten(reasons.iloc[0], REASON_CHARACTERS)}"
@@ -66,14 +66,14 @@ def _missing(frames: Frames, d: int | None) -> pd.DataFrame:
 
 
 def sample_note(metrics: pd.DataFrame) -> str:
-    """How many documents there are, how many were drawn, and with what confidence a bound holds."""
+    """The numbers of documents and of those drawn, the vocabulary, and the confidence at which a bound holds."""
     documents, drawn, words = (counts_text(metrics[name]) for name in ("documents", "subsample", "vocabulary"))
     sizes = f"m = {documents} documents, n = {drawn} drawn, V = {words}"
     return f"{sizes}, δ = {deltas_text(metrics['delta'])} for each certificate by itself."
 
 
 def cut_note(rows: pd.DataFrame, highest: float) -> list[str]:
-    """How many bounds lie above the panels; no sentence where none does."""
+    """The number of bounds that lie above the panels; no sentence where none does."""
     above = rows[[HEADLINE, PUBLISHED]] > highest
     modes = modes_in_order(rows.loc[above.any(axis=1), "mode"])
     said = (
@@ -83,14 +83,14 @@ def cut_note(rows: pd.DataFrame, highest: float) -> list[str]:
 
 
 def seeds_note(metrics: pd.DataFrame) -> list[str]:
-    """That a mean of bounds certifies nothing; no sentence where there is one seed."""
+    """The warning that a mean of bounds certifies nothing; no sentence where there is one seed."""
     if metrics["seed"].nunique() < 2:
         return []
     return ["A mean over seeds certifies nothing: a certificate is of one model."]
 
 
 def levels_note(frames: Frames, budgets: Sequence[int]) -> list[str]:
-    """At which number of levels modes are compared, and by what rule."""
+    """The number of levels at which modes are compared, and the rule that chose it."""
     where = compared_levels_in_words(frames.metrics, budgets)
     if where and frames.metrics.loc[frames.metrics["model"] == SUBLORA, "levels"].nunique() < 2:
         return [f"{where} levels."]

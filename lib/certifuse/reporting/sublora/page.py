@@ -56,7 +56,7 @@ def sections(frames: Frames, study: str, confidence: float) -> list[Section]:
 
 
 def page_md(page: Sequence[Section]) -> str:
-    """As Markdown; the first heading is the title."""
+    """The page as Markdown; the first heading is the title."""
     blocks = []
     for rank, section in enumerate(page):
         blocks.append(f"{'#' if rank == 0 else '##'} {section.heading}")
@@ -69,7 +69,7 @@ def page_md(page: Sequence[Section]) -> str:
 
 
 def page_tex(page: Sequence[Section]) -> str:
-    """As LaTeX, to be included by `\\input`."""
+    """The page as LaTeX, to be included by `\\input`."""
     blocks = []
     for rank, section in enumerate(page):
         blocks.append(rf"\{'section' if rank == 0 else 'subsection'}*{{{escape(section.heading)}}}")
@@ -91,7 +91,7 @@ def cells(answer: Answer) -> tuple[str, ...]:
 
 
 def _rule(frames: Frames, confidence: float) -> str:
-    """How an answer is reached, and what so many seeds can show."""
+    """The rule by which an answer is reached, and what so many seeds can show."""
     seeds = max(of_models(frames.metrics).groupby(["d", "mode", "levels"])["seed"].nunique(), default=0)
     text = (
         "One seed is one observation. Differences between modes are paired by seed, at one number of levels per "

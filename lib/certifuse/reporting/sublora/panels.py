@@ -1,4 +1,4 @@
-"""What the figures of the SubLoRA study share: points with their means and intervals, the vacuous line, axes."""
+"""Parts that the SubLoRA figures share: points with their means and intervals, the vacuous line, axes."""
 
 import math
 from collections.abc import Sequence
@@ -56,7 +56,7 @@ def draw_vacuous(axes: Axes, metrics: pd.DataFrame, style: FigureSettings, verti
 
 
 def highest_shown(allocated: pd.DataFrame) -> float:
-    """Where panels of bounds end: at the highest bound of an allocation, but for hopeless ones, or the vacuous line."""
+    """The upper end of panels of bounds: the highest of an allocation, but for hopeless ones, or the vacuous line."""
     bounds, vacuous = allocated[[HEADLINE, PUBLISHED]].to_numpy().ravel(), float(allocated["vacuous_bpd"].max())
     return float(max([vacuous, *bounds[bounds <= MOST_VACUOUS * vacuous]]))
 
@@ -67,7 +67,7 @@ def view_up_to(axes: Axes, values: Sequence[float], highest: float) -> None:
 
 
 def vacuous_handle(metrics: pd.DataFrame, style: FigureSettings) -> Line2D:
-    """Its legend entry."""
+    """The legend entry of the vacuous line."""
     place = float(metrics["vacuous_bpd"].max())
     return plot.entry(f"vacuous: log₂ V = {place:.4g}", color=style.baseline_colour, **VACUOUS)
 
@@ -80,14 +80,14 @@ def draw_frontier(axes: Axes, points: pd.DataFrame, x: str, y: str, style: Figur
 
 
 def linear_axis(axes: Axes, values: Sequence[float]) -> None:
-    """Linear x around the values, which need not begin at 0, with few ticks."""
+    """Scale x linearly around the values, which need not begin at 0, with few ticks."""
     axes.set_xlim(plot.view_of(values, 0.1))
     axes.xaxis.set_major_locator(MaxNLocator(5, steps=plot.NICE_STEPS))
     axes.xaxis.set_major_formatter(FuncFormatter(_number))
 
 
 def log_axis(axes: Axes, values: Sequence[float], margin: float = 1.25) -> None:
-    """Logarithmic x around the values, with as many multiples of powers of ten as ticks as it takes."""
+    """Scale x logarithmically around the values, with ticks at as many multiples of powers of ten as it takes."""
     low, high = min(values) / margin, max(values) * margin
     axes.set_xscale("log")
     axes.set_xlim(low, high)
@@ -103,7 +103,7 @@ def log_axis(axes: Axes, values: Sequence[float], margin: float = 1.25) -> None:
 
 
 def complexity_axis(axes: Axes, values: Sequence[float]) -> None:
-    """Linear where the values are nearly one, else logarithmic."""
+    """Scale x linearly where the values are nearly one, else logarithmically."""
     (linear_axis if max(values) < NARROW * min(values) else log_axis)(axes, values)
 
 

@@ -49,7 +49,7 @@ class Answer:
 
     @property
     def verdict(self) -> str:
-        """Below or above zero where the adjusted p-value is below 1 - confidence; else the data cannot tell."""
+        """The sign of the mean where the adjusted p-value is below 1 - confidence; else the data cannot tell."""
         test = self.tested
         if test is None or test.p_holm is None or test.p_holm >= 1 - self.confidence:
             return CANNOT_TELL

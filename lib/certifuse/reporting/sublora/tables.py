@@ -172,7 +172,7 @@ def summary_tex(rows: Sequence[Row], study: str, confidence: float) -> str:
 
 
 def ledger_tex(rows: Sequence[Row], study: str) -> str:
-    """What the bits of the best certificate of every budget and mode are spent on."""
+    """The charges of the best certificate of every budget and mode, in bits."""
     caption = f"Study {study}. What the K bits of the certificate with the lowest bound of each budget and mode buy."
     ledgers = []
     for _, members in groupby(rows, key=lambda row: (row["model"], row["budget"], row["mode"])):

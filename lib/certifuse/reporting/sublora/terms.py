@@ -1,4 +1,4 @@
-"""How much each term of the bound shrank from the published inequality to ours, on the same bitstreams."""
+"""The shrinkage of each term of the bound from the published inequality to ours, on the same bitstreams."""
 
 from collections.abc import Sequence
 from itertools import groupby

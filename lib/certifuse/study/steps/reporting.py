@@ -56,7 +56,7 @@ class DrawFigure(Step):
         return {"figure": place_of(self.part, self.figure, self.budget)}
 
     def modules(self) -> tuple[str, ...]:
-        """What reads the tables of this part, and what draws the figure."""
+        """The module that reads the tables of this part, and the one that draws the figure."""
         return f"certifuse.reporting.{self.part}.frames", f"certifuse.reporting.{self.part}.figures.{self.figure}"
 
     @property
@@ -67,7 +67,7 @@ class DrawFigure(Step):
 
     @property
     def confidence(self) -> float:
-        """Of every interval."""
+        """The confidence of every interval that the figure shows, a fraction."""
         return self.statistics["confidence"]
 
 

@@ -99,7 +99,7 @@ def _write_dimensions(axes: Axes, rows: pd.DataFrame) -> None:
 
 
 def _bits_axis(axes: Axes, code_bits: pd.Series) -> float:
-    """Linear near 0, logarithmic far above a third of the shortest code; that third, to one digit."""
+    """Scale x linearly near 0, logarithmically far above a third of the shortest code; return that third, one digit."""
     shortest, longest = max(float(code_bits.min()), 3.0), max(float(code_bits.max()), 3.0)
     first, last = float(f"{shortest / 3:.1g}"), 1.6 * longest
     powers = [10**exponent for exponent in range(math.floor(math.log10(first)), math.ceil(math.log10(last)))]

@@ -71,7 +71,7 @@ def draw(frames: Frames, step: DrawFigure) -> Figure:
 
 
 def crossing_text(crossed: Sequence[Crossing]) -> str:
-    """Where the seeds of one panel pass below the 0-bit bound, or how near they come."""
+    """The d at which the seeds of one panel pass below the 0-bit bound, or how near they come, in words."""
     judged = [crossing for crossing in crossed if crossing.margin_points is not None]
     crossing = [crossing for crossing in judged if crossing.crosses]
     if not judged:
@@ -113,7 +113,7 @@ def _mark_crossings(axes: Axes, crossed: Sequence[Crossing], style: FigureSettin
 
 
 def _dimension_axis(axes: Axes, dimensions: pd.Series) -> None:
-    """Logarithmic, with a tick at every dimension that occurs, or at every so many."""
+    """Scale x logarithmically, with a tick at every dimension that occurs, or at every so many."""
     values = sorted(set(dimensions))
     fitting = TICK_CHARACTERS // (len(f"{values[-1]:,}") + 1)
     ticks = values[:: math.ceil(len(values) / fitting)]

@@ -146,7 +146,7 @@ def _notes(shown: pd.DataFrame, step: DrawFigure) -> list[str]:
 
 
 def _absent(shown: pd.DataFrame) -> list[str]:
-    """Which models are not drawn, and why; no sentence where all are."""
+    """Models that are not drawn, and why; no sentence where all are."""
     said = []
     for series in SERIES:
         rows = shown[shown["kind"] == series.kind]

@@ -1,4 +1,4 @@
-"""How differently the experts err before, after fine-tuning and after fusion, and what each contributes."""
+"""Diversity of the experts' errors before, after fine-tuning and after fusion, and what each contributes."""
 
 from dataclasses import dataclass
 
@@ -70,7 +70,7 @@ def draw(frames: Frames, step: DrawFigure) -> Figure:
 
 
 def drop_losses(summary: pd.DataFrame, stage: Stage) -> pd.DataFrame:
-    """What the average loses without one expert: columns `seed`, `metric` (which expert), `value` (points)."""
+    """Accuracy that the average loses without one expert: columns `seed`, `metric` (which expert), `value` (points)."""
     full = stage.scores(summary, "probability_average", "top1_percent").set_index("seed")["value"]
     dropped = summary[summary["metric"].str.fullmatch(r"top1_without_\d+_percent")]
     chosen = (dropped["predictor"] == f"experts_{stage.suffix}") & (dropped["fusion"] == stage.fusion)
@@ -79,7 +79,7 @@ def drop_losses(summary: pd.DataFrame, stage: Stage) -> pd.DataFrame:
 
 
 def stages_of(cells: pd.DataFrame, architecture: str, step: DrawFigure) -> list[Stage]:
-    """Pre-trained, fine-tuned, and after fusion by each rule of the architecture."""
+    """The stages of the experts: pre-trained, fine-tuned, and after fusion by each rule of the architecture."""
     grey = step.style.baseline_colour
     lams = compared_cells(cells, architecture)
     averages = {"before": PRETRAINED, "finetuned": FINETUNED}

@@ -44,13 +44,13 @@ class Row:
 
     @property
     def columns(self) -> list[str]:
-        """What is drawn, filled first."""
+        """The columns that are drawn, filled first."""
         return [self.filled] if self.hollow is None else [self.filled, self.hollow]
 
 
 @dataclass(frozen=True)
 class Places:
-    """Where the cells of one architecture stand on the x axis: lambdas equidistant, fusion rules side by side."""
+    """Places of the cells of one architecture on the x axis: lambdas equidistant, fusion rules side by side."""
 
     lambdas: list[str]
     fusions: list[str]
@@ -66,7 +66,7 @@ def places_of(cells: pd.DataFrame) -> Places:
 
 
 def rows(convergence_tolerance: float) -> tuple[Row, ...]:
-    """From top to bottom."""
+    """The rows of panels from top to bottom; `convergence_tolerance` is a fraction of accuracy."""
     points = 100 * convergence_tolerance
     return (
         Row("test top-1 accuracy (%)", "top1_percent", with_baselines=True, highest=100.0),

@@ -26,7 +26,7 @@ Curve = tuple[str, str, str, plot.Look]
 
 
 def draw(frames: Frames, step: DrawFigure) -> Figure:
-    """Per architecture a diagram before and one after temperature scaling, each over a strip of counts."""
+    """Two diagrams per architecture, before and after temperature scaling, each over a strip of counts."""
     cells = shown_cells(frames)
     architectures = architectures_of(cells)
     alone = len(architectures) == 1

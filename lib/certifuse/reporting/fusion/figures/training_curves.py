@@ -49,7 +49,7 @@ def draw(frames: Frames, step: DrawFigure) -> Figure:
 
 
 def _say_absent(axes: Axes, fusions: list[str]) -> None:
-    """In the corner that rising curves leave free."""
+    """Name the rules without a result, in the corner that rising curves leave free."""
     text = "\n".join(["no result:", *fusions])
     axes.text(0.98, 0.04, text, transform=axes.transAxes, ha="right", va="bottom", fontsize="small")
 

@@ -106,7 +106,7 @@ def _places(compared: dict[int, pd.DataFrame], modes: Sequence[str], looks: dict
 
 
 def _gains_percent(mode: str, rows: pd.DataFrame, reference: str) -> pd.Series:
-    """By how many percent of the reference's bound the mode's bound is lower, for every seed that has both."""
+    """Percent of the reference's bound by which the mode's bound is lower, for every seed that has both."""
     if mode == reference:
         return pd.Series(dtype="float64")
     pairs = paired(rows, mode, reference, HEADLINE)
@@ -161,7 +161,7 @@ def _draw_values(axes: Axes, place: Place, values: pd.Series, step: DrawFigure, 
 
 
 def _said(axes: Axes) -> dict[str, Any]:
-    """How a text in a row is set: its place is a share of the panel's width, and the height of the row."""
+    """The setting of a text in a row: its place is a share of the panel's width, and the height of the row."""
     return {"transform": axes.get_yaxis_transform(), "ha": "left", "va": "center", "fontsize": "x-small", **WHITE}
 
 

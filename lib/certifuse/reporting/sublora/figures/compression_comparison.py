@@ -68,7 +68,7 @@ def draw(frames: Frames, step: DrawFigure) -> Figure:
 
 
 def _joined(metrics: pd.DataFrame, allocated: pd.DataFrame, budget: int) -> pd.DataFrame:
-    """What the lines of the last panel join: all levels at this budget, or all budgets where there is one level."""
+    """The rows that the last panel's lines join: all levels at this budget, or all budgets where there is one level."""
     if allocated["levels"].nunique() > 1:
         return allocated
     rows = of_modes(of_models(metrics), is_allocation)
@@ -110,7 +110,7 @@ def _draw_bounds(
 def _draw_series(
     axes: Axes, rows: pd.DataFrame, x: str, series: Sequence[plot.Series], looks: dict[str, ModeLook]
 ) -> None:
-    """Of every mode the seeds as small points and their means, joined by rising x."""
+    """Draw of every mode the seeds as small points and their means, joined by rising x."""
     for mode in modes_in_order(rows["mode"]):
         of_mode, look = rows[rows["mode"] == mode], looks[mode]
         for one in series:
