@@ -7,9 +7,8 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+from certifuse.reporting.order import ARCHITECTURES, FUSIONS
 from certifuse.study.cells import BASELINE
-from certifuse.study.settings.architectures import ARCHITECTURE_SETTINGS
-from certifuse.study.settings.fusion import FUSIONS
 
 CELL = ["architecture", "fusion", "lambda", "seed"]
 CELL_TYPES = {"architecture": "str", "fusion": "str", "lambda": "str", "seed": "int64"}
@@ -31,12 +30,12 @@ def grid(summary: pd.DataFrame, missing: pd.DataFrame) -> pd.DataFrame:
 
 
 def architectures_of(cells: pd.DataFrame) -> list[str]:
-    """The architectures in the library's order."""
-    return _in_order(cells["architecture"], tuple(ARCHITECTURE_SETTINGS))
+    """The architectures in the order of the guides, and then others by name."""
+    return _in_order(cells["architecture"], ARCHITECTURES)
 
 
 def fusions_of(cells: pd.DataFrame) -> list[str]:
-    """The fusion rules in the library's order."""
+    """The fusion rules in the order of the guides, and then others by name."""
     return _in_order(cells["fusion"], FUSIONS)
 
 
