@@ -17,7 +17,7 @@ from certifuse.steps.gather import gather
 from certifuse.steps.score_sheet import ExpertLogits, Labels, ScoreSheet
 from certifuse.study import paths
 from certifuse.study.cells import Cell, Family
-from certifuse.study.settings.evaluation import EvaluationSettings, ExecutionSettings, StatisticsSettings
+from certifuse.study.settings.evaluation import EvaluationSettings, ExecutionSettings
 from certifuse.study.steps.gathering import CompareCells, Gather, GatheringFiles
 
 EXPERTS, CLASSES, TEST, HELD_OUT = 3, 7, 400, 200
@@ -78,7 +78,7 @@ def gathered(results: Path) -> None:
 
 
 def compared(results: Path, samples: int) -> None:
-    step = CompareCells(cells=CELLS, statistics=StatisticsSettings(bootstrap_samples=samples))
+    step = CompareCells(cells=CELLS, confidence=0.95, bootstrap_samples=samples, bootstrap_seed=0)
     compare_cells(step, GatheringFiles(results_dir=results, source="test"))
 
 

@@ -1,4 +1,4 @@
-"""The settings string of every rule: frozen, canonical, and touched by the keys of that rule alone."""
+"""The settings of every step: frozen, canonical, and touched by the keys that the step uses alone."""
 
 import json
 from typing import Any
@@ -7,11 +7,25 @@ import pytest
 from pydantic import ValidationError
 from study_config import DEFAULT, changed
 
-from certifuse.study.paths import WIDER
+from certifuse.study.cells import WIDER, Cell
+from certifuse.study.figures import figures_of
 from certifuse.study.settings.architectures import ARCHITECTURE_SETTINGS
-from certifuse.study.settings.figures import CERTIFICATE_FIGURES, FIGURES
 from certifuse.study.settings.fusion import FUSIONS
+from certifuse.study.steps.certificates import CertifyJoint, CertifySubspace
+from certifuse.study.steps.data import PrepareImages, SplitImages
+from certifuse.study.steps.gathering import CompareCells, Gather, GatherCertificates
+from certifuse.study.steps.registry import STEPS
+from certifuse.study.steps.reporting import DrawFigure, WriteCertificateTables, WriteTables
+from certifuse.study.steps.training import (
+    EvaluateBaselines,
+    EvaluateFusion,
+    FinetuneExperts,
+    PretrainExpert,
+    TrainFusion,
+)
 from certifuse.study.study import Study, read_study
+
+FIGURES, CERTIFICATE_FIGURES = figures_of("fusion"), figures_of("certificates")
 
 
 def test_a_study_is_frozen() -> None:
@@ -22,26 +36,35 @@ def test_a_study_is_frozen() -> None:
         study.fusion.epochs = 1
 
 
+def of_cell(architecture: str, fusion: str) -> dict[str, Any]:
+    return Cell(architecture, fusion, "1.0", 0).names()
+
+
 def slices(study: Study) -> dict[str, str]:
-    """Every settings string of the workflow, by rule."""
-    names = list(ARCHITECTURE_SETTINGS)
-    return {
-        "images": study.for_images(),
-        "splits": study.for_splits(),
-        **{f"pretraining {name}": study.for_pretraining(name, "expert_0") for name in names},
-        **{f"wider {name}": study.for_pretraining(name, WIDER) for name in names},
-        **{f"finetuning {name}": study.for_finetuning(name) for name in names},
-        **{f"fusion {name} {rule}": study.for_fusion(name, rule) for name in names for rule in FUSIONS},
-        "evaluation": study.for_evaluation(),
-        **{f"subspace {rule}": study.for_subspace(rule) for rule in FUSIONS},
-        "joint certificate": study.for_joint_certificate(),
-        "certificate gathering": study.for_certificate_gathering(),
-        **{f"certificate figure {name}": study.for_certificate_figure(name) for name in CERTIFICATE_FIGURES},
-        "gathering": study.for_gathering(),
-        "comparison": study.for_comparison(),
-        **{f"figure {name}": study.for_figure(name) for name in FIGURES},
-        "tables": study.for_tables(),
+    """The settings of the steps on images, by step and what tells their jobs apart."""
+    family = {name: {"architecture": name, "seed": 0} for name in ARCHITECTURE_SETTINGS}
+    steps = {
+        "images": PrepareImages.of(study, {}),
+        "splits": SplitImages.of(study, {}),
+        "gathering": Gather.of(study, {}),
+        "comparison": CompareCells.of(study, {}),
+        "certificate gathering": GatherCertificates.of(study, {}),
+        "tables": WriteTables.of(study, {}),
+        "certificate tables": WriteCertificateTables.of(study, {}),
+        "scores": EvaluateFusion.of(study, of_cell("resnet", "concatenation")),
+        "baselines": EvaluateBaselines.of(study, family["resnet"]),
+        "joint certificate": CertifyJoint.of(study, of_cell("resnet", "concatenation")),
+        **{f"subspace {rule}": CertifySubspace.of(study, of_cell("resnet", rule) | {"d": 4}) for rule in FUSIONS},
+        **{f"figure {name}": DrawFigure.of(study, {"figure": name}) for name in (*FIGURES, *CERTIFICATE_FIGURES)},
     }
+    for name, names in family.items():
+        steps |= {
+            f"pretraining {name}": PretrainExpert.of(study, names | {"member": "expert_0"}),
+            f"wider {name}": PretrainExpert.of(study, names | {"member": WIDER}),
+            f"finetuning {name}": FinetuneExperts.of(study, names),
+            **{f"fusion {name} {rule}": TrainFusion.of(study, of_cell(name, rule)) for rule in FUSIONS},
+        }
+    return {name: step.text for name, step in steps.items()}
 
 
 def backwards(value: Any) -> Any:
@@ -56,9 +79,18 @@ def test_the_settings_do_not_depend_on_the_order_of_keys() -> None:
     assert slices(read_study(backwards(DEFAULT))) == slices(read_study(DEFAULT))
 
 
-def test_the_settings_are_canonical_json() -> None:
-    for text in slices(read_study(DEFAULT)).values():
+def test_the_settings_are_canonical_json_that_a_script_reads_back() -> None:
+    study = read_study(DEFAULT)
+    for text in slices(study).values():
         assert text == json.dumps(json.loads(text), sort_keys=True, separators=(",", ":"))
+    step = CertifySubspace.of(study, of_cell("resnet", "multiplicative") | {"d": 4})
+    assert CertifySubspace.from_json(step.text) == step
+    assert step.identity() == of_cell("resnet", "multiplicative") | {"d": 4}
+
+
+def test_every_step_is_listed_under_its_rule() -> None:
+    assert all(rule == step.rule for rule, step in STEPS.items())
+    assert len(STEPS) == len(set(STEPS.values()))
 
 
 JOINT = {f"fusion {name} {rule}" for name in ARCHITECTURE_SETTINGS for rule in FUSIONS}
@@ -66,8 +98,10 @@ FINETUNING = {f"finetuning {name}" for name in ARCHITECTURE_SETTINGS}
 PRETRAINING = {f"pretraining {name}" for name in ARCHITECTURE_SETTINGS}
 WIDENED = {f"wider {name}" for name in ARCHITECTURE_SETTINGS}
 TRAINED = PRETRAINING | WIDENED | JOINT | FINETUNING
-PICTURES = {f"figure {name}" for name in FIGURES} | {f"certificate figure {name}" for name in CERTIFICATE_FIGURES}
+PICTURES = {f"figure {name}" for name in (*FIGURES, *CERTIFICATE_FIGURES)}
+INTERVALS = {f"figure {name}" for name in ("lambda_ablation", "fusion_comparison", "diversity", "certified_vs_test")}
 SUBSPACE = {f"subspace {rule}" for rule in FUSIONS}
+SCORES = {"scores", "baselines"}
 
 
 def of_architecture(name: str) -> set[str]:
@@ -79,7 +113,7 @@ def of_rule(rule: str) -> set[str]:
 
 
 TOUCHES = [
-    ("name", "other", PICTURES | {"tables"}),
+    ("name", "other", PICTURES | {"tables", "certificate tables"}),
     ("results_dir", "elsewhere", set()),
     ("only_finished", True, set()),
     ("data.seed", 5, {"images"}),
@@ -109,10 +143,13 @@ TOUCHES = [
     ("baselines.finetuned_average", False, {"gathering"}),
     ("baselines.single_model_seeds", [0, 1], {"gathering"}),
     ("baselines.wider_single.resnet.width", 17, {"wider resnet"}),
-    ("execution.threads", 2, TRAINED | SUBSPACE | {"evaluation", "joint certificate"}),
-    ("evaluation.calibration_bins", 10, {"evaluation"}),
-    ("evaluation.superclasses", "cifar100", {"evaluation"}),
-    ("statistics.confidence", 0.9, {"comparison", "tables"} | PICTURES),
+    ("execution.threads", 2, TRAINED | SUBSPACE | SCORES | {"joint certificate"}),
+    ("evaluation.calibration_bins", 10, SCORES),
+    ("evaluation.superclasses", "cifar100", SCORES),
+    ("statistics.confidence", 0.9, {"comparison", "tables"} | INTERVALS),
+    ("statistics.bootstrap_samples", 50, {"comparison", "tables"}),
+    ("statistics.seed", 1, {"comparison"}),
+    ("statistics.convergence_tolerance", 0.01, {"figure lambda_ablation"}),
     ("figures.diversity.baseline_colour", "#000000", {"figure diversity"}),
     ("certificates.delta", 0.01, SUBSPACE | {"joint certificate"}),
     ("certificates.levels", [3], SUBSPACE | {"certificate gathering"}),
@@ -120,8 +157,7 @@ TOUCHES = [
     ("certificates.training.lr", 0.1, SUBSPACE),
     ("certificates.training.augmentation", "standard", SUBSPACE),
     ("certificates.blocks.0.dims", [4], {"certificate gathering"}),
-    ("certificates.blocks", [], {"certificate gathering"}),
-    ("certificate_figures.certified_vs_test.dpi", 100, {"certificate figure certified_vs_test"}),
+    ("certificate_figures.certified_vs_test.dpi", 100, {"figure certified_vs_test"}),
     # what they touch: tests/study/test_sublora.py
     ("sublora.training.lr", 0.1, set()),
     ("sublora_figures.pareto_frontier.dpi", 100, set()),
@@ -130,7 +166,7 @@ TOUCHES = [
 
 
 @pytest.mark.parametrize(("path", "value", "touched"), TOUCHES, ids=[case[0] for case in TOUCHES])
-def test_a_key_touches_the_settings_of_its_rules_alone(path: str, value: Any, touched: set[str]) -> None:
+def test_a_key_touches_the_settings_of_its_steps_alone(path: str, value: Any, touched: set[str]) -> None:
     config = changed("fusion.per_fusion", {"TransformerBase": {"expert_lr": 5e-4, "fusion_lr": 1e-3}})
     before, after = slices(read_study(config)), slices(read_study(changed(path, value, config)))
     assert {rule for rule, text in before.items() if after[rule] != text} == touched

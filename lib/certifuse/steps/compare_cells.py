@@ -111,7 +111,6 @@ def _seed_rows(correct: Correct, cell: Cell, predictor: str, baseline: str) -> l
 def _cell_rows(
     step: CompareCells, correct: Correct, seeds: list[dict[str, Any]], predictor: str, baseline: str
 ) -> list[dict[str, Any]]:
-    statistics = step.statistics
     by_cell: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
     for row in seeds:
         by_cell.setdefault((row["architecture"], row["fusion"], row["lambda"]), []).append(row)
@@ -120,9 +119,9 @@ def _cell_rows(
         cells = [Cell(architecture, fusion, lam, row["seed"]) for row in members]
         ours = np.stack([correct[cell][predictor] for cell in cells])
         theirs = np.stack([correct[Family(cell.architecture, cell.seed)][baseline] for cell in cells])
-        boot = paired_bootstrap(ours, theirs, statistics.bootstrap_samples, statistics.confidence, statistics.seed)
-        over_seeds = t_interval([row["difference_points"] for row in members], statistics.confidence)
-        differing = [row for row in members if row["mcnemar_p_holm"] < 1 - statistics.confidence]
+        boot = paired_bootstrap(ours, theirs, step.bootstrap_samples, step.confidence, step.bootstrap_seed)
+        over_seeds = t_interval([row["difference_points"] for row in members], step.confidence)
+        differing = [row for row in members if row["mcnemar_p_holm"] < 1 - step.confidence]
         rows.append(
             {
                 "level": "cell",

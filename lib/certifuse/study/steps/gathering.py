@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from certifuse.study.settings.evaluation import StatisticsSettings
 from certifuse.study.steps.step import CellNames, Step, StepFiles, SubloraNames, SubspaceNames
 
 if TYPE_CHECKING:
@@ -39,12 +38,20 @@ class CompareCells(Step):
     rule: ClassVar[str] = "compare_cells"
     Files: ClassVar[type[StepFiles]] = GatheringFiles
     cells: tuple[CellNames, ...]
-    statistics: StatisticsSettings
+    confidence: float
+    bootstrap_samples: int
+    bootstrap_seed: int
 
     @classmethod
     def of(cls, study: "Study", names: Mapping[str, Any]) -> Self:
         """All cells of a study."""
-        return cls(cells=study.cells, statistics=study.statistics)
+        statistics = study.statistics
+        return cls(
+            cells=study.cells,
+            confidence=statistics.confidence,
+            bootstrap_samples=statistics.bootstrap_samples,
+            bootstrap_seed=statistics.seed,
+        )
 
 
 class GatherCertificates(Step):
