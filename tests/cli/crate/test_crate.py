@@ -78,6 +78,7 @@ def check_base(crate, files):
     for entity in graph.values():
         assert entity["@type"]
         assert set(entity) <= TERMS, set(entity) - TERMS
+        assert not any(len(value) == 1 for value in entity.values() if isinstance(value, list)), "a list of one"
         for value in (one for values in entity.values() for one in many(values)):
             assert not isinstance(value, dict) or set(value) == {"@id"}, "nested"
             if isinstance(value, dict) and not value["@id"].startswith("http"):
@@ -163,7 +164,7 @@ def without(name, key):
         without("#organisation", "object"),
         without(f"#run/{CELL_DIR}/manifest.json", "instrument"),
         lambda graph: graph["./"]["hasPart"].remove({"@id": f"results/{FIGURE}"}),
-        lambda graph: graph["results/figures/"]["hasPart"].append({"@id": "Snakefile"}),
+        lambda graph: graph["results/figures/"].update(hasPart={"@id": "Snakefile"}),
         lambda graph: graph[f"results/{FIGURE}"].update(sha256="0" * 64),
         lambda graph: graph[f"results/{FIGURE}"].update(contentSize="1"),
         lambda graph: graph["./"]["hasPart"].append({"@id": "absent.txt"}),

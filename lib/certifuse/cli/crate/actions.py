@@ -15,7 +15,7 @@ from certifuse.cli.crate.contents import SCRIPTS, fingerprint_here
 from certifuse.cli.crate.study_crate import StudyCrate, distinct, local
 from certifuse.cli.provenance.runs import Run
 
-COMPLETED = {"@id": "http://schema.org/CompletedActionStatus"}
+COMPLETED = "http://schema.org/CompletedActionStatus"
 UNITS = {"wall_s": "http://qudt.org/vocab/unit/SEC", "peak_memory_bytes": "http://qudt.org/vocab/unit/BYTE"}
 USAGE = {"wall_s": "wall time in seconds", "peak_memory_bytes": "peak memory in bytes"}
 

@@ -13,6 +13,7 @@ from rocrate.model.entity import Entity
 from rocrate.model.file import File
 from rocrate.rocrate import ROCrate
 
+from certifuse import __version__
 from certifuse.cli.crate.contents import SCRIPTS, Contents
 from certifuse.cli.provenance.runs import Stored
 
@@ -57,13 +58,22 @@ class StudyCrate(ROCrate):  # type: ignore[misc]
     def properties_of(self, name: str) -> dict[str, Any]:
         """The properties of a file."""
         suffix = posixpath.splitext(name)[1]
+        script = {"@type": ["File", "SoftwareSourceCode"], "version": __version__}
         return {
-            "@type": ["File", "SoftwareSourceCode"] if name.startswith(f"{SCRIPTS}/") else "File",
+            **(script if name.startswith(f"{SCRIPTS}/") else {}),
             "name": name,
             "contentSize": str(self.contents.files[name].stat().st_size),
             "encodingFormat": FORMATS.get(suffix) or mimetypes.guess_type(name)[0] or "text/plain",
             "sha256": self.contents.digests[name],
         }
+
+    def write(self, base_path: Path) -> None:
+        """Write all of it to a directory; a list of one is written as that one."""
+        for entity in self.get_entities():
+            values = entity.properties()
+            ones = {key: value[0] for key, value in values.items() if isinstance(value, list) and len(value) == 1}
+            values.update(ones)
+        super().write(base_path)
 
     def file(self, name: str) -> Entity:
         """A file by its name in the crate."""
