@@ -30,3 +30,41 @@ def test_the_commit_of_another_project_is_not_ours(
         assert state["dirty"] is False
     else:
         assert state == {"commit": None, "dirty": None, "diff_sha256": None}
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A directory in the place of the library, inside no repository yet."""
+    monkeypatch.setattr(environment, "LIBRARY", tmp_path)
+    for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    return tmp_path
+
+
+def git(directory: Path, *arguments: str) -> None:
+    identity = ["-c", "user.name=test", "-c", "user.email=test@localhost"]
+    subprocess.run(["git", "-C", str(directory), *identity, *arguments], check=True, capture_output=True)
+
+
+def test_outside_git_there_is_no_state(repository: Path) -> None:
+    assert environment.git_state() == {"commit": None, "dirty": None, "diff_sha256": None}
+
+
+def test_the_commit_and_a_difference_from_it_are_recorded(repository: Path) -> None:
+    (repository / "file").write_text("one\n")
+    git(repository, "init")
+    git(repository, "add", "file")
+    git(repository, "commit", "-m", "first")
+    clean = environment.git_state()
+    assert re.fullmatch("[0-9a-f]{40}", clean["commit"])
+    assert (clean["dirty"], clean["diff_sha256"]) == (False, None)
+    (repository / "file").write_text("two\n")
+    dirty = environment.git_state()
+    assert (dirty["commit"], dirty["dirty"]) == (clean["commit"], True)
+    assert re.fullmatch("[0-9a-f]{64}", dirty["diff_sha256"])
+
+
+def test_without_git_there_is_no_state(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    assert environment.git_state()["commit"] is None

@@ -1,10 +1,8 @@
 """Scripts of the workflow as processes."""
 
-import json
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,28 +10,6 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="session")
-def script() -> Callable[..., list[str]]:
-    """The command line of a script of the workflow: `script(name, *arguments)`."""
-    return lambda name, *arguments: [
-        *(sys.executable, str(ROOT / "workflow" / "scripts" / f"{name}.py")),
-        *map(str, arguments),
-    ]
-
-
-@pytest.fixture(scope="session")
-def training_arguments() -> Callable[..., list[str]]:
-    """The options that all training scripts share: `training_arguments(files, settings, seed)`."""
-
-    def options_of(files: Any, settings: Any, seed: int) -> list[str]:
-        options = {"settings": json.dumps(settings.plain()), "seed": seed, "source": files.source}
-        options |= {"manifest": files.manifest, "log-file": files.log, "resume-dir": files.resume}
-        options |= {"telemetry-dir": files.telemetry, "save-interval-s": files.save_interval_s}
-        return [word for name, value in options.items() for word in (f"--{name}", str(value))]
-
-    return options_of
 
 
 @pytest.fixture

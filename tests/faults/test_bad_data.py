@@ -152,7 +152,7 @@ def splits(line: str, classes: list[int], content: bytes | None = None, **settin
             (here / "images.safetensors").write_bytes(whole[:-9] if content == b"cut" else content)
 
     options = ("--images", "{here}/images.safetensors", "--output", "out/splits.safetensors", "--summary", "out/s.json")
-    return Case("split_images", settings, line, write, options, ("splits.safetensors", "s.json"))
+    return Case("split_images", {"splits": settings}, line, write, options, ("splits.safetensors", "s.json"))
 
 
 WRONG_SPLITS = {
@@ -245,7 +245,13 @@ def prepared(case: Case, here: Path) -> dict[str, Any]:
         (here / "out" / name).write_bytes(EARLIER)
     case.write(here)
     settings = json.dumps(case.settings).replace("{here}", str(here))
-    arguments = ["--settings", settings, *(option.replace("{here}", str(here)) for option in case.options)]
+    arguments = [
+        "--settings",
+        settings,
+        "--source",
+        "test",
+        *(option.replace("{here}", str(here)) for option in case.options),
+    ]
     script = ROOT / "workflow" / "scripts" / f"{case.script}.py"
     return {"script": str(script), "arguments": arguments, "directory": str(here)}
 

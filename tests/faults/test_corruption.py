@@ -21,33 +21,38 @@ from certifuse.evaluation.images.predictions import load_predictions
 from certifuse.models.components.assembly import load_complete
 from certifuse.models.components.files import load_component
 from certifuse.models.subspace.trained_vector import load_vector
-from certifuse.reporting.frames import SUMMARY, read_frame
+from certifuse.reporting.frames import read_frame
+from certifuse.reporting.fusion.frames import SCHEMAS
 from certifuse.steps.evaluate_fusion import evaluate_fusion
 from certifuse.steps.gather import gather
 from certifuse.study import paths
+from certifuse.study.cells import Cell
 from certifuse.study.paths import BITSTREAM_FILE, CERTIFICATE_FILE
 from certifuse.study.settings.evaluation import EvaluationSettings
-from certifuse.study.settings.grid import Block
-from certifuse.study.steps import EvaluationStep, GatherStep
+from certifuse.study.steps.gathering import Gather, GatheringFiles
+from certifuse.study.steps.training import EvaluateFusion
 from certifuse.training.loop.resume import ResumeStore, Snapshot
 
-CELL = {"architecture": "resnet", "fusion": "concatenation", "lam": "1.0", "seed": 0}
-BLOCK = Block(architectures=("resnet",), fusions=("concatenation",), lambdas=("1.0",), seeds=(0,))
-GRID = GatherStep(grid=(BLOCK,), trainings=())
-SCORES, TRAINED = paths.CELL_METRICS.format(**CELL), paths.CELL_DIR.format(**CELL)
+CELL = Cell("resnet", "concatenation", "1.0", 0)
+LOG, SCORES, TRAINED = (
+    template.format(**CELL.names()) for template in (paths.CELL_LOG, paths.CELL_METRICS, paths.CELL_DIR)
+)
 
 
 @pytest.fixture(scope="module")
 def scored(tiny, tmp_path_factory) -> Path:
     """The results directory of one cell: components, scores, gathered tables."""
     results = tmp_path_factory.mktemp("scored")
-    files = {"manifest": results / TRAINED / paths.MANIFEST_FILE, "log": results / paths.CELL_LOG.format(**CELL)}
-    run = tiny.train(results, files=files)
-    settings = EvaluationStep(evaluation=EvaluationSettings(), execution=run.settings.execution)
-    identity = {"lambda" if name == "lam" else name: value for name, value in CELL.items()}
-    evaluate_fusion(settings, identity, run.directory, tiny.images, tiny.splits, results / SCORES)
-    gather(GRID, results)
+    run = tiny.train(results, files={"manifest": results / TRAINED / paths.MANIFEST_FILE, "log_file": results / LOG})
+    step = EvaluateFusion(cell=CELL, evaluation=EvaluationSettings(), execution=run.step.execution)
+    data = {"images": tiny.images, "splits": tiny.splits, "source": "test"}
+    evaluate_fusion(step, EvaluateFusion.Files(**data, components=run.directory, output=results / SCORES))
+    gathered(results)
     return results
+
+
+def gathered(results: Path) -> None:
+    gather(Gather(cells=(CELL,), trainings=()), GatheringFiles(results_dir=results, source="test"))
 
 
 def of_directory(read: Callable[[Path], object]) -> Callable[[Path], object]:
@@ -56,7 +61,11 @@ def of_directory(read: Callable[[Path], object]) -> Callable[[Path], object]:
 
 
 def regather(path: Path) -> None:
-    gather(GRID, next(above for above in path.parents if above.name == "copy"))
+    gathered(next(above for above in path.parents if above.name == "copy"))
+
+
+def gathered_table(path: Path) -> object:
+    return read_frame(path, SCHEMAS["summary"])
 
 
 def bitstream(path: Path) -> bytes:
@@ -71,8 +80,13 @@ KINDS = {
     "splits": ("tiny", ".", "splits.safetensors", load_splits),
     "predictions": ("scored", SCORES, paths.PREDICTIONS_FILE, load_predictions),
     "scores": ("scored", ".", f"{SCORES}/metrics.csv", regather),
-    "training log": ("scored", ".", paths.CELL_LOG.format(**CELL), regather),
-    "gathered table": ("scored", "metrics", Path(paths.SUMMARY).name, lambda path: read_frame(path, SUMMARY)),
+    "training log": ("scored", ".", LOG, regather),
+    "gathered table": (
+        "scored",
+        "metrics",
+        Path(paths.SUMMARY).name,
+        gathered_table,
+    ),
     "manifest of a training": ("scored", TRAINED, paths.MANIFEST_FILE, read_manifest),
     "manifest of a step": ("scored", SCORES, paths.MANIFEST_FILE, read_manifest),
     "corpus manifest": ("language", "data/corpus", "manifest.json", of_directory(load_corpus)),

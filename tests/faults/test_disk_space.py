@@ -7,6 +7,7 @@ from collections import namedtuple
 
 import pytest
 import torch
+from step_commands import step_command
 
 from certifuse.base import machine as disk
 from certifuse.base.errors import UserError
@@ -89,12 +90,10 @@ def test_the_state_of_an_optimiser_is_known_before_it_steps(kind):
     assert before == found > 0
 
 
-def test_a_small_disk_is_refused_by_the_script(tiny, small_disk, start, script, training_arguments):
+def test_a_small_disk_is_refused_by_the_script(tiny, small_disk, start):
     """A real file system of a megabyte: one line and a status, before any epoch."""
     run = tiny.prepare(small_disk, epochs=500, save_every=1)
-    own = ("--architecture", "resnet", "--fusion", "concatenation", "--lambda", "1.0", "--experts", *run.files.experts)
-    own += ("--images", run.files.images, "--splits", run.files.splits)
-    process = start([*script("train_fusion", *own), *training_arguments(run.files, run.settings, 0)])
+    process = start(step_command(run.step, run.files))
     said = process.communicate(timeout=180)[1]
     assert process.returncode == 2
     free_bytes = shutil.disk_usage(small_disk).free

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from step_commands import step_command
 
 from certifuse.base import tensors as tensor_files
 from certifuse.base.errors import UserError
 from certifuse.base.machine import DiskError, free_bytes
-from certifuse.base.manifest import read_manifest, write_manifest
+from certifuse.base.manifest import FORMAT, read_manifest, write_manifest
 from certifuse.base.rows import read_rows, write_rows
 from certifuse.base.tensors import read_sealed, write_sealed
 from certifuse.certificates.sealed_files import write_bitstream
@@ -26,6 +27,8 @@ from certifuse.data.text.tokenisers import ByteTokeniser
 from certifuse.models.components.files import load_component, save_component
 from certifuse.steps import train_fusion as recipe
 from certifuse.study.paths import BITSTREAM_FILE
+from certifuse.study.settings.data import SplitSettings
+from certifuse.study.steps.data import SplitImages
 from certifuse.training.loop.resume import ResumeStore, Snapshot
 
 REFUSED = re.compile(
@@ -104,7 +107,7 @@ WRITERS = {
         lambda path: int(read_rows(path)[0]["value"]),
     ),
     "manifest": (
-        lambda path, number: write_manifest(path, {"value": number}),
+        lambda path, number: write_manifest(path, {"format": FORMAT, "value": number}),
         lambda path: read_manifest(path)["value"],
     ),
     "bitstream": (
@@ -177,7 +180,7 @@ SAVING = {"files": {"save_interval_s": 0.0}}
 
 
 def train(run):
-    recipe.train_fusion(run.settings, run.cell, run.files)
+    recipe.train_fusion(run.step, run.files)
 
 
 @pytest.fixture
@@ -198,11 +201,11 @@ def assert_whole(run, epochs):
 
     It may be the state of one epoch more, whose error came when it had its name already.
     """
-    files = [path for path in run.files.resume.parent.rglob("*") if path.is_file()]
+    files = [path for path in run.files.resume_dir.parent.rglob("*") if path.is_file()]
     assert [path for path in files if path.name.startswith(".")] == []
-    states = [path for path in files if path.parent == run.files.resume and path.suffix == ".safetensors"]
+    states = [path for path in files if path.parent == run.files.resume_dir and path.suffix == ".safetensors"]
     fingerprints = {path.name.split(".")[0] for path in states}
-    found = [ResumeStore(run.files.resume, fingerprint).load() for fingerprint in fingerprints]
+    found = [ResumeStore(run.files.resume_dir, fingerprint).load() for fingerprint in fingerprints]
     assert all(len(snapshot.progress["rows"]) in (epochs, epochs + 1) for snapshot in found)
     assert found or not epochs
     for path in run.directory.rglob("*.safetensors"):
@@ -255,24 +258,23 @@ def test_a_training_goes_on_after_the_disk_was_full(tiny, small_disk, tmp_path, 
         assert int(free) < 2**20
 
 
-def test_a_script_on_a_full_disk_says_one_line(tiny, tmp_path, start, script, training_arguments):
+def test_a_script_on_a_full_disk_says_one_line(tiny, tmp_path, start):
     """The limit on the size of a file stands for the disk, so that the first component is refused."""
     run = tiny.prepare(tmp_path, **CHOICES)
-    own = ("--architecture", "resnet", "--fusion", "concatenation", "--lambda", "1.0", "--experts", *run.files.experts)
-    own += ("--images", run.files.images, "--splits", run.files.splits)
-    command = [*script("train_fusion", *own), *training_arguments(run.files, run.settings, 0)]
     limit = (4000, 4000)
-    process = start(command, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit))
+    process = start(
+        step_command(run.step, run.files), preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    )
     said = process.communicate(timeout=180)[1]
     assert process.returncode == 2
     assert "Traceback" not in said
     assert [bool(REFUSED.search(line)) for line in said.splitlines() if "error" in line] == [True]
 
 
-def test_a_script_whose_log_cannot_be_written_still_has_its_status(tmp_path, start, script):
+def test_a_script_whose_log_cannot_be_written_still_has_its_status(tmp_path, start):
     """The log is on the same disk as the results."""
-    command = script("split_images", "--settings", "{}", "--images", tmp_path / "absent", "--output", tmp_path / "o")
+    files = SplitImages.Files(images=tmp_path / "absent", output=tmp_path / "o", summary=tmp_path / "s", source="test")
     with Path("/dev/full").open("w") as full:
-        process = start([*command, "--summary", str(tmp_path / "s")], stderr=full)
+        process = start(step_command(SplitImages(splits=SplitSettings()), files), stderr=full)
         assert process.wait(180) not in (0, None)
     assert list(tmp_path.iterdir()) == []

@@ -3,10 +3,10 @@
 The recipes are called as the scripts call them; `main` of one script is run to see the line and the status.
 """
 
-import json
 import re
 
 import pytest
+from step_commands import step_command
 
 from certifuse.base.errors import UserError
 from certifuse.cli.main import main
@@ -14,12 +14,12 @@ from certifuse.models.components.files import load_component, read_header, save_
 from certifuse.steps.certify_joint import certify_joint
 from certifuse.steps.evaluate_baselines import evaluate_baselines
 from certifuse.steps.evaluate_fusion import evaluate_fusion
-from certifuse.study.cells import CertifiedCell
+from certifuse.study.cells import Cell, Family
 from certifuse.study.settings.evaluation import EvaluationSettings
-from certifuse.study.steps import CertifyJointStep, EvaluationStep
+from certifuse.study.steps.certificates import CertifyJoint
+from certifuse.study.steps.training import EvaluateBaselines, EvaluateFusion
 
-CELL = CertifiedCell("resnet", "concatenation", "1.0", 0)
-IDENTITY = {"architecture": "resnet", "fusion": "concatenation", "lambda": "1.0", "seed": 0}
+CELL = Cell("resnet", "concatenation", "1.0", 0)
 
 
 def absent(path):
@@ -77,7 +77,11 @@ def study(certified, tmp_path):
 
 
 def evaluation(study):
-    return EvaluationStep(evaluation=EvaluationSettings(), execution=study.step().execution)
+    return {"evaluation": EvaluationSettings(), "execution": study.step().execution}
+
+
+def data(study):
+    return {"images": study.tiny.images, "splits": study.tiny.splits, "source": "test"}
 
 
 def trained(study, directory, where):
@@ -89,16 +93,23 @@ def certified_in_a_subspace(study, directory, where):
 
 
 def compared(study, directory, where):
-    stages, family = {"before": study.tiny.experts}, {"architecture": "resnet", "seed": 0}
-    evaluate_baselines(evaluation(study), family, stages, {}, study.tiny.images, study.tiny.splits, where)
+    step = EvaluateBaselines(cell=Family("resnet", 0), **evaluation(study))
+    evaluate_baselines(step, EvaluateBaselines.Files(**data(study), experts=study.tiny.experts, output=where))
+
+
+def scoring(study, directory, where):
+    """Settings and files of the scoring of a cell."""
+    files = EvaluateFusion.Files(**data(study), components=directory, output=where)
+    return EvaluateFusion(cell=CELL, **evaluation(study)), files
 
 
 def scored(study, directory, where):
-    evaluate_fusion(evaluation(study), IDENTITY, directory, study.tiny.images, study.tiny.splits, where)
+    evaluate_fusion(*scoring(study, directory, where))
 
 
 def certified_jointly(study, directory, where):
-    certify_joint(CertifyJointStep(delta=0.1, levels=9, threads=1), CELL, directory, study.evidence(), where)
+    step = CertifyJoint(cell=CELL, delta=0.1, levels=9, threads=1)
+    certify_joint(step, study.joint_files(directory, where))
 
 
 @pytest.mark.parametrize("swap", SWAPS, ids=lambda swap: swap.__name__)
@@ -132,13 +143,10 @@ def test_the_components_tool_refuses_it(study, tmp_path, swap, capsys):
     assert not (tmp_path / "whole.safetensors").exists()
 
 
-def test_a_script_ends_with_one_line_and_a_status(study, tmp_path, start, script):
+def test_a_script_ends_with_one_line_and_a_status(study, tmp_path, start):
     copy, directory, joint = study
     of_another_study(joint)
-    own = [word for name, value in IDENTITY.items() for word in (f"--{name}", value)]
-    own += ["--components", directory, "--images", copy.tiny.images, "--splits", copy.tiny.splits]
-    settings = json.dumps(evaluation(copy).plain())
-    process = start(script("evaluate_fusion", "--settings", settings, *own, "--output", tmp_path / "out"))
+    process = start(step_command(*scoring(copy, directory, tmp_path / "out")))
     line = process.communicate(timeout=180)[1]
     assert process.returncode == 2
     assert line.count("\n") == 1

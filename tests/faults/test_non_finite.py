@@ -16,8 +16,8 @@ from certifuse.base.tensors import digest_tensors
 from certifuse.data.text.token_batches import IGNORED, window_starts
 from certifuse.steps import train_fusion as fusion
 from certifuse.steps import train_sublora as sublora
-from certifuse.steps.train_sublora import SubloraFiles
 from certifuse.study.cells import SubloraCell
+from certifuse.study.steps.language import TrainSublora
 from certifuse.training.epoch import epoch_batches
 from certifuse.training.loop.finite import NonFiniteLossError
 from certifuse.training.loop.loop import train
@@ -58,7 +58,7 @@ def test_a_training_on_images_is_replayed_from_the_file(tiny, tmp_path, monkeypa
     caught = Caught(monkeypatch, fusion)
     changes = PLAIN | DIVERGING | {"expert_lr": rates, "fusion_lr": rates}
     run = tiny.prepare(tmp_path, files={"save_interval_s": 0.0}, **changes)
-    note = stop(lambda: fusion.train_fusion(run.settings, run.cell, run.files))
+    note = stop(lambda: fusion.train_fusion(run.step, run.files))
     trainer, network = caught.trainee.trainer, caught.trainee.network
     assert parameters_sha256(network) == note["parameters_sha256"], "the step has updated nothing"
 
@@ -85,32 +85,32 @@ def test_the_state_before_survives_and_leads_to_the_same_step(tiny, tmp_path):
     """A second run takes up the stored state, and stops where the first one did, at the same parameters."""
     changes = PLAIN | DIVERGING
     run = tiny.prepare(tmp_path, files={"save_interval_s": 0.0}, **changes)
-    note = stop(lambda: fusion.train_fusion(run.settings, run.cell, run.files))
+    note = stop(lambda: fusion.train_fusion(run.step, run.files))
     assert note["epoch"] > 1, "so that there is a state"
-    stored = {path.name: path.read_bytes() for path in run.files.resume.glob("*.safetensors")}
+    stored = {path.name: path.read_bytes() for path in run.files.resume_dir.glob("*.safetensors")}
     assert not run.files.manifest.exists()
-    assert stop(lambda: fusion.train_fusion(run.settings, run.cell, run.files)) == note
-    assert {path.name: path.read_bytes() for path in run.files.resume.glob("*.safetensors")} == stored
+    assert stop(lambda: fusion.train_fusion(run.step, run.files)) == note
+    assert {path.name: path.read_bytes() for path in run.files.resume_dir.glob("*.safetensors")} == stored
 
     run = tiny.prepare(tmp_path, **PLAIN)  # other rates: another run, that ends and tidies up
-    fusion.train_fusion(run.settings, run.cell, run.files)
-    assert not run.files.resume.exists()
+    fusion.train_fusion(run.step, run.files)
+    assert not run.files.resume_dir.exists()
 
 
 def test_a_training_of_a_language_model_is_replayed_from_the_file(language, tmp_path, monkeypatch):
     caught = Caught(monkeypatch, sublora)
     cell = SubloraCell(40, "uniform", 7)
-    step = language.training_step(lr=1e30, warmup_steps=0, clip_norm=None)
-    files = SubloraFiles(
+    step = language.training_step(cell, lr=1e30, warmup_steps=0, clip_norm=None)
+    files = TrainSublora.Files(
         corpus=language.corpus,
-        log=tmp_path / "full_precision.csv",
+        log_file=tmp_path / "full_precision.csv",
         manifest=tmp_path / "cell" / "manifest.json",
-        resume=tmp_path / "resume",
-        telemetry=tmp_path / "telemetry",
+        resume_dir=tmp_path / "resume",
+        telemetry_dir=tmp_path / "telemetry",
         source="test",
         save_interval_s=0.0,
     )
-    note = stop(lambda: sublora.train_sublora(step, cell, files))
+    note = stop(lambda: sublora.train_sublora(step, files))
     trainee = caught.trainee
     assert parameters_sha256(trainee.network) == note["parameters_sha256"]
     context, count = trainee.network.network.context, trainee.training.batch_size

@@ -54,7 +54,7 @@ PIECES = {
     "pretraining": ["state/network/head.weight", "running_mean", "running_var", "optimiser/"],
     "fusion": ["exp_avg", "exp_avg_sq", "/step", "running_mean", "expert_1/head.weight", "global_head/weight"],
     "finetuning": ["exp_avg", "exp_avg_sq", "/step", "running_mean", "expert_1/head.weight"],
-    "subspace": ["state/w", "/exp_avg", "/exp_avg_sq", "/step"],
+    "subspace": ["state/network/w", "/exp_avg", "/exp_avg_sq", "/step"],
 }
 STAGES = {"subspace": "full_precision", "sublora": "full_precision"}
 CONTROLS = [(kind, piece) for kind, pieces in PIECES.items() for piece in pieces]
@@ -102,7 +102,8 @@ def test_the_best_weights_matter_where_the_best_epoch_is_behind(begin, tmp_path,
 
 
 @pytest.mark.parametrize(
-    ("stage", "piece"), [("full_precision", "best/w"), ("levels_3", "state/w"), ("levels_3", "optimiser/0/exp_avg")]
+    ("stage", "piece"),
+    [("full_precision", "best/w"), ("levels_3", "state/network/w"), ("levels_3", "optimiser/0/exp_avg")],
 )
 def test_finished_and_quantised_stages_in_a_subspace_matter(begin, uninterrupted, tmp_path, monkeypatch, stage, piece):
     """What was best at full precision is what every quantised training starts from."""

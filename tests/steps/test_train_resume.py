@@ -82,7 +82,7 @@ def test_a_run_that_is_cut_off_ends_as_the_uninterrupted_one(tiny, tmp_path, mon
     train(run)
     assert_same_end(run, whole(execution))
     assert run.manifest["resumed_after_epochs"] == ([epoch - 1] if epoch > 1 else [])
-    assert not run.files.resume_dir_dir.exists()
+    assert not run.files.resume_dir.exists()
 
 
 def test_a_run_that_is_cut_off_twice_ends_as_the_uninterrupted_one(tiny, tmp_path, monkeypatch, whole):
@@ -105,8 +105,8 @@ def test_declared_outputs_that_are_deleted_before_the_retry_do_not_matter(tiny, 
 
 def stored(run):
     """The store of a run and what its newest state holds."""
-    (newest,) = (path for path in run.files.resume_dir_dir.glob("*.safetensors") if "previous" not in path.name)
-    store = ResumeStore(run.files.resume_dir_dir, newest.name.removesuffix(".safetensors"))
+    (newest,) = (path for path in run.files.resume_dir.glob("*.safetensors") if "previous" not in path.name)
+    store = ResumeStore(run.files.resume_dir, newest.name.removesuffix(".safetensors"))
     return store, store.load()
 
 
@@ -180,7 +180,7 @@ def command(run):
 
 def epochs_stored(run):
     """Epochs in the newest state of a running process; 0 while there is none."""
-    for path in run.files.resume_dir_dir.glob("*.safetensors"):
+    for path in run.files.resume_dir.glob("*.safetensors"):
         if "previous" not in path.name:
             try:
                 with safe_open(path, "pt") as stream:
@@ -201,7 +201,7 @@ def test_a_process_that_is_killed_ends_as_the_uninterrupted_one(tiny, tmp_path):
         process.send_signal(signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL, process.stderr.read()
     assert not run.files.manifest.exists()
-    assert json.loads((run.files.resume_dir_dir / "running.json").read_text())["pid"] == process.pid
+    assert json.loads((run.files.resume_dir / "running.json").read_text())["pid"] == process.pid
     done = subprocess.run(command(run), capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
     assert done.returncode == 0, done.stderr
     assert "resumed after epoch" in done.stderr

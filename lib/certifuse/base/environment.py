@@ -10,8 +10,6 @@ from typing import Any
 from certifuse.base.digests import digest_bytes
 from certifuse.base.fingerprint import LIBRARY
 
-# ---- manifests -----------------------------------------------------------------------------------
-
 RECORDED_PACKAGES = (
     "torch",
     "torchvision",

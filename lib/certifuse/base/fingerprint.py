@@ -1,10 +1,10 @@
 """The source fingerprint of a job: a digest of every definition of this library that the job can use, and no other.
 
-From the script of a step, names are followed through the library as text; nothing is imported. A function, a class or
-an assignment counts when something that counts names it; a statement that defines nothing counts where its module is
-entered. What a job finds by name at run time (a fusion rule, an architecture, a figure) is handed over as `modules`,
-which count whole. So an edit reruns the steps that use what was edited, and an addition reruns nothing. Comments,
-layout and docstrings do not count, nor does what stands under `if TYPE_CHECKING`.
+From the script of a step, names are followed through the library as text; nothing is imported. A function, a class, an
+assignment or an import counts when something that counts names it; a statement that defines nothing counts where its
+module is entered. What a job finds by name at run time (a fusion rule, an architecture, a figure) is handed over as
+`modules`, which count whole. So an edit reruns the steps that use what was edited, and an addition reruns nothing.
+Comments, layout and docstrings do not count, nor does what stands under `if TYPE_CHECKING`.
 """
 
 import ast
@@ -17,7 +17,10 @@ from certifuse.base.digests import digest_bytes
 
 LIBRARY = Path(__file__).resolve().parents[1]
 """The directory of this package."""
+PACKAGE = "certifuse"
 DIGITS = 16
+WHOLE = "*"
+"""In the place of a name: all of a module."""
 
 
 @dataclass(frozen=True)
@@ -30,15 +33,11 @@ class Definition:
 
 @dataclass(frozen=True)
 class Source:
-    """A module as its text tells: what defines each name, what defines none, and the dotted path behind each import."""
+    """A module as its text tells: what defines each name, what defines none, and the dotted origins of an import."""
 
     defined: dict[str, list[Definition]] = field(default_factory=dict)
     others: list[Definition] = field(default_factory=list)
-    imported: dict[str, str] = field(default_factory=dict)
-
-    def whole(self) -> list[Definition]:
-        """Every statement."""
-        return [*self.others, *(one for named in self.defined.values() for one in named)]
+    imported: dict[str, list[str]] = field(default_factory=dict)
 
 
 def source_fingerprint(script: Path, modules: Iterable[str] = ()) -> str:
@@ -49,71 +48,56 @@ def source_fingerprint(script: Path, modules: Iterable[str] = ()) -> str:
         modules: dotted names of the modules that the job finds by name.
 
     Raises:
-        ValueError: one of `modules` does not exist, or a module imports relatively.
+        ValueError: one of `modules` does not exist, or a module has an import that cannot be followed.
     """
     return _fingerprint(script.resolve(), script.name, tuple(sorted(set(modules))))
 
 
 @cache
 def _fingerprint(script: Path, name: str, modules: tuple[str, ...]) -> str:
-    waiting: list[tuple[str, Source, Definition]] = []
-    parts: set[str] = set()
+    return digest_bytes("\n".join(sorted(_counted(script, name, modules))).encode())[:DIGITS]
 
-    def count(where: str, source: Source, definitions: Iterable[Definition]) -> None:
-        for one in definitions:
-            parts.add(f"{where}:{one.digest}")
-            waiting.append((where, source, one))
 
-    own = _read(script)
-    count(name, own, own.whole())
+def _counted(script: Path, name: str, modules: Iterable[str]) -> set[str]:
+    """All that counts, a text `module:name:...` each: what defines the name there, or where it is imported from."""
+    waiting = [(name, WHOLE)]
     for module in modules:
-        if (source := _source(module)) is None:
+        if _source(module) is None:
             raise ValueError(f"source fingerprint: expected a module of this library, found none called {module}")
-        count(module, source, source.whole())
+        waiting += _behind(module)
+    counted: set[str] = set()
     seen: set[tuple[str, str]] = set()
     while waiting:
-        where, source, definition = waiting.pop()
-        for used in definition.uses:
-            for target in _targets(where, source, used):
-                if target not in seen:
-                    seen.add(target)
-                    found = _source(target[0])
-                    assert found is not None
-                    count(target[0], found, _counted(found, target[1]))
-    return digest_bytes("\n".join(sorted(parts)).encode())[:DIGITS]
-
-
-def _counted(source: Source, name: str) -> list[Definition]:
-    """The definitions that count where `name` of a module is used; all of them where the module itself is (`*`)."""
-    return source.whole() if name == "*" else [*source.others, *source.defined.get(name, ())]
-
-
-def _targets(where: str, source: Source, used: str) -> Iterator[tuple[str, str]]:
-    """Module and name of all that a used name leads to in this library."""
-    first, _, rest = used.partition(".")
-    if first in source.defined:
-        if _source(where) is source:  # the script itself counts already
-            yield where, first
-    elif first in source.imported:
-        yield from _behind(f"{source.imported[first]}.{rest}" if rest else source.imported[first])
+        where, used = waiting.pop()
+        source = _read(script) if where == name else _source(where)
+        if source is None or (where, used) in seen:
+            continue
+        seen.add((where, used))
+        first, dot, rest = used.partition(".")
+        if first == WHOLE:
+            waiting += [(where, each) for each in (*source.defined, *source.imported)]
+        for of, definitions in (("", source.others), (first, source.defined.get(first, []))):
+            if definitions:
+                counted.add(f"{where}:{of}:{' '.join(one.digest for one in definitions)}")
+            waiting += [(where, each) for one in definitions for each in one.uses]
+        for origin in source.imported.get(first, ()):
+            counted.add(f"{where}:{first}:{origin}")
+            waiting += _behind(f"{origin}{dot}{rest}")
+    return counted
 
 
 def _behind(path: str) -> Iterator[tuple[str, str]]:
-    """Module and name of what a dotted path means: the longest part of it that is a module, then one name."""
+    """Module and name of what a dotted path means: the longest part of it that is a module, and the rest of the path.
+
+    The packages on the way count whole, since importing a.b.c also runs the `__init__` of a.b.
+    """
     parts = path.split(".")
-    if parts[0] != "certifuse":
+    if parts[0] != PACKAGE:
         return
-    lengths = [length for length in range(2, len(parts) + 1) if _file(".".join(parts[:length]))]
-    for length in lengths:  # importing a.b.c also runs the __init__ of a.b
-        module = ".".join(parts[:length])
-        if length < lengths[-1]:
-            yield module, "*"
-            continue
-        name = parts[length] if length < len(parts) else "*"
-        yield module, name
-        source = _source(module)
-        if source is not None and name in source.imported:  # handed on
-            yield from _behind(".".join([source.imported[name], *parts[length + 1 :]]))
+    modules = [length for length in range(2, len(parts) + 1) if _file(".".join(parts[:length]))]
+    for length in modules:
+        rest = ".".join(parts[length:]) if length == modules[-1] else ""
+        yield ".".join(parts[:length]), rest or WHOLE
 
 
 def _file(module: str) -> Path | None:
@@ -124,7 +108,7 @@ def _file(module: str) -> Path | None:
 
 @cache
 def _source(module: str) -> Source | None:
-    file = _file(module) if module.startswith("certifuse.") else None
+    file = _file(module) if module.startswith(f"{PACKAGE}.") else None
     return None if file is None else _read(file)
 
 
@@ -145,7 +129,8 @@ def _read(path: Path) -> Source:
     for node in _WithoutDocstrings().visit(ast.parse(path.read_text(encoding="utf-8"))).body:
         if _is_for_types_alone(node):
             continue
-        source.imported.update(_imports_in(node))
+        for name, origin in _imports_in(node):
+            source.imported.setdefault(name, []).append(origin)
         if isinstance(node, ast.Import | ast.ImportFrom):
             continue
         definition = Definition(digest_bytes(ast.dump(node).encode()), frozenset(_names_in(node)))
@@ -174,6 +159,8 @@ def _imports_in(node: ast.AST) -> Iterator[tuple[str, str]]:
             if inner.level or inner.module is None:
                 raise ValueError(f"line {inner.lineno}: expected absolute imports, found a relative one")
             for alias in inner.names:
+                if alias.name == "*":
+                    raise ValueError(f"line {inner.lineno}: expected imports of names, found one of everything")
                 yield alias.asname or alias.name, f"{inner.module}.{alias.name}"
 
 

@@ -54,13 +54,13 @@ class TrainingRun:
         return LoopSettings(epochs=epochs, patience=patience, name=name, **own | more)
 
     def store(self, stage: str = "", kind: type[ResumeStore] = ResumeStore) -> ResumeStore:
-        """The state of exactly this run, or of one stage of it: its settings, source, inputs and PyTorch."""
+        """The state of exactly this run, or of one stage of it: its settings, source, PyTorch, and inputs in order."""
         run = {
             "rule": self.step.rule,
             "settings": self.step.plain(),
             "source": self.files.source,
             "torch": str(torch.__version__),
-            "inputs": sorted(self.record.digests.values()),
+            "inputs": list(self.record.digests.values()),
             "stage": stage,
         }
         directory = self.files.resume_dir / stage if stage else self.files.resume_dir
