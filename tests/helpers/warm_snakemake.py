@@ -3,22 +3,37 @@
     python warm_snakemake.py REQUESTS ANSWERS
 
 REQUESTS is a JSON file with a list of argument lists; ANSWERS becomes one with [exit status, output] of each. Each fork
-calls the command line's own entry point, so that only the second of imports before each dry-run is saved. The library
-of the directory must be on PYTHONPATH: the fingerprints of its scripts are computed once, here.
+calls the command line's own entry point, so that only the imports before each dry-run are saved, and the fingerprints:
+those of most jobs are computed once, here. The library of the directory must be on PYTHONPATH.
 """
 
 import gc
 import json
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import snakemake.executors.dryrun  # noqa: F401
 from snakemake import cli
 
 from certifuse.base.fingerprint import source_fingerprint
+from certifuse.study.reading.configuration_file import read_configuration
+from certifuse.study.steps.registry import STEPS
+from certifuse.study.study import read_study
 
 AT_ONCE = 2
+ANY_NAMES = {
+    "lambda": "1.0",
+    "seed": 0,
+    "member": "expert_0",
+    "d": 8,
+    "mode": "uniform",
+    "levels": 3,
+    "ngram": "unigram",
+}
+"""Names that no module is found by."""
 
 
 def start(arguments: list[str], output: Path) -> int:
@@ -40,11 +55,21 @@ def start(arguments: list[str], output: Path) -> int:
         os._exit(status)
 
 
+def remember_fingerprints(config: Mapping[str, Any]) -> None:
+    """Compute the fingerprint of every kind of job of a study: of one job for each architecture, rule and figure."""
+    study = read_study(config)
+    pairs = {(cell.architecture, cell.fusion) for cell in (*study.cells, *study.subspace_cells)}
+    names = [{**ANY_NAMES, "architecture": architecture, "fusion": fusion} for architecture, fusion in sorted(pairs)]
+    for step in STEPS.values():
+        for own in [{"figure": place} for place in study.drawings] if step.rule == "draw_figure" else names:
+            source_fingerprint(Path("workflow/scripts", f"{step.rule}.py"), step.of(study, own).modules())
+
+
 def main() -> None:
     """Answer all requests, two at a time."""
     requests, answers = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")), Path(sys.argv[2])
-    for script in Path("workflow/scripts").glob("*.py"):
-        source_fingerprint(script)
+    for arguments in requests:
+        remember_fingerprints(read_configuration(Path(arguments[-1])))
     cli.get_argument_parser()
     gc.freeze()
     outputs = [answers.with_suffix(f".{number}") for number in range(len(requests))]

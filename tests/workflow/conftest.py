@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
+from job_graph import Job, graph_of
 from table_studies import STUDIES, USER_FILES
 
 from certifuse.cli.provenance.records import Records
@@ -236,6 +237,12 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Tree:
         done = tree.snakemake("--touch", "--forceall", "--configfile", file)
         assert done.returncode == 0, done.stdout + done.stderr
     return tree
+
+
+@pytest.fixture(scope="session")
+def graph(recorded: Tree) -> list[Job]:
+    """Every job of the embedded study of the table, in which every rule is."""
+    return graph_of(recorded.snakemake("-n", "-p", "--forceall", "--configfile", "embedded.yaml").stdout)
 
 
 @pytest.fixture
