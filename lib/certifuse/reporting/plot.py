@@ -17,8 +17,8 @@ from matplotlib.lines import Line2D
 
 from certifuse.base.files import write_bytes
 from certifuse.evaluation.statistics import MeanInterval
+from certifuse.reporting.order import place_of_fusion
 from certifuse.study.settings.figures import FigureSettings
-from certifuse.study.settings.fusion import FUSIONS
 
 MOST_COLUMNS = 3
 TITLE_CHARACTERS = 44
@@ -52,8 +52,8 @@ class Look:
 
 
 def fusion_look(fusion: str, style: FigureSettings) -> Look:
-    """The look of a rule is that of its place in the library's list, so it is the same in every figure."""
-    place = FUSIONS.index(fusion) if fusion in FUSIONS else len(FUSIONS)
+    """The look of a rule is that of its place, so it is the same in every figure."""
+    place = place_of_fusion(fusion)
     return Look(style.palette[place % len(style.palette)], MARKERS[place % len(MARKERS)], LINES[place % len(LINES)])
 
 
