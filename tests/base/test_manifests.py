@@ -8,22 +8,24 @@ from datetime import datetime
 from pathlib import Path
 
 import certifuse
-from certifuse.base import manifest as manifests
 from certifuse.base.digests import digest_bytes, digest_file
 from certifuse.base.environment import git_state
-from certifuse.base.fingerprint import source_fingerprint
-from certifuse.base.manifest import HOST, StepRecord, running_source, shared_manifest
+from certifuse.base.manifest import HOST, StepRecord, shared_manifest
 from certifuse.cli.provenance.manifests import read_run
 from certifuse.steps.evaluate_baselines import evaluate_baselines
 from certifuse.steps.evaluate_fusion import evaluate_fusion
 from certifuse.steps.split_images import split_images
-from certifuse.study import paths as layout
+from certifuse.study import paths
+from certifuse.study.cells import Cell, Family
 from certifuse.study.settings.data import SplitSettings
 from certifuse.study.settings.evaluation import EvaluationSettings, ExecutionSettings
-from certifuse.study.steps import EvaluationStep
+from certifuse.study.steps.data import SplitImages
+from certifuse.study.steps.gathering import Gather
+from certifuse.study.steps.training import EvaluateBaselines, EvaluateFusion
 
 ROOT = Path(certifuse.__file__).parents[2]
 EXECUTION = ExecutionSettings(threads=1, device="cpu", precision="fp32", channels_last="on", compile="off")
+STEP = SplitImages(splits=SplitSettings())
 UNIFORM = {
     *("format", "step", "identity", "settings", "source_fingerprint", "data_sha256", "inputs_sha256", "outputs_sha256"),
     *("environment", "runtime", "started", "finished", "wall_s", "peak_memory_bytes", "manifest_sha256"),
@@ -34,15 +36,17 @@ def test_inputs_are_as_they_were_at_the_start_and_paths_are_from_the_manifest(tm
     for name in ("a/read.csv", "b/written.csv"):
         (tmp_path / name).parent.mkdir()
         (tmp_path / name).write_text("before")
-    record = StepRecord("some_step", EvaluationSettings(), [tmp_path / "a" / "read.csv"])
+    cell = Cell("resnet", "concatenation", "1.0", 3)
+    step = EvaluateFusion(cell=cell, evaluation=EvaluationSettings(), execution=EXECUTION)
+    record = StepRecord(step, "0123456789abcdef", [tmp_path / "a" / "read.csv"])
     (tmp_path / "a" / "read.csv").write_text("after")
-    record.write(tmp_path / "b" / "manifest.json", [tmp_path / "b" / "written.csv"], {"seed": 3})
+    record.write(tmp_path / "b" / "manifest.json", [tmp_path / "b" / "written.csv"])
     found = json.loads((tmp_path / "b" / "manifest.json").read_text())
     assert set(found) == UNIFORM
     assert found["inputs_sha256"] == {"../a/read.csv": digest_bytes(b"before")}
     assert found["outputs_sha256"] == {"written.csv": digest_bytes(b"before")}
-    assert (found["step"], found["identity"], found["runtime"]) == ("some_step", {"seed": 3}, HOST)
-    assert found["settings"] == EvaluationSettings().plain()
+    assert (found["step"], found["identity"], found["runtime"]) == ("evaluate_fusion", cell.names(), HOST)
+    assert (found["settings"], found["source_fingerprint"]) == (step.plain(), "0123456789abcdef")
     assert found["environment"]["git"] == git_state()
     seconds = datetime.fromisoformat(found["finished"]) - datetime.fromisoformat(found["started"])
     assert 0 <= found["wall_s"] - seconds.total_seconds() + 0.002 < 0.5
@@ -54,13 +58,13 @@ def test_the_data_of_the_study_are_handed_on_from_manifest_to_manifest(tmp_path)
     for name in ("images", "others"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "table.csv").write_text(name)
-        made = StepRecord("make", EvaluationSettings(), [])
+        made = StepRecord(STEP, "", [])
         outputs = [tmp_path / name / "table.csv"]
         made.write(tmp_path / name / "manifest.json", outputs, data={"images": [f"digest of {name}"]})
 
     def behind(*inputs):
         path = tmp_path / "next" / "manifest.json"
-        StepRecord("read", EvaluationSettings(), [tmp_path / name for name in inputs]).write(path, [])
+        StepRecord(STEP, "", [tmp_path / name for name in inputs]).write(path, [])
         return json.loads(path.read_text())["data_sha256"]
 
     assert behind("images/table.csv") == {"images": ["digest of images"]}
@@ -75,38 +79,51 @@ def test_the_data_of_the_study_are_handed_on_from_manifest_to_manifest(tmp_path)
 
 
 def test_jobs_that_share_a_directory_have_manifests_of_their_own():
-    paths = [Path("figures") / name for name in ("pareto_frontier_d20.png", "pareto_frontier_d40.png", "diversity.png")]
-    names = [shared_manifest(path).name for path in paths]
-    assert names == [f"{path.stem}_manifest.json" for path in paths]
+    figures = [Path("figures") / f"{name}.png" for name in ("pareto_frontier_d20", "pareto_frontier_d40", "diversity")]
+    names = [shared_manifest(path).name for path in figures]
+    assert names == [f"{path.stem}_manifest.json" for path in figures]
 
 
-def test_a_step_of_the_workflow_records_its_own_fingerprint(tmp_path):
-    assert running_source() is None, "no script of the workflow runs here"
-    grid = [{"architectures": ["resnet"], "fusions": ["concatenation"], "lambdas": ["1.0"], "seeds": [0]}]
+def test_a_step_of_the_workflow_records_the_source_that_its_rule_names(tmp_path):
     script = ROOT / "workflow" / "scripts" / "gather.py"
-    settings = json.dumps({"grid": grid, "trainings": []})
-    command = [sys.executable, script, "--settings", settings, "--results-dir", tmp_path]
-    subprocess.run(command, check=True, env=os.environ | {"PYTHONPATH": str(ROOT / "lib")}, capture_output=True)
+    settings = Gather(cells=(Cell("resnet", "concatenation", "1.0", 0),), trainings=()).text
+    command = [
+        sys.executable,
+        script,
+        "--settings",
+        settings,
+        "--source",
+        "0123456789abcdef",
+        "--results-dir",
+        tmp_path,
+    ]
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "lib")}
+    subprocess.run([sys.executable, script, *options], check=True, env=environment, capture_output=True)
     run = read_run(tmp_path, "metrics/gather_manifest.json")
-    assert (run.step, run.source) == ("gather", source_fingerprint(script))
+    assert (run.step, run.source) == ("gather", "0123456789abcdef")
     assert {file.path for file in run.outputs} == {
-        *(layout.SUMMARY, layout.LOGS, layout.CALIBRATION, layout.PER_CLASS, layout.MISSING, layout.COSTS)
+        *(paths.SUMMARY, paths.LOGS, paths.CALIBRATION, paths.PER_CLASS, paths.MISSING, paths.COSTS)
     }
     assert {file.path: file.sha256 for file in run.outputs} == {
         path.relative_to(tmp_path).as_posix(): digest_file(path) for path in tmp_path.rglob("*.csv")
     }
 
 
-def test_scores_name_the_networks_that_they_are_of(tiny, tmp_path, monkeypatch):
-    monkeypatch.setattr(manifests, "running_source", lambda: "0123456789abcdef")
+def test_scores_name_the_networks_that_they_are_of(tiny, tmp_path):
     trained = tiny.train(tmp_path / "results")
-    settings = EvaluationStep(evaluation=EvaluationSettings(), execution=EXECUTION)
-    cell = {"architecture": "resnet", "fusion": "concatenation", "lambda": "1.0", "seed": 0}
-    evaluate_fusion(settings, cell, trained.directory, tiny.images, tiny.splits, tmp_path / "cell")
-    evaluate_baselines(settings, cell, {"before": tiny.experts}, {}, tiny.images, tiny.splits, tmp_path / "baselines")
+    shared = {"images": tiny.images, "splits": tiny.splits, "source": "0123456789abcdef"}
+    how = {"evaluation": EvaluationSettings(), "execution": EXECUTION}
+    evaluate_fusion(
+        EvaluateFusion(cell=trained.cell, **how),
+        EvaluateFusion.Files(components=trained.directory, output=tmp_path / "cell", **shared),
+    )
+    evaluate_baselines(
+        EvaluateBaselines(cell=Family("resnet", 0), **how),
+        EvaluateBaselines.Files(experts=tiny.experts, output=tmp_path / "baselines", **shared),
+    )
     scored, compared = (read_run(tmp_path, f"{name}/manifest.json") for name in ("cell", "baselines"))
     parts = [path for path in trained.directory.rglob("*.safetensors") if "epochs" not in path.parts]
-    parts.remove(trained.directory / layout.COMPLETE_FILE)
+    parts.remove(trained.directory / paths.COMPLETE_FILE)
     expected = {digest_file(path) for path in (tiny.images, tiny.splits, *parts)}
     assert {file.sha256 for file in scored.inputs} == expected
     assert len(parts) == 4
@@ -121,10 +138,10 @@ def test_scores_name_the_networks_that_they_are_of(tiny, tmp_path, monkeypatch):
         assert run.job.startswith(f"{run.step}/resnet")
 
 
-def test_splits_name_their_images(tiny, tmp_path, monkeypatch):
-    monkeypatch.setattr(manifests, "running_source", lambda: "0123456789abcdef")
-    split = SplitSettings(experts=2, shared_fraction=0.2, unique_fraction=0.4)
-    split_images(tiny.images, split, tmp_path / "splits.safetensors", tmp_path / "splits.json")
+def test_splits_name_their_images(tiny, tmp_path):
+    step = SplitImages(splits=SplitSettings(experts=2, shared_fraction=0.2, unique_fraction=0.4))
+    written = {"output": tmp_path / "splits.safetensors", "summary": tmp_path / "splits.json"}
+    split_images(step, SplitImages.Files(images=tiny.images, source="0123456789abcdef", **written))
     run = read_run(tmp_path, "manifest.json")
     assert [file.sha256 for file in run.inputs] == [digest_file(tiny.images)]
     assert {file.path for file in run.outputs} == {"splits.safetensors", "splits.json"}
