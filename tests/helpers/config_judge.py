@@ -8,22 +8,34 @@ from typing import Any
 from config_mutants import BASES, Mutant, Place, at, places_in
 
 from certifuse.base.errors import UserError
-from certifuse.study.paths import WIDER
+from certifuse.study.cells import WIDER, Cell
+from certifuse.study.figures import FIGURES, Drawing
 from certifuse.study.reading.plain_values import dotted
 from certifuse.study.settings.architectures import ARCHITECTURE_SETTINGS
 from certifuse.study.settings.augmentation import AUGMENTATIONS
-from certifuse.study.settings.figures import CERTIFICATE_FIGURES, FIGURES, SUBLORA_FIGURES
 from certifuse.study.settings.fusion import ATTENTION, ATTENTION_RULE, FUSION_ONLY, FUSIONS, GUIDE_DEFAULTS
 from certifuse.study.settings.sublora import NULLS, PLAIN_MODES
+from certifuse.study.steps.certificates import CertifyJoint, CertifySubspace
+from certifuse.study.steps.data import PrepareCorpus, PrepareImages, SplitImages
+from certifuse.study.steps.gathering import CompareCells, Gather, GatherCertificates, GatherGates, GatherSublora
+from certifuse.study.steps.language import CertifyNgram, CertifySublora, TrainSublora
+from certifuse.study.steps.reporting import DrawFigure, WriteCertificateTables, WriteSubloraTables, WriteTables
+from certifuse.study.steps.training import (
+    EvaluateBaselines,
+    EvaluateFusion,
+    FinetuneExperts,
+    PretrainExpert,
+    TrainFusion,
+)
 from certifuse.study.study import Study, read_study
 
 Reader = Callable[[Any], Study]
 
 
 def seen_by_the_workflow(study: Study) -> dict[str, Any]:
-    """All that rules and tools read of a study: every settings string, the jobs, and what the Snakefile asks for.
+    """All that rules and tools read of a study: the settings of every step, the jobs, and what the Snakefile asks for.
 
-    The strings are those of every architecture, rule and mode, whether or not the grid has it.
+    The settings are those of every architecture, rule, mode and figure, whether or not the study has it.
     """
     seeds = {seed for _, seed in study.families} | set(study.baselines.single_model_seeds)
     seen: dict[str, Any] = {
@@ -31,30 +43,41 @@ def seen_by_the_workflow(study: Study) -> dict[str, Any]:
         "shell": (study.results_dir, study.jobs_per_gpu, study.execution.threads, study.splits.experts),
         "choices": (study.only_finished, study.baselines.finetuned_average, study.name, study.image_file),
         "single": [study.single_models(name, seed) for name in ARCHITECTURE_SETTINGS for seed in sorted(seeds)],
-        "steps": (study.for_images(), study.for_splits(), study.for_evaluation(), study.for_joint_certificate()),
-        "gathering": (study.for_gathering(), study.for_comparison(), study.for_certificate_gathering()),
-        "tables": study.for_tables(),
-        "figures": [study.for_figure(name) for name in FIGURES],
-        "certificate figures": [study.for_certificate_figure(name) for name in CERTIFICATE_FIGURES],
-        "language figures": [study.for_sublora_figure(name) for name in SUBLORA_FIGURES],
-        "subspace": [study.for_subspace(rule) for rule in FUSIONS],
+        "images": study.data and PrepareImages.of(study, {}),
+        "steps": [step.of(study, {}) for step in OF_STUDY],
+        "scores": (EvaluateFusion.of(study, cell("resnet")), EvaluateBaselines.of(study, cell("resnet"))),
+        "joint": CertifyJoint.of(study, cell("resnet")),
+        "subspace": [CertifySubspace.of(study, cell("resnet", rule) | {"d": 4}) for rule in FUSIONS],
+        "figures": [DrawFigure.of(study, {"figure": place}) for place in study.drawings],
+        "styles": {name: study.style_of(Drawing(name, figure)) for name, figure in FIGURES.items()},
         "fetched": study.may_download_images,
         "initial": [study.fusion.resolved(rule).initial_components for rule in FUSIONS],
     }
     for name in ARCHITECTURE_SETTINGS:
-        wider = getattr(study.baselines.wider_single, name) and study.for_pretraining(name, WIDER)
-        seen[name] = study.for_pretraining(name, "expert_0"), wider, study.for_finetuning(name)
-        seen[f"joint {name}"] = [study.for_fusion(name, rule) for rule in FUSIONS]
+        members = ["expert_0", WIDER] if getattr(study.baselines.wider_single, name) else ["expert_0"]
+        seen[name] = [PretrainExpert.of(study, cell(name) | {"member": member}) for member in members]
+        seen[f"finetuned {name}"] = FinetuneExperts.of(study, cell(name))
+        seen[f"joint {name}"] = [TrainFusion.of(study, cell(name, rule)) for rule in FUSIONS]
     if study.sublora is not None:
-        modes = (*PLAIN_MODES, *NULLS, "fixed_0.2")
-        seen["language"] = [study.for_sublora_training(mode) for mode in modes], study.sublora.training.processes
-        seen["bounds"] = study.for_corpus(), study.for_sublora_certificate(), study.for_ngram()
-        seen["language gathering"] = (
-            study.for_sublora_gathering(),
-            study.for_gate_gathering(),
-            *(study.sublora.corpus.files, study.sublora.corpus.may_download),
+        modes = [{"d": 9, "mode": mode, "seed": 0} for mode in (*PLAIN_MODES, *NULLS, "fixed_0.2")]
+        seen["language"] = [TrainSublora.of(study, names) for names in modes], study.sublora.training.processes
+        seen["bounds"] = (
+            PrepareCorpus.of(study, {}),
+            CertifySublora.of(study, modes[0] | {"levels": 3}),
+            CertifyNgram.of(study, {"ngram": "unigram"}),
         )
+        seen["language gathering"] = [step.of(study, {}) for step in OF_LANGUAGE]
+        seen["documents"] = study.sublora.corpus.files, study.sublora.corpus.may_download
     return seen
+
+
+OF_STUDY = (SplitImages, Gather, CompareCells, GatherCertificates, WriteTables, WriteCertificateTables)
+OF_LANGUAGE = (GatherSublora, GatherGates, WriteSubloraTables)
+
+
+def cell(architecture: str, rule: str = "concatenation") -> dict[str, Any]:
+    """The wildcards of a cell."""
+    return Cell(architecture, rule, "1.0", 0).names()
 
 
 def layered(study: Study, section: str, per: str, names: Any, guides: Any) -> dict[str, dict[str, Any]]:
@@ -70,10 +93,10 @@ def layered(study: Study, section: str, per: str, names: Any, guides: Any) -> di
 
 
 def meaning(study: Study) -> dict[str, Any]:
-    """All values of a study, but for the five places where other words can say the same.
+    """All values of a study, but for the six places where other words can say the same.
 
     Overrides that say what holds anyway; keys of another fusion rule; the rule whose training the control shares; the
-    blocks of certificates and of language models, which are unions.
+    blocks of the grid, of certificates and of language models, which are unions.
     """
     values = study.plain()
     values["pretraining"] = layered(study, "pretraining", "per_architecture", ARCHITECTURE_SETTINGS, {})
@@ -82,6 +105,7 @@ def meaning(study: Study) -> dict[str, Any]:
         values["fusion"][rule] = {key: value for key, value in values["fusion"][rule].items() if key not in ATTENTION}
     control = values["fusion"][study.baselines.finetuned_as]
     values["baselines"]["finetuned_as"] = {key: value for key, value in control.items() if key not in FUSION_ONLY}
+    values["grid"] = study.cells
     values["certificates"]["blocks"] = study.subspace_cells
     if study.sublora is not None:
         values["sublora"]["grid"] = study.sublora_cells

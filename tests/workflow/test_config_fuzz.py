@@ -6,6 +6,7 @@ import random
 import re
 import time
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -20,6 +21,9 @@ from certifuse.base.errors import UserError
 from certifuse.study.reading.problems import read_settings
 from certifuse.study.settings.evaluation import EvaluationSettings
 from certifuse.study.settings.fusion import FusionSettings
+from certifuse.study.steps.step import Step
+from certifuse.study.steps.training import EvaluateBaselines, EvaluateFusion
+from certifuse.study.steps.training import EvaluateBaselines, EvaluateFusion
 from certifuse.study.study import Study, read_study
 
 MUTANTS = 700
@@ -70,9 +74,14 @@ class IgnorantStudy(Study):
     model_config = ConfigDict(extra="ignore")
 
 
-class ForgetfulStudy(Study):
-    def for_evaluation(self) -> str:
-        return Study.for_evaluation(self.model_copy(update={"evaluation": EvaluationSettings()}))
+def forgetful(step: type[Step]) -> Any:
+    """A step that has the section `evaluation` at its defaults, whatever the study says."""
+    of = step.of
+
+    def without(study: Study, names: Mapping[str, Any]) -> Step:
+        return of(study.model_copy(update={"evaluation": EvaluationSettings()}), names)
+
+    return staticmethod(without)
 
 
 def reader_of(model: type[Study]) -> Reader:
@@ -98,14 +107,15 @@ def test_a_key_that_is_silently_ignored_is_noticed(place: Place, model: type[Stu
         judge(mutant, reader_of(model))
 
 
-def test_a_key_that_no_step_gets_is_noticed() -> None:
-    mutant = added(("execution", "threads"), 1)
-    assert judge(mutant, reader_of(ForgetfulStudy)) == "same"
+def test_a_key_that_no_step_gets_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert judge(added(("execution", "threads"), 1)) == "same"
     config = {**BASES["config"], "evaluation": {"batch_size": 7}}
     mutant = Mutant("config", "add", (("evaluation", "batch_size"),), config)
     assert judge(mutant) == "used"
+    for step in (EvaluateFusion, EvaluateBaselines):
+        monkeypatch.setattr(step, "of", forgetful(step))
     with pytest.raises(AssertionError, match="nothing sees it"):
-        judge(mutant, reader_of(ForgetfulStudy))
+        judge(mutant)
 
 
 @pytest.mark.parametrize(
