@@ -23,7 +23,6 @@ from certifuse.study.settings.evaluation import EvaluationSettings
 from certifuse.study.settings.fusion import FusionSettings
 from certifuse.study.steps.step import Step
 from certifuse.study.steps.training import EvaluateBaselines, EvaluateFusion
-from certifuse.study.steps.training import EvaluateBaselines, EvaluateFusion
 from certifuse.study.study import Study, read_study
 
 MUTANTS = 700
