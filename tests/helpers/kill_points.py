@@ -11,7 +11,10 @@ STEP, CLOCK_S = "ParameterGroup.after_backward", 12.0
 
 @dataclass(frozen=True)
 class Strike:
-    """Where a step is killed, see `strike.py`; `resume` is the place of its resume state, if it is a training."""
+    """Where a step is killed, see `strike.py`; `resume` is the place of its resume state, if it is a training.
+
+    `argument` is part of a word of its command and of no other one of this script.
+    """
 
     script: str
     argument: str
@@ -58,8 +61,8 @@ VICTIMS = (
     Victim("gather", "results", {HALF: 5}),
     Victim("gather_certificates", "results", {RENAMED: 3}),
     Victim("draw_figure", "lambda_ablation", {"Figure.draw*": 2, HALF: 2}),
-    Victim("draw_certificate_figure", "certified_vs_dimension", {HALF: 1}),
-    Victim("draw_sublora_figure", "learned_gating_heatmap", {"Figure.draw": 2}),
+    Victim("draw_figure", "certified_vs_dimension", {HALF: 1}),
+    Victim("draw_figure", "learned_gating_heatmap", {"Figure.draw": 2}),
     Victim("write_tables", "results/tables", {WHOLE: 5}),
 )
 

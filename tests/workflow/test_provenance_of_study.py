@@ -30,7 +30,6 @@ PARENTS = {
     "certify_subspace": TRAINED,
     "certify_joint": TRAINED | {"train_fusion"},
     "gather_certificates": {"certify_subspace", "certify_joint"},
-    "draw_certificate_figure": {"gather_certificates"},
     "write_certificate_tables": {"gather_certificates"},
     "prepare_corpus": set(),
     "train_sublora": {"prepare_corpus"},
@@ -38,10 +37,6 @@ PARENTS = {
     "certify_ngram": {"prepare_corpus"},
     "gather_sublora": {"train_sublora", "certify_sublora", "certify_ngram"},
     "gather_gates": {"train_sublora"},
-    "draw_sublora_figure": {"gather_sublora", "gather_gates"},
-    "draw_sublora_budget_figure": {"gather_sublora", "gather_gates"},
-    "draw_gates_figure": {"gather_gates"},
-    "draw_gates_budget_figure": {"gather_gates"},
     "write_sublora_tables": {"gather_sublora", "gather_gates"},
 }
 """Every rule that computes something, and the rules whose files it reads."""

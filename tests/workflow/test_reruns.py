@@ -29,10 +29,12 @@ def docstring_and_comment(tree: Any) -> None:
         tree
     )
     edited("lib/certifuse/training/losses.py", "\n\ndef ", "\n\n# A comment.\n\n\ndef ")(tree)
-    edited("workflow/scripts/train_fusion.py", "def main()", "# A comment.\ndef main()")(tree)
+    edited("workflow/scripts/train_fusion.py", "def run(", "# A comment.\ndef run(")(tree)
 
 
 LOSS = "lib/certifuse/training/losses.py"
+OF_ALL = ("logits_NK.float(), targets_NK", "logits_NK, targets_NK")
+BESIDE = ("(1 - label_smoothing)", "(1 - 2 * label_smoothing)")
 CHANGES: dict[str, tuple[Callable[[Any], None], set[str]]] = {
     "nothing": (lambda tree: None, set()),
     "keys reordered": (reordered, set()),
@@ -59,7 +61,8 @@ CHANGES: dict[str, tuple[Callable[[Any], None], set[str]]] = {
     "confidence": (setting("statistics.confidence", 0.9), COMPARED | {"draw_figure diversity"}),
     "bootstrap samples": (setting("statistics.bootstrap_samples", 50), COMPARED),
     "name of the study": (setting("name", "other"), REPORT),
-    "loss": (edited(LOSS, "(1 - label_smoothing)", "(1 - 2 * label_smoothing)"), TRAINED),
+    "loss of all networks": (edited(LOSS, *OF_ALL), TRAINED),
+    "loss of experts beside each other": (edited(LOSS, *BESIDE), FINETUNE | TRAIN | SCORES),
     "script of a figure": (
         edited(
             "workflow/scripts/draw_figure.py",
@@ -143,7 +146,8 @@ CERTIFICATE_CHANGES: dict[str, tuple[Callable[[Any], None], set[str]]] = {
         setting("statistics.confidence", 0.9),
         COMPARED | {"draw_figure diversity", "draw_figure certified_vs_test"},
     ),
-    "loss": (edited(LOSS, "(1 - label_smoothing)", "(1 - 2 * label_smoothing)"), TRAINED | CERTIFIED),
+    "loss of all networks": (edited(LOSS, *OF_ALL), TRAINED | CERTIFIED),
+    "loss of experts beside each other": (edited(LOSS, *BESIDE), FINETUNE | TRAIN | SCORES | CERTIFIED),
     "near ties": (edited("lib/certifuse/evaluation/images/decisions.py", "TIE = 1e-4", "TIE = 1e-3"), CERTIFIED),
     "inequalities of the claim": (
         edited("lib/certifuse/evaluation/bounds/claims.py", '("binomial", "excess_betting")', '("binomial", "kl")'),

@@ -1,7 +1,8 @@
 """Ends a step of the workflow by SIGKILL at a given moment of its work.
 
 A test puts this file on the path of a copied study as `sitecustomize`, which every Python process runs at its start,
-and names a directory in STRIKES. A step takes from there the first strike that is meant for it, `NUMBER.json`:
+and names a directory in STRIKES. A step takes from there the first strike that is meant for it, by its script and a
+part of its command line, `NUMBER.json`:
 
     {"script": "train_fusion", "argument": "1.0", "moment": "half", "number": 7, "everybody": false}
 
@@ -26,7 +27,7 @@ def strike_for(directory, script):
     """The first strike that is meant for this process, with its file; or nothing."""
     for path in sorted(directory.glob("*.json")):
         strike = json.loads(path.read_text())
-        if strike["script"] == script and strike["argument"] in sys.orig_argv:
+        if strike["script"] == script and any(strike["argument"] in word for word in sys.orig_argv):
             return path, strike
     return None
 

@@ -15,7 +15,7 @@ LIBRARY = HERE.parents[2] / "lib"
 WRITER = """
 import sys
 from pathlib import Path
-from certifuse.provenance import write_text
+from certifuse.base.files import write_text
 
 def write(number):
     write_text(Path(sys.argv[1]) / f"{number}.txt", "x" * 1000)
