@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 from datetime import datetime
 from pathlib import Path
 
@@ -26,10 +25,23 @@ from certifuse.study.steps.training import EvaluateBaselines, EvaluateFusion
 ROOT = Path(certifuse.__file__).parents[2]
 EXECUTION = ExecutionSettings(threads=1, device="cpu", precision="fp32", channels_last="on", compile="off")
 STEP = SplitImages(splits=SplitSettings())
+CELL = Cell("resnet", "concatenation", "1.0", 0)
 UNIFORM = {
     *("format", "step", "identity", "settings", "source_fingerprint", "data_sha256", "inputs_sha256", "outputs_sha256"),
     *("environment", "runtime", "started", "finished", "wall_s", "peak_memory_bytes", "manifest_sha256"),
 }
+
+
+class Job:
+    """A step, as far as a manifest knows one."""
+
+    rule = "some_step"
+
+    def plain(self):
+        return {"batch_size": 7}
+
+    def identity(self):
+        return {"seed": 3}
 
 
 def test_inputs_are_as_they_were_at_the_start_and_paths_are_from_the_manifest(tmp_path):
@@ -87,16 +99,7 @@ def test_jobs_that_share_a_directory_have_manifests_of_their_own():
 def test_a_step_of_the_workflow_records_the_source_that_its_rule_names(tmp_path):
     script = ROOT / "workflow" / "scripts" / "gather.py"
     settings = Gather(cells=(Cell("resnet", "concatenation", "1.0", 0),), trainings=()).text
-    command = [
-        sys.executable,
-        script,
-        "--settings",
-        settings,
-        "--source",
-        "0123456789abcdef",
-        "--results-dir",
-        tmp_path,
-    ]
+    options = ["--settings", settings, "--source", "0123456789abcdef", "--results-dir", tmp_path]
     environment = os.environ | {"PYTHONPATH": str(ROOT / "lib")}
     subprocess.run([sys.executable, script, *options], check=True, env=environment, capture_output=True)
     run = read_run(tmp_path, "metrics/gather_manifest.json")
