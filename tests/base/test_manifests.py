@@ -3,13 +3,28 @@
 import json
 import os
 import subprocess
+import sys
 from datetime import datetime
 from pathlib import Path
+
+import pytest
 
 import certifuse
 from certifuse.base.digests import digest_bytes, digest_file
 from certifuse.base.environment import git_state
-from certifuse.base.manifest import HOST, StepRecord, shared_manifest
+from certifuse.base.errors import UserError
+from certifuse.base.manifest import (
+    FORMAT,
+    HOST,
+    StepRecord,
+    check_as_written,
+    check_written_by,
+    label,
+    path_from,
+    read_manifest,
+    shared_manifest,
+    write_manifest,
+)
 from certifuse.cli.provenance.manifests import read_run
 from certifuse.steps.evaluate_baselines import evaluate_baselines
 from certifuse.steps.evaluate_fusion import evaluate_fusion
@@ -90,6 +105,60 @@ def test_the_data_of_the_study_are_handed_on_from_manifest_to_manifest(tmp_path)
     assert behind("others/table.csv") == behind("others/manifest.json") == {}
 
 
+def test_a_step_adds_what_it_found_and_what_its_device_took(tmp_path):
+    record = StepRecord(Job(), "source", [])
+    runtime = {"device": "cuda", "precision": "bf16"}
+    more = {"runtime": runtime, "peak_memory_bytes": 5, "data": {"images": ["b", "a"]}}
+    record.write(tmp_path / "manifest.json", [], **more, found={"epoch": 4, "format": "its own, which does not count"})
+    found = read_manifest(tmp_path / "manifest.json")
+    assert (found["runtime"], found["peak_memory_bytes"], found["epoch"]) == (runtime, 5, 4)
+    assert found["data_sha256"] == {"images": ["a", "b"]}
+    assert found["format"] == FORMAT
+
+
+def test_manifests_that_are_absent_damaged_or_old_are_one_line(tmp_path):
+    path = tmp_path / "manifest.json"
+    with pytest.raises(UserError, match=r"manifest\.json: expected .*found none"):
+        read_manifest(path)
+    write_manifest(path, {"format": FORMAT, "epoch": 4})
+    assert read_manifest(path) == {"format": FORMAT, "epoch": 4}
+    whole = path.read_text()
+    for damaged in (whole[:-3], whole.replace("4", "5"), "[]", "null", "{}", '{"manifest_sha256": "0"}'):
+        path.write_text(damaged)
+        with pytest.raises(UserError, match="found none or a damaged one: delete it and run the step that writes it"):
+            read_manifest(path)
+    for old, said in (({"epoch": 4}, "that of an older version"), ({"format": 1}, "1")):
+        write_manifest(path, old)
+        with pytest.raises(UserError, match=f"expected a manifest of format {FORMAT}, found {said}: run the step that"):
+            read_manifest(path)
+
+
+def test_a_file_that_differs_from_what_was_written_is_told_by_its_manifest(tmp_path):
+    """By the one that is named, or by any beside it; a file that no manifest lists is not judged."""
+    table, manifest = tmp_path / "logs" / "table.csv", tmp_path / "run" / "manifest.json"
+    for path in (table, manifest):
+        path.parent.mkdir()
+    table.write_text("written")
+    record = StepRecord(Job(), "source", [])
+    record.write(manifest, [table])
+    record.write(table.with_name("some_manifest.json"), [table])
+    check_written_by(table, manifest)
+    check_as_written(table)
+    table.write_text("changed")
+    for check in (lambda: check_written_by(table, manifest), lambda: check_as_written(table)):
+        with pytest.raises(UserError, match=r"table\.csv: its bytes differ from their digest in .*manifest\.json"):
+            check()
+    (tmp_path / "logs" / "other.csv").touch()
+    check_as_written(tmp_path / "logs" / "other.csv")
+    check_written_by(tmp_path / "logs" / "other.csv", manifest)
+
+
+def test_a_label_is_the_values_that_tell_a_job_from_others():
+    assert label(CELL.names()) == "resnet-concatenation-1.0-0"
+    assert label({"architecture": "resnet", "fusion": "baseline", "lambda": "", "seed": 0}) == "resnet-baseline-0"
+    assert label({"ngram": "unigram", "levels": None}) == "unigram"
+
+
 def test_jobs_that_share_a_directory_have_manifests_of_their_own():
     figures = [Path("figures") / f"{name}.png" for name in ("pareto_frontier_d20", "pareto_frontier_d40", "diversity")]
     names = [shared_manifest(path).name for path in figures]
@@ -109,6 +178,26 @@ def test_a_step_of_the_workflow_records_the_source_that_its_rule_names(tmp_path)
     }
     assert {file.path: file.sha256 for file in run.outputs} == {
         path.relative_to(tmp_path).as_posix(): digest_file(path) for path in tmp_path.rglob("*.csv")
+    }
+
+
+def test_a_training_lists_all_that_it_read_and_wrote(tiny, tmp_path):
+    """Also an expert's: the same keys as any other step, and what it found."""
+    trained = tiny.train(tmp_path)
+    experts = [(path, path.parent / "cell" / "manifest.json") for path in tiny.experts]
+    found = {"parameters", "epochs_run", "epoch", "best_row", "training_wall_s", "resumed_after_epochs"}
+    for manifest, read, more in (
+        (trained.files.manifest, (tiny.images, tiny.splits, *tiny.experts), {"initial_components"}),
+        (experts[0][1], (tiny.images, tiny.splits), {"training_images"}),
+    ):
+        content = json.loads(manifest.read_text())
+        assert set(content) == UNIFORM | found | more
+        assert content["inputs_sha256"] == {path_from(manifest.parent, path): digest_file(path) for path in read}
+        assert content["data_sha256"] == {"images": [digest_file(tiny.images)], "splits": [digest_file(tiny.splits)]}
+        for name, digest in content["outputs_sha256"].items():
+            assert digest_file(manifest.parent / name) == digest
+    assert set(json.loads(experts[0][1].read_text())["outputs_sha256"]) == {
+        *("../expert_0_best.safetensors", "../log.csv")
     }
 
 
