@@ -17,7 +17,6 @@ class Job(NamedTuple):
     log: str
     benchmark: str
     resources: str
-    is_local: bool
 
     @property
     def name(self) -> str:
@@ -33,11 +32,11 @@ class Job(NamedTuple):
 
 def graph_of(text: str) -> list[Job]:
     """Every job that a dry-run printed."""
-    blocks = re.split(r"^(local)?rule (?=\w+:$)", text, flags=re.MULTILINE)[1:]
-    return [_job(block, bool(local)) for local, block in zip(blocks[::2], blocks[1::2], strict=True)]
+    blocks = re.split(r"^(?:local)?rule (?=\w+:$)", text, flags=re.MULTILINE)[1:]
+    return [_job(block) for block in blocks]
 
 
-def _job(block: str, is_local: bool) -> Job:
+def _job(block: str) -> Job:
     def field(name: str) -> str:
         found = re.search(rf"^ *{name}: (.*)$", block, flags=re.MULTILINE)
         return found[1] if found else ""
@@ -54,7 +53,6 @@ def _job(block: str, is_local: bool) -> Job:
         log=field("log"),
         benchmark=field("benchmark"),
         resources=field("resources"),
-        is_local=is_local,
     )
 
 

@@ -46,7 +46,7 @@ MORE: dict[str, Any] = {
     "sublora": {
         "corpus": {"source": "jsonl", "train": ["documents.jsonl"], "validation_fraction": 0.2},
         "model": {"layers": 1, "heads": 2, "width": 16, "context": 32},
-        "grid": [{"budgets": [20], "modes": ["learned"], "seeds": [0]}],
+        "grid": [{"budgets": [20], "modes": ["uniform", "learned"], "seeds": [0]}],
         "levels": [3],
         "ngrams": ["unigram"],
         "training": {

@@ -18,7 +18,7 @@ def test_a_rule_of_several_processes_asks_for_a_gpu_each_and_for_their_threads(s
     planned = sources.snakemake("-n", "-p", "results/sublora/d_64_uniform_seed_0/manifest.json", *options)
     assert planned.returncode == 0, planned.stdout + planned.stderr
     (command,) = [line for line in planned.stdout.splitlines() if "train_sublora.py" in line]
-    assert command.removeprefix("Shell command: ").startswith("torchrun --standalone --nproc-per-node 4 ")
+    assert " torchrun --standalone --nproc-per-node 4 " in command
     job = planned.stdout.split("rule train_sublora:", 1)[1]
     resources = next(line for line in job.splitlines() if line.startswith("    resources: "))
     assert {"gpu=4", "cpus_per_task=8"} <= set(resources.replace(",", "").split())

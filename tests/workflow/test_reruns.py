@@ -59,7 +59,7 @@ CHANGES: dict[str, tuple[Callable[[Any], None], set[str]]] = {
     ),
     "calibration bins": (setting("evaluation.calibration_bins", 10), SCORES),
     "confidence": (setting("statistics.confidence", 0.9), COMPARED | {"draw_figure diversity"}),
-    "bootstrap samples": (setting("statistics.bootstrap_samples", 50), COMPARED),
+    "bootstrap samples": (setting("statistics.bootstrap_samples", 60), COMPARED),
     "name of the study": (setting("name", "other"), REPORT),
     "loss of all networks": (edited(LOSS, *OF_ALL), TRAINED),
     "loss of experts beside each other": (edited(LOSS, *BESIDE), FINETUNE | TRAIN | SCORES),
@@ -157,7 +157,10 @@ CERTIFICATE_CHANGES: dict[str, tuple[Callable[[Any], None], set[str]]] = {
         edited("lib/certifuse/steps/gather_certificates.py", '"no certificate was written"', '"absent"'),
         GATHER_CERTIFICATES,
     ),
-    "verification": (edited("lib/certifuse/certificates/images/checks.py", "found them outside", "found none"), set()),
+    "verification": (
+        edited("lib/certifuse/certificates/images/checks.py", 'expect("identity.d",', 'expect("d",'),
+        set(),
+    ),
 }
 
 

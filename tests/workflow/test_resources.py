@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
+from local_rules import local_rules
 
 ROOT = Path(__file__).resolve().parents[2]
 SCORED = "results/metrics/cells/resnet/concatenation/lambda_1.0/seed_0/metrics.csv"
@@ -25,7 +26,7 @@ def test_trainings_ask_for_what_the_guides_ask_for(sources: Any, parse: Any, pro
 def test_a_rule_asks_for_training_resources_or_runs_where_snakemake_runs(graph: Any) -> None:
     """A profile may give each submitted rule resources of its own, and no other."""
     submitted = {job.rule for job in graph if "gpu=" in job.resources}
-    assert submitted == {job.rule for job in graph if not job.is_local}
+    assert submitted == {job.rule for job in graph} - local_rules()
     assert set(profile_of("slurm")["set-resources"]) == submitted
 
 

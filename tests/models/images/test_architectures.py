@@ -34,7 +34,7 @@ every_architecture = pytest.mark.parametrize("name", list(ARCHITECTURE_SETTINGS)
 
 def tiny(name, num_classes=5, in_channels=3):
     with initialising(0, "test", name):
-        return build_architecture(name, TINY[name], num_classes, in_channels)
+        return build_architecture(name, TINY.get(name, ARCHITECTURE_SETTINGS[name]()), num_classes, in_channels)
 
 
 def parameter_count(name, settings, num_classes, in_channels=3):

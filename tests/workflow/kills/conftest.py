@@ -4,6 +4,7 @@ import csv
 import hashlib
 import io
 import json
+import os
 import re
 import shutil
 import signal
@@ -68,7 +69,10 @@ class Killed:
         self.tree, self.targets, self.strikes = tree, targets, strikes
         self.struck: dict[int, Struck] = {}
         self.rounds = 0
-        shutil.copy2(HERE / "strike.py", tree.root / "lib" / "sitecustomize.py")
+        own = tree.root / "strike"
+        own.mkdir()
+        shutil.copy2(HERE / "strike.py", own / "sitecustomize.py")
+        tree.variables["PYTHONPATH"] = os.pathsep.join([str(own), str(tree.root / "lib")])
         self.waiting = tree.root / "strikes"
         self.waiting.mkdir()
         for number, strike in enumerate(strikes):
