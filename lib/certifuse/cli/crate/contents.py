@@ -12,7 +12,7 @@ from certifuse.base.fingerprint import LIBRARY, source_fingerprint
 from certifuse.cli.crate.checks import check_digests, check_settings
 from certifuse.cli.provenance.records import Records
 from certifuse.cli.provenance.runs import Run
-from certifuse.study import paths as layout
+from certifuse.study.paths import RESUME_DIR
 from certifuse.study.steps.step import Step
 from certifuse.study.study import Study
 
@@ -24,7 +24,7 @@ SOURCES = (
 )
 REQUIRED = ("Snakefile", "CITATION.cff")
 NOT_SOURCES = {"__pycache__", "certifuse.egg-info"}
-NEVER = (layout.RESUME_DIR, "telemetry", "epochs")
+NEVER = (RESUME_DIR, "telemetry", "epochs")
 DATA = "data"
 WEIGHTS = ("experts", "experts_finetuned", "fusion_checkpoints", "sublora")
 
