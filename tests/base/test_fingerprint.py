@@ -156,7 +156,7 @@ class Planted:
 
 
 def clear() -> None:
-    for cached in (fingerprint._read, fingerprint._source, fingerprint._fingerprint):
+    for cached in (fingerprint._file, fingerprint._read, fingerprint._source, fingerprint._fingerprint):
         cached.cache_clear()
 
 

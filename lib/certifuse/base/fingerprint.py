@@ -100,6 +100,7 @@ def _behind(path: str) -> Iterator[tuple[str, str]]:
         yield ".".join(parts[:length]), rest or WHOLE
 
 
+@cache
 def _file(module: str) -> Path | None:
     """The file of a module, except the library's own `__init__`, which holds its version alone."""
     path = LIBRARY.joinpath(*module.split(".")[1:])
