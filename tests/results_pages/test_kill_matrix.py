@@ -6,10 +6,7 @@ from typing import Any
 import pytest
 from kill_points import in_ci, of_everything
 
-CLAIMED_TOGETHER = (
-    ("gather", "gather_certificates"),
-    ("draw_figure", "draw_certificate_figure", "draw_sublora_figure"),
-)
+CLAIMED_TOGETHER = (("gather", "gather_certificates"),)
 MOMENTS = {
     "ParameterGroup.after_backward": "after a gradient",
     "opened": "a file opened",

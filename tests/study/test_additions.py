@@ -91,8 +91,6 @@ from certifuse.base.fingerprint import source_fingerprint
 modules = ["certifuse.models.images.architectures.resnet", "certifuse.models.images.fusion.concatenation"]
 print(json.dumps({path.stem: source_fingerprint(path, modules) for path in Path("workflow/scripts").glob("*.py")}))
 """
-SHOWS_EVERY_NAME = ("draw_", "write_")
-"""Scripts of figures and tables, which show rules and architectures in the order of the settings."""
 
 
 def run_in(root: Path, program: str) -> "subprocess.CompletedProcess[str]":
@@ -104,7 +102,7 @@ def fingerprints_in(root: Path) -> dict[str, str]:
     done = run_in(root, FINGERPRINTS)
     assert done.returncode == 0, done.stderr
     found: dict[str, str] = json.loads(done.stdout)
-    return {name: digits for name, digits in found.items() if not name.startswith(SHOWS_EVERY_NAME)}
+    return found
 
 
 @pytest.fixture
