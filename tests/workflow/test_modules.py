@@ -302,7 +302,7 @@ def test_two_studies_share_nothing_and_leave_the_outer_workflow_alone(outer: Out
     assert {path.name for path in (outer.root / "first/results").iterdir()} >= {".resume"}
     said = (outer.root / "environment.txt").read_text(encoding="utf-8")
     assert "PATH=" in said
-    assert not re.search("PYTHONPATH|CUBLAS_WORKSPACE_CONFIG|CERTIFUSE", said)
+    assert not re.search("PYTHONPATH|CUBLAS_WORKSPACE_CONFIG|CERTIFUSE_JOBS_PER_GPU", said)
     assert "Nothing to be done" in outer.run("-n")
 
 
