@@ -14,11 +14,7 @@ def address():
     """Where pip finds this revision."""
     if hasattr(HERE, "host"):
         return f"git+https://{HERE.host}/{HERE.repo}@{HERE.ref}"
-    return (
-        f"git+file://{os.path.abspath(HERE.repo_path)}@{HERE.ref}"
-        if hasattr(HERE, "repo_path")
-        else "the same repository"
-    )
+    return "the same repository"
 
 
 def library():

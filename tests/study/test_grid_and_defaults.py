@@ -4,12 +4,9 @@ import pytest
 import yaml
 from study_config import CONFIG, REMOVED, changed
 
-from certifuse.models.images.architectures.registry import architecture_names
-from certifuse.models.images.fusion.registry import fusion_names
 from certifuse.study.cells import SINGLE, WIDER
-from certifuse.study.settings.architectures import ARCHITECTURE_SETTINGS
 from certifuse.study.settings.augmentation import AUGMENTATIONS
-from certifuse.study.settings.fusion import FUSIONS, GUIDE_DEFAULTS, FusionSettings
+from certifuse.study.settings.fusion import FUSIONS, FusionSettings
 from certifuse.study.study import read_study
 
 # Rates: the table "Fusion-Specific Optimization" of the framework readme. Epochs: the models table of the Slurm guide.
@@ -46,11 +43,6 @@ def test_per_fusion_wins_over_the_section_and_the_section_over_the_guides() -> N
     assert study.fusion.resolved("concatenation").epochs == 7
     assert study.fusion.resolved("TransformerBase").epochs == 9
     assert study.fusion.resolved("TransformerBase").expert_lr == 5e-5
-
-
-def test_settings_and_models_have_the_same_names() -> None:
-    assert set(GUIDE_DEFAULTS) == set(FUSIONS) == set(fusion_names())
-    assert set(ARCHITECTURE_SETTINGS) == set(architecture_names())
 
 
 # ---- the grid --------------------------------------------------------------------------------------

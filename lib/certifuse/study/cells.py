@@ -90,7 +90,7 @@ class Finetuned(NamedTuple):
 
     def names(self) -> dict[str, Any]:
         """The names of a cell."""
-        return {"architecture": self.architecture, "fusion": self.fusion, "lambda": self.lam, "seed": self.seed}
+        return Cell(self.architecture, self.fusion, self.lam, self.seed).names()
 
     @classmethod
     def of(cls, names: Mapping[str, Any]) -> Self:

@@ -15,8 +15,9 @@ import pytest
 import torch
 
 from certifuse.base.errors import UserError
+from certifuse.base.registry import implementations
 from certifuse.data.images.image_set import channel_statistics, load_image_set
-from certifuse.data.images.sources.registry import load_source, source_names, source_settings
+from certifuse.data.images.sources.registry import PACKAGE, load_source, source_settings
 from certifuse.data.images.torchvision_import import import_torchvision_datasets
 from certifuse.steps.prepare_images import prepare_images
 from certifuse.study.settings.data import CifarData, DataSettings, DigitsData, NpzData
@@ -34,7 +35,7 @@ def refusal(settings):
 
 
 def test_every_source_of_the_settings_is_registered():
-    assert source_names() == ("cifar", "digits", "npz")
+    assert implementations(PACKAGE, "load") == ("cifar", "digits", "npz")
     named = [name for model in SOURCES for name in get_args(model.model_fields["source"].annotation)]
     assert named == ["digits", "cifar10", "cifar100", "npz"]
     for name in named:

@@ -17,11 +17,12 @@ import pytest
 
 from certifuse.base.errors import UserError
 from certifuse.base.manifest import read_manifest
+from certifuse.base.registry import implementations
 from certifuse.data.text import corpus as corpus_module
 from certifuse.data.text.corpus import check_disjoint, load_corpus
 from certifuse.data.text.corpus_writing import write_corpus
 from certifuse.data.text.sources.python_docs import documentation_strings, python_documents
-from certifuse.data.text.sources.registry import read_documents, source_names, source_settings
+from certifuse.data.text.sources.registry import PACKAGE, read_documents, source_settings
 from certifuse.data.text.tokenisers import ByteTokeniser
 from certifuse.steps.prepare_corpus import prepare_corpus
 from certifuse.study.settings.corpora import CorpusSettings, JsonlCorpus, OpenWebTextCorpus, PythonDocsCorpus
@@ -357,7 +358,7 @@ def test_openwebtext_that_cannot_be_had_is_one_line(hub, monkeypatch):
 
 def test_every_source_of_the_settings_is_registered():
     named = {name for model in SOURCES for name in get_args(model.model_fields["source"].annotation)}
-    assert set(source_names()) == named == {"python_docs", "jsonl", "openwebtext"}
+    assert set(implementations(PACKAGE, "read")) == named == {"python_docs", "jsonl", "openwebtext"}
     for name in named:
         corpus = {"source": name, **({"train": ["x.jsonl"]} if name == "jsonl" else {})}
         assert source_settings(corpus).source == name

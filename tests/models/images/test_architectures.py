@@ -8,8 +8,9 @@ from torch import nn
 
 from certifuse.base.errors import UserError
 from certifuse.base.randomness import initialising
+from certifuse.base.registry import implementations
 from certifuse.models.images.architectures.registry import (
-    architecture_names,
+    PACKAGE,
     architecture_settings,
     build_architecture,
 )
@@ -44,7 +45,7 @@ def parameter_count(name, settings, num_classes, in_channels=3):
 
 
 def test_names_are_those_of_the_settings():
-    assert set(architecture_names()) == set(ARCHITECTURE_SETTINGS)
+    assert set(implementations(PACKAGE, "NETWORK")) == set(ARCHITECTURE_SETTINGS)
     for name, settings in ARCHITECTURE_SETTINGS.items():
         assert type(architecture_settings(name, {})) is settings
 

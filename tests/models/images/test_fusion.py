@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from certifuse.base.errors import UserError
-from certifuse.models.images.fusion.registry import build_fusion, fusion_names
+from certifuse.base.registry import implementations
+from certifuse.models.images.fusion.registry import PACKAGE, build_fusion
 from certifuse.study.settings.fusion import FUSIONS, FusionModuleSettings
 
 torch.set_num_threads(1)
@@ -121,7 +122,7 @@ def close(found, expected):
 
 
 def test_names_are_those_of_the_settings():
-    assert set(fusion_names()) == set(FUSIONS)
+    assert set(implementations(PACKAGE, "RULE")) == set(FUSIONS)
 
 
 @pytest.mark.parametrize("name", ["concatenate", "parts", "registry", "../fusion/concatenation", "", None])

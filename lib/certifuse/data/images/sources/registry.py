@@ -3,17 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from certifuse.base.registry import implementation, implementations
+from certifuse.base.registry import implementation
 from certifuse.data.images.image_set import ImageSet
 from certifuse.study.reading.problems import read_settings
 from certifuse.study.settings.data import ImageData, image_source
 
 PACKAGE = "certifuse.data.images.sources"
-
-
-def source_names() -> tuple[str, ...]:
-    """The modules of sources that there are, in alphabetical order."""
-    return implementations(PACKAGE, "load")
 
 
 def source_settings(data: Mapping[str, Any]) -> ImageData:

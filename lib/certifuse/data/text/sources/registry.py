@@ -5,17 +5,12 @@ from itertools import islice
 from typing import Any
 
 from certifuse.base.randomness import numpy_stream
-from certifuse.base.registry import implementation, implementations
+from certifuse.base.registry import implementation
 from certifuse.data.text.sources.streams import Part, Streams
 from certifuse.study.reading.problems import read_settings
 from certifuse.study.settings.corpora import CorpusBase
 
 PACKAGE = "certifuse.data.text.sources"
-
-
-def source_names() -> tuple[str, ...]:
-    """The sources that there are, in alphabetical order."""
-    return implementations(PACKAGE, "read")
 
 
 def source_settings(corpus: Mapping[str, Any]) -> CorpusBase:

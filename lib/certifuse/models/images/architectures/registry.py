@@ -4,16 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from certifuse.base.records import Settings
-from certifuse.base.registry import implementation, implementations
+from certifuse.base.registry import implementation
 from certifuse.models.images.blocks import ImageClassifier
 from certifuse.study.reading.problems import read_settings
 
 PACKAGE = "certifuse.models.images.architectures"
-
-
-def architecture_names() -> tuple[str, ...]:
-    """The architectures that there are, in alphabetical order."""
-    return implementations(PACKAGE, "NETWORK")
 
 
 def architecture_settings(name: str, sizes: Mapping[str, Any]) -> Settings:

@@ -1,15 +1,10 @@
 """The fusion rules by the names of the configuration."""
 
-from certifuse.base.registry import implementation, implementations
+from certifuse.base.registry import implementation
 from certifuse.models.images.fusion.parts import Fusion, ProjectedFusion
 from certifuse.study.settings.fusion import FusionModuleSettings
 
 PACKAGE = "certifuse.models.images.fusion"
-
-
-def fusion_names() -> tuple[str, ...]:
-    """The rules that there are, in alphabetical order."""
-    return implementations(PACKAGE, "RULE")
 
 
 def build_fusion(name: str, experts: int, feature_dim: int, settings: FusionModuleSettings) -> Fusion:
