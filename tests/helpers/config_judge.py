@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from config_mutants import BASES, Mutant, Place, at, places_in
+from pydantic import BaseModel
 
 from certifuse.base.errors import UserError
 from certifuse.study.cells import WIDER, Cell
@@ -103,6 +104,9 @@ def meaning(study: Study) -> dict[str, Any]:
     values["fusion"] = layered(study, "fusion", "per_fusion", FUSIONS, GUIDE_DEFAULTS)
     for rule in set(FUSIONS) - {ATTENTION_RULE}:
         values["fusion"][rule] = {key: value for key, value in values["fusion"][rule].items() if key not in ATTENTION}
+    for training in (*values["pretraining"].values(), *values["fusion"].values()):
+        if training.get("optimizer") != "muon":
+            training.pop("muon", None)
     control = values["fusion"][study.baselines.finetuned_as]
     values["baselines"]["finetuned_as"] = {key: value for key, value in control.items() if key not in FUSION_ONLY}
     values["grid"] = study.cells
@@ -110,6 +114,15 @@ def meaning(study: Study) -> dict[str, Any]:
     if study.sublora is not None:
         values["sublora"]["grid"] = study.sublora_cells
     return values
+
+
+def every_value(value: Any) -> Any:
+    """Settings as plain values, with the keys that are left out of a job's settings at their default."""
+    if isinstance(value, BaseModel):
+        return {name: every_value(getattr(value, name)) for name in type(value).model_fields}
+    if isinstance(value, dict):
+        return {key: every_value(inner) for key, inner in value.items()}
+    return [every_value(inner) for inner in value] if isinstance(value, tuple) else value
 
 
 def lost(written: Any, read: Any, place: Place = ()) -> Iterator[str]:
@@ -173,7 +186,7 @@ def judge(mutant: Mutant, read: Reader = read_study) -> str:
         assert not unrelated(mutant, lines), f"{mutant}: {unrelated(mutant, lines)}"
         assert max(map(len, lines)) < 1500
         return "refused"
-    missing = list(lost(mutant.config, study.plain()))
+    missing = list(lost(mutant.config, every_value(study)))
     assert not missing, f"{mutant}: {missing}"
     before = read_study(BASES[mutant.base])
     if seen_by_the_workflow(study) != seen_by_the_workflow(before):

@@ -14,6 +14,7 @@ from certifuse.models.images.fused_network import FusedNetwork
 from certifuse.models.images.fusion.registry import build_fusion
 from certifuse.study.settings.architectures import ResNetSettings
 from certifuse.study.settings.evaluation import ExecutionSettings
+from certifuse.training.batch_norm import set_batch_norms
 from certifuse.training.epoch import EpochTrainer
 from certifuse.training.joint import JointNetwork, dual_path_objective, individual_objective, parameter_groups
 
@@ -39,6 +40,7 @@ def make_joint(tiny, tiny_images) -> MakeJoint:
         members = [build_architecture("resnet", ResNetSettings(width=4, blocks=(1, 1)), 4, 1) for _ in range(experts)]
         module = None if fusion is None else build_fusion(fusion, experts, members[0].feature_dim, training)
         network = FusedNetwork(members, module, 4)
+        set_batch_norms(network, training)
         runtime.place(network)
         trainer = EpochTrainer(
             network=network,
@@ -50,6 +52,7 @@ def make_joint(tiny, tiny_images) -> MakeJoint:
             augmentation=training.augmentation,
             runtime=runtime,
             seed=seed,
+            recipe=training,
         )
         return JointNetwork(network, trainer, torch.arange(200, 240), {"lambda": str(lam)}, training.label_smoothing)
 

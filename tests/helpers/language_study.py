@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,16 @@ BOUNDS = SubloraBounds(delta=0.1, alphas=(0.2, 0.5), subsample=30, top_k=(1, 10)
 CELLS = (SubloraCell(40, "learned", 7), SubloraCell(30, "fixed_0.5", 7))
 LEVELS = (3, 7)
 NGRAMS = ("uniform", "unigram", "bigram")
+
+
+FAST: dict[str, Any] = {
+    "optimizer": "muon",
+    "muon": {"normalise_filters": True, "others": "adamw", "norm_lr_factor": 0.1, "head_lr_factor": 0.1},
+    "image_sizes": [[0.6, 6]],
+    "weight_average_decay": 0.8,
+    "augmentation": {"crop_padding": 1, "flip": "alternating"},
+}
+"""A recipe in which everything is at work that has a state or changes from epoch to epoch."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +157,7 @@ def language(tmp_path_factory: pytest.TempPathFactory) -> Language:
 # ---- every training program, alike -----------------------------------------------------------------
 
 TIMES = {"seconds", "images_per_second", "tokens_per_s"}
-KINDS = ("pretraining", "fusion", "finetuning", "subspace", "sublora")
+KINDS = ("pretraining", "fast pretraining", "fusion", "fast fusion", "finetuning", "subspace", "sublora")
 
 
 @dataclass(frozen=True)
@@ -182,12 +193,13 @@ class Training:
 def begin(tiny, certified, language) -> Callable[[str, Path], Training]:
     """`begin(kind, where)`: a training that has not begun."""
 
-    def pretraining(where: Path, **changes: Any) -> None:
-        training = ExpertTraining(epochs=4, batch_size=16, lr=0.05, warmup_epochs=0.5, augmentation="cutmix")
-        architecture = {"name": "resnet", "width": 4, "blocks": [1, 1]}
-        cell = Member("resnet", 0, "expert_0")
+    def pretrain(architecture: dict[str, Any], training: ExpertTraining, where: Path, **changes: Any) -> None:
+        cell = Member(architecture["name"], 0, "expert_0")
         step = PretrainExpert(cell=cell, architecture=architecture, training=training, execution=EXECUTION)
         pretrain_expert(step, tiny.pretraining_files(where, **changes))
+
+    plain = ExpertTraining(epochs=4, batch_size=16, lr=0.05, warmup_epochs=0.5, augmentation="cutmix")
+    fast = overridden(plain, None, **FAST, schedule="triangular", train_norm_scales=False, batch_norm_momentum=0.4)
 
     def subspace(where: Path, **changes: Any) -> None:
         certified.certify(where, files=certified.files(where, log_file=where / "logs" / "log.csv", **changes))
@@ -199,8 +211,10 @@ def begin(tiny, certified, language) -> Callable[[str, Path], Training]:
 
     joint = {"epochs": 4, "dropout": 0.3, "expert_accumulation_steps": 3}
     steps: dict[str, Callable[..., object]] = {
-        "pretraining": pretraining,
+        "pretraining": partial(pretrain, {"name": "resnet", "width": 4, "blocks": [1, 1]}, plain),
+        "fast pretraining": partial(pretrain, {"name": "speednet", "widths": [4, 6, 8]}, fast),
         "fusion": lambda where, **changes: tiny.train(where, fusion="TransformerBase", files=changes, **joint),
+        "fast fusion": lambda where, **changes: tiny.train(where, files=changes, **joint, **FAST),
         "finetuning": lambda where, **changes: tiny.train(where, fusion=None, files=changes, epochs=4),
         "subspace": subspace,
         "sublora": sublora,

@@ -93,7 +93,16 @@ SIZES = {
     "improved_wide_resnet": {"depth": 16, "widen_factor": 2, "dropout": 0.1},
     "resnext": {"blocks": [1, 1], "cardinality": 4, "base_width": 32, "width": 32, "expansion": 2, "dropout": 0.1},
 }
-EXPERT_TRAINING = {
+ADDED_SIZES = {"speednet": {"widths": [8, 8, 8], "kernels": [3, 3, 3]}}
+"""Of an architecture that these studies do not have."""
+RECIPE = {"batch_norm_momentum": 0.4, "train_norm_scales": False, "weight_average_decay": 0.9}
+RECIPE |= {"image_sizes": [[0.5, 6]]}
+MUON = {"momentum": 0.5, "steps": 3, "normalise_filters": True, "others": "adamw"}
+MUON |= {"norm_lr_factor": 0.1, "head_lr_factor": 2.0}
+"""Nothing reads these where the optimiser is another one."""
+EXPERT_TRAINING = RECIPE | {
+    "optimizer": "muon",
+    "schedule": "triangular",
     "epochs": 7,
     "batch_size": 64,
     "lr": 0.03,
@@ -113,7 +122,7 @@ FUSED_ALONE = {
     "fusion_clip_norm": 2.0,
     "initial_components": "earlier",
 }
-FUSED_TRAINING = {
+FUSED_TRAINING = RECIPE | {
     "epochs": 7,
     "batch_size": 64,
     "expert_lr": 0.03,
@@ -176,10 +185,14 @@ def _images() -> Iterator[Change]:
 
 
 def _experts() -> Iterator[Change]:
+    for name, sizes in ADDED_SIZES.items():
+        yield from _section(f"architectures.{name}", sizes, jobs())
     for name, sizes in SIZES.items():
         resnet = MULTIPLICATIVE | SUBSPACE | JOINT if name == "resnet" else jobs()
         yield from _section(f"architectures.{name}", sizes, pretrained(name) | after_experts(name) | resnet)
     yield from _section("pretraining", EXPERT_TRAINING, FROM_SPLITS)
+    for where in ("pretraining", "pretraining.per_architecture.[]"):
+        yield from _section(f"{where}.muon", MUON, jobs())
     alone = pretrained("densenet") | after_experts("densenet")
     yield from _section("pretraining", AUGMENTATION, FROM_SPLITS - (alone - GATHER))
     yield from _section("pretraining.per_architecture.[]", EXPERT_TRAINING | AUGMENTATION, alone)
@@ -189,6 +202,7 @@ def _fusion() -> Iterator[Change]:
     yield from _section("fusion", MODULE, CELLS_AFTER | SUBSPACE)
     for where in ("fusion", "fusion.per_fusion.[]"):
         yield from _section(where, ATTENTION, jobs())
+        yield from _section(f"{where}.muon", MUON, jobs())
     yield from _section("fusion", FUSED_LOSS, FUSED | SUBSPACE)
     yield from _section("fusion", FUSED_ALONE, CELLS_AFTER)
     yield from _section("fusion", FUSED_TRAINING, FUSED)
@@ -205,6 +219,8 @@ def _grid() -> Iterator[Change]:
     other_seed = pretrained("resnet", 1, single=False) | family | cell("resnet", "multiplicative", seed=1)
     yield Change("grid.[].seeds", [1], other_seed | GATHER)
     yield from _section("baselines", {"single_model_seeds": [], "finetuned_average": False}, BASELINES | GATHER)
+    for name, sizes in ADDED_SIZES.items():
+        yield from _section(f"baselines.wider_single.{name}", sizes, jobs())
     for name, sizes in SIZES.items():
         wider = jobs(f"pretrain_expert {name}/single_wider/0", f"evaluate_baselines {name}/0")
         yield from _section(f"baselines.wider_single.{name}", sizes, wider | GATHER)
@@ -215,7 +231,7 @@ def _scores() -> Iterator[Change]:
     trained = FROM_SPLITS | MODELS
     yield from _section("execution", EXECUTION | {"threads": 2}, trained)
     values = {"batch_size": 64, "calibration_bins": 10, "stacking_l2": [1.0], "superclasses": "cifar100"}
-    yield from _section("evaluation", values, SCORES)
+    yield from _section("evaluation", values | {"two_views": True}, SCORES)
     yield Change("statistics.confidence", 0.9, WITH_INTERVALS)
     yield from _section("statistics", STATISTICS, COMPARED)
     yield Change("statistics.convergence_tolerance", 0.01, DRAWN["figures.lambda_ablation"])

@@ -9,7 +9,8 @@ from cut_off import cut_off
 
 from certifuse.training.loop.resume import ResumeStore, Snapshot
 
-STAGE_WRITES = {"pretraining": 3, "fusion": 3, "finetuning": 3, "subspace": 3, "sublora": 2}
+STAGE_WRITES = dict.fromkeys(("pretraining", "fast pretraining", "fusion", "fast fusion", "finetuning"), 3)
+STAGE_WRITES |= {"subspace": 3, "sublora": 2}
 """The log is written after every epoch; at the so many-th time a training is cut off in the middle of its epochs."""
 
 
@@ -52,6 +53,14 @@ def best_behind(snapshot):
 
 PIECES = {
     "pretraining": ["state/network/head.weight", "running_mean", "running_var", "optimiser/"],
+    "fast pretraining": [
+        *("state/network optimiser/", "network_others optimiser/0/exp_avg", "network_heads optimiser/0/exp_avg"),
+        *("state/average/module.trunk.whitening.bias", "state/network/trunk.whitening.filters", "running_var"),
+    ],
+    "fast fusion": [
+        *("experts optimiser/", "experts_others optimiser/", "experts_heads optimiser/", "fusion optimiser/"),
+        *("fusion_others optimiser/", "global_head_heads optimiser/", "state/average/module.fusion.mlp.0.weight"),
+    ],
     "fusion": ["exp_avg", "exp_avg_sq", "/step", "running_mean", "expert_1/head.weight", "global_head/weight"],
     "finetuning": ["exp_avg", "exp_avg_sq", "/step", "running_mean", "expert_1/head.weight"],
     "subspace": ["state/network/w", "/exp_avg", "/exp_avg_sq", "/step"],

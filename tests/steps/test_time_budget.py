@@ -6,6 +6,7 @@ import subprocess
 from dataclasses import replace
 
 import pytest
+from language_study import KINDS
 from step_commands import step_command
 
 from certifuse.base.errors import OUT_OF_TIME_STATUS, USER_ERROR_STATUS, OutOfTimeError
@@ -35,7 +36,7 @@ def clock(monkeypatch):
     return made
 
 
-@pytest.mark.parametrize("kind", ["pretraining", "fusion", "finetuning", "subspace", "sublora"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_attempts_that_run_out_of_time_end_as_one_that_does_not(begin, uninterrupted, tmp_path, clock, kind):
     """Each attempt has 27 s of 30, which is room for two epochs of ten."""
     training, expected = begin(kind, tmp_path), uninterrupted(kind).ends

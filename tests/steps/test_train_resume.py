@@ -14,6 +14,7 @@ from dataclasses import replace
 import pytest
 import torch
 from cut_off import CutOffError, unmeasured
+from language_study import FAST
 from safetensors import safe_open
 from step_commands import step_command
 
@@ -83,6 +84,17 @@ def test_a_run_that_is_cut_off_ends_as_the_uninterrupted_one(tiny, tmp_path, mon
     assert_same_end(run, whole(execution))
     assert run.manifest["resumed_after_epochs"] == ([epoch - 1] if epoch > 1 else [])
     assert not run.files.resume_dir.exists()
+
+
+@pytest.mark.parametrize("execution", ["bf16 channels_last", "experts side by side"])
+def test_a_fast_recipe_that_is_cut_off_ends_as_the_uninterrupted_one(tiny, tmp_path, monkeypatch, execution):
+    """Muon in bf16, image sizes and flips that change with the epoch, averaged weights."""
+    choices = CHOICES | FAST | {"execution": LAYOUTS[execution]}
+    run = tiny.prepare(tmp_path / "cut off", **SAVING, **choices)
+    cut_off(run, monkeypatch, 3)
+    train(run)
+    assert run.manifest["resumed_after_epochs"] == [2]
+    assert_same_end(run, tiny.train(tmp_path / "whole", **choices))
 
 
 def test_a_run_that_is_cut_off_twice_ends_as_the_uninterrupted_one(tiny, tmp_path, monkeypatch, whole):
@@ -190,9 +202,10 @@ def epochs_stored(run):
     return 0
 
 
-def test_a_process_that_is_killed_ends_as_the_uninterrupted_one(tiny, tmp_path):
+@pytest.mark.parametrize("recipe", [{}, FAST], ids=["plain", "fast"])
+def test_a_process_that_is_killed_ends_as_the_uninterrupted_one(tiny, tmp_path, recipe):
     """SIGKILL at whatever moment after the third stored epoch; then the same command to its end."""
-    choices = CHOICES | {"epochs": 40, "save_every": 7, "execution": LAYOUTS["fp32 channels_last"]}
+    choices = CHOICES | recipe | {"epochs": 40, "save_every": 7, "execution": LAYOUTS["fp32 channels_last"]}
     run = tiny.prepare(tmp_path / "killed", **SAVING, **choices)
     with subprocess.Popen(command(run), stderr=subprocess.PIPE, text=True) as process:
         deadline = time.monotonic() + 60

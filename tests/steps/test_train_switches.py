@@ -8,6 +8,8 @@ Each case trains twice, with the key at two values, and compares what came of it
 - `kept`: which epochs were stored as components.
 """
 
+import json
+
 import pytest
 
 from certifuse.base.rows import read_rows
@@ -17,6 +19,7 @@ from certifuse.steps.pretrain_expert import pretrain_expert
 from certifuse.study.cells import Member
 from certifuse.study.settings.fusion import FUSIONS, FusionSettings, FusionTraining
 from certifuse.study.settings.pretraining import ExpertTraining
+from certifuse.study.settings.recipe import MuonSettings
 from certifuse.study.steps.training import PretrainExpert
 
 TRAINING = {
@@ -32,6 +35,14 @@ TRAINING = {
 ERRATIC = {"epochs": 8, "expert_lr": 0.3, "fusion_lr": 0.3}
 """Rates at which the validation accuracy goes up and down, so that patience runs out."""
 
+MUON = {"optimizer": "muon"}
+RECIPE_CASES = {
+    "muon": (MUON, {"steps": 1}, {"trajectory"}),
+    "image_sizes": ({}, [[0.5, 6]], {"trajectory"}),
+    "batch_norm_momentum": ({}, 0.5, {"trajectory"}),
+    "train_norm_scales": ({}, False, {"trajectory"}),
+    "weight_average_decay": ({}, 0.5, {"trajectory"}),
+}
 FUSION_CASES = {
     "input_dim": ({}, 6, {"shapes", "trajectory"}),
     "hidden_dim": ({}, 5, {"shapes", "trajectory"}),
@@ -62,6 +73,7 @@ FUSION_CASES = {
     "early_stopping_patience": (ERRATIC, 1, {"epochs"}),
     "save_every": ({}, 2, {"kept"}),
     "initial_components": ({}, "{earlier}", {"trajectory"}),
+    **RECIPE_CASES,
 }
 """Key: what else is set on both sides, the changed value, and exactly what must differ."""
 
@@ -76,12 +88,24 @@ EXPERT_CASES = {
     "augmentation": ({}, {"crop_padding": 0, "flip": False}, {"trajectory"}),
     "clip_norm": ({}, 1e-3, {"trajectory"}),
     "early_stopping_patience": ({"lr": 1e-9}, 1, {"epochs"}),
+    "optimizer": ({}, "muon", {"trajectory"}),
+    "schedule": ({}, "triangular", {"trajectory"}),
+    **RECIPE_CASES,
+}
+MUON_CASES = {
+    "momentum": 0.5,
+    "steps": 1,
+    "normalise_filters": True,
+    "others": "adamw",
+    "norm_lr_factor": 0.5,
+    "head_lr_factor": 0.5,
 }
 
 
 def test_no_key_is_left_out():
     assert set(FUSION_CASES) == set(FusionTraining.model_fields)
     assert set(EXPERT_CASES) == set(ExpertTraining.model_fields)
+    assert set(MUON_CASES) == set(MuonSettings.model_fields)
 
 
 def differences(first, second):
@@ -142,7 +166,7 @@ def expert_run(tiny, where, **changes):
     step = PretrainExpert(
         cell=Member("resnet", 0, "expert_0"),
         architecture={"name": "resnet", "width": 4, "blocks": [1, 1]},
-        training=ExpertTraining.model_validate(training | changes),
+        training=ExpertTraining.from_json(json.dumps(training | changes)),
         execution=tiny.fusion_step().execution,
     )
     files = tiny.pretraining_files(where)
@@ -163,6 +187,20 @@ def test_each_key_of_expert_training_acts(tiny, tmp_path, key):
             row.pop("lr")
         found = differences(first, changed) - {"trajectory"}
     assert found == expected
+
+
+@pytest.mark.parametrize("key", MUON_CASES)
+def test_each_key_of_muon_acts(tiny, tmp_path, key):
+    first = expert_run(tiny, tmp_path / "first", **MUON)
+    changed = expert_run(tiny, tmp_path / "changed", **MUON, muon={key: MUON_CASES[key]})
+    assert differences(first, changed) == {"trajectory"}
+
+
+@pytest.mark.parametrize("flip", [True, "alternating"])
+def test_each_kind_of_flip_acts(tiny, tmp_path, flip):
+    first = expert_run(tiny, tmp_path / "first")
+    changed = expert_run(tiny, tmp_path / "changed", augmentation={"crop_padding": 1, "flip": flip})
+    assert differences(first, changed) == {"trajectory"}
 
 
 def test_each_rule_has_rates_epochs_and_augmentation_of_its_own():

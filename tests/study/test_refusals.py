@@ -8,14 +8,17 @@ from study_config import DEFAULT, REMOVED, changed
 
 from certifuse.base.errors import UserError
 from certifuse.study.settings.evaluation import EvaluationSettings
+from certifuse.study.settings.pretraining import ExpertTraining
 from certifuse.study.study import Study, read_study
 
-NAMES = "resnet, densenet, improved_wide_resnet, resnext"
+NAMES = "resnet, densenet, improved_wide_resnet, resnext, speednet"
 RULES = "multiplicative, multiplicativeAddition, TransformerBase, concatenation, simpleAddition, multiplicativeShifted"
 SECTIONS = (
     "name, results_dir, data, splits, architectures, pretraining, fusion, grid, baselines, execution, evaluation, "
     "statistics, certificates, figures, certificate_figures, sublora, sublora_figures, jobs_per_gpu, only_finished"
 )
+SIZES = "config: pretraining.image_sizes: expected shares that rise from part to part"
+EXPERTS = ", ".join(ExpertTraining.model_fields)
 SCORING = ", ".join(EvaluationSettings.model_fields)
 REFUSED = [
     # unknown keys, at the top and nested, in mappings of models and in members of a union
@@ -30,8 +33,7 @@ REFUSED = [
     (
         "pretraining.per_architecture.resnext.weight_decy",
         1,
-        "config: pretraining.per_architecture.resnext.weight_decy: unknown key; allowed: epochs, batch_size, lr, "
-        "warmup_epochs, momentum, weight_decay, label_smoothing, augmentation, clip_norm, early_stopping_patience; "
+        f"config: pretraining.per_architecture.resnext.weight_decy: unknown key; allowed: {EXPERTS}; "
         "did you mean 'weight_decay'?",
     ),
     (
@@ -39,6 +41,22 @@ REFUSED = [
         True,
         "config: fusion.augmentation.flp: unknown key; allowed: crop_padding, flip, mixup_alpha, cutmix_alpha, "
         "mix_probability, erasing_probability; did you mean 'flip'?",
+    ),
+    ("pretraining.image_sizes", [[0.5, 6], [0.5, 7]], f"{SIZES}, found 0.5, 0.5"),
+    (
+        "pretraining.image_sizes",
+        [[1.5, 6]],
+        "config: pretraining.image_sizes.0.0: expected a value less than 1, found 1.5",
+    ),
+    (
+        "fusion.image_sizes",
+        [[0.5, 6, 7]],
+        "config: fusion.image_sizes.0: expected at most 2 in the list, found [0.5, 6, 7]",
+    ),
+    (
+        "architectures.speednet",
+        {"widths": [8, 8], "kernels": [3, 2]},
+        "config: architectures.speednet.kernels: expected 2 odd sizes, one for each of widths, found 3, 2",
     ),
     ("data.path", "x", "config: data.path: unknown key; allowed: source, test_fraction, seed"),
     ("digits", 1, f"config: digits: unknown key; allowed: {SECTIONS}"),

@@ -11,6 +11,7 @@ from certifuse.study.cells import WIDER, Cell
 from certifuse.study.figures import figures_of
 from certifuse.study.settings.architectures import ARCHITECTURE_SETTINGS
 from certifuse.study.settings.fusion import FUSIONS
+from certifuse.study.settings.recipe import Recipe
 from certifuse.study.steps.certificates import CertifyJoint, CertifySubspace
 from certifuse.study.steps.data import PrepareImages, SplitImages
 from certifuse.study.steps.gathering import CompareCells, Gather, GatherCertificates
@@ -26,6 +27,10 @@ from certifuse.study.steps.training import (
 from certifuse.study.study import Study, read_study
 
 FIGURES, CERTIFICATE_FIGURES = figures_of("fusion"), figures_of("certificates")
+
+
+WIDENABLE = tuple(DEFAULT["baselines"]["wider_single"])
+"""The architectures of which the default study has a wider model too."""
 
 
 def test_a_study_is_frozen() -> None:
@@ -60,7 +65,7 @@ def slices(study: Study) -> dict[str, str]:
     for name, names in family.items():
         steps |= {
             f"pretraining {name}": PretrainExpert.of(study, names | {"member": "expert_0"}),
-            f"wider {name}": PretrainExpert.of(study, names | {"member": WIDER}),
+            **({f"wider {name}": PretrainExpert.of(study, names | {"member": WIDER})} if name in WIDENABLE else {}),
             f"finetuning {name}": FinetuneExperts.of(study, names),
             **{f"fusion {name} {rule}": TrainFusion.of(study, of_cell(name, rule)) for rule in FUSIONS},
         }
@@ -88,6 +93,27 @@ def test_the_settings_are_canonical_json_that_a_script_reads_back() -> None:
     assert step.identity() == of_cell("resnet", "multiplicative") | {"d": 4}
 
 
+def keys_in(value: Any) -> set[str]:
+    """All keys at any depth."""
+    if isinstance(value, dict):
+        return set(value).union(*map(keys_in, value.values()))
+    return set().union(*map(keys_in, value)) if isinstance(value, list) else set()
+
+
+def test_added_keys_are_in_no_settings_until_they_are_used() -> None:
+    """So no job of an older study has other settings than it had. `optimizer` of fused networks is older."""
+    added = {*Recipe.model_fields, "schedule", "two_views"}
+    texts = slices(read_study(DEFAULT))
+    assert not set().union(*(keys_in(json.loads(text)) for text in texts.values())) & added
+    assert "optimizer" not in keys_in(json.loads(texts["pretraining resnet"]))
+    used = changed("pretraining.muon", {"steps": 3})
+    assert slices(read_study(used)) == texts  # read by Muon alone
+    used = changed("pretraining.optimizer", "muon", used)
+    assert keys_in(json.loads(slices(read_study(used))["pretraining resnet"])) >= {"muon", "optimizer", "steps"}
+    explicit = changed("evaluation.two_views", False, changed("fusion.image_sizes", []))
+    assert slices(read_study(explicit)) == texts
+
+
 def test_every_step_is_listed_under_its_rule() -> None:
     assert all(rule == step.rule for rule, step in STEPS.items())
     assert len(STEPS) == len(set(STEPS.values()))
@@ -96,7 +122,7 @@ def test_every_step_is_listed_under_its_rule() -> None:
 JOINT = {f"fusion {name} {rule}" for name in ARCHITECTURE_SETTINGS for rule in FUSIONS}
 FINETUNING = {f"finetuning {name}" for name in ARCHITECTURE_SETTINGS}
 PRETRAINING = {f"pretraining {name}" for name in ARCHITECTURE_SETTINGS}
-WIDENED = {f"wider {name}" for name in ARCHITECTURE_SETTINGS}
+WIDENED = {f"wider {name}" for name in WIDENABLE}
 TRAINED = PRETRAINING | WIDENED | JOINT | FINETUNING
 PICTURES = {f"figure {name}" for name in (*FIGURES, *CERTIFICATE_FIGURES)}
 INTERVALS = {f"figure {name}" for name in ("lambda_ablation", "fusion_comparison", "diversity", "certified_vs_test")}
@@ -123,6 +149,11 @@ TOUCHES = [
     ("architectures.densenet.growth", 12, of_architecture("densenet")),
     ("pretraining.epochs", 31, PRETRAINING | WIDENED),
     ("pretraining.augmentation.flip", True, PRETRAINING | WIDENED),
+    ("pretraining.schedule", "triangular", PRETRAINING | WIDENED),
+    ("pretraining.train_norm_scales", False, PRETRAINING | WIDENED),
+    ("fusion.weight_average_decay", 0.9, JOINT | FINETUNING),
+    ("fusion.muon.steps", 3, set()),
+    ("evaluation.two_views", True, SCORES),
     ("pretraining.per_architecture.resnet.lr", 0.3, {"pretraining resnet", "wider resnet"}),
     ("fusion.epochs", 41, JOINT | FINETUNING),
     ("fusion.expert_lr", 0.003, (JOINT | FINETUNING) - of_rule("TransformerBase")),

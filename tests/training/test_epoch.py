@@ -157,3 +157,80 @@ def test_a_gpu_is_asked_at_the_end_of_an_epoch_and_the_first_step_is_named():
 def test_it_is_a_users_error():
     """A run that diverges ends in one line and a status, not in a traceback."""
     assert issubclass(NonFiniteLossError, UserError)
+
+
+# ---- the recipe ----------------------------------------------------------------------------------
+
+
+def seen_by(joint):
+    """The images of every step from now on."""
+    batches, forward = [], joint.network.forward
+    joint.network.forward = lambda images: batches.append(images) or forward(images)
+    return batches
+
+
+def test_images_have_the_scheduled_size_at_every_step(make_joint):
+    joint = make_joint(images=64, epochs=4, image_sizes=[[0.25, 4], [0.6, 6]])
+    batches = seen_by(joint)
+    for epoch in range(4):
+        joint.trainer.run(epoch)
+    assert [images.shape[2] for images in batches] == [4] * 4 + [6] * 6 + [8] * 6  # 4 steps an epoch, 60 % are 9.6
+    assert {images.shape[2] == images.shape[3] for images in batches} == {True}
+
+
+def test_alternating_flips_show_each_image_from_both_sides_in_any_two_epochs(make_joint):
+    sides = []
+    joint = make_joint(images=64, expert_lr=1e-30, augmentation={"crop_padding": 0, "flip": "alternating"})
+    originals = joint.trainer.data.batch(torch.arange(64))
+    batches = seen_by(joint)
+    for epoch in range(3):
+        batches.clear()
+        joint.trainer.run(epoch)
+        shown = torch.cat(batches)
+        as_it_is = (shown[:, None] == originals).flatten(2).all(2)
+        mirrored = (shown[:, None] == originals.flip(3)).flatten(2).all(2)
+        assert ((as_it_is | mirrored).sum(0) == 1).all()
+        sides.append(as_it_is.any(0))
+    assert torch.equal(sides[1], ~sides[0])
+    assert torch.equal(sides[2], sides[0])
+    assert 0 < int(sides[0].sum()) < 64
+
+
+def test_frozen_scales_stay_and_the_rest_of_the_norms_is_trained(make_joint):
+    joint = make_joint(train_norm_scales=False, batch_norm_momentum=0.5)
+    norms = [module for module in joint.network.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    joint.trainer.run(0)
+    assert all(torch.equal(norm.weight, torch.ones_like(norm.weight)) for norm in norms)
+    assert all(norm.bias.abs().sum() > 0 for norm in norms)
+    assert joint.train(1)["path_gradient_cosine"] != 0
+
+
+def test_the_average_is_that_of_the_weights_after_every_step(make_joint):
+    """By hand; it is what is validated and stored, and training goes on from the weights themselves."""
+    joint, plain = make_joint(images=48, weight_average_decay=0.75), make_joint(images=48)
+    expected, after_backward = {}, joint.trainer.groups[-1].after_backward
+
+    def averaging(epoch, last):
+        norm = after_backward(epoch, last)  # the last group of a step
+        for name, tensor in joint.network.state_dict().items():
+            if tensor.is_floating_point():
+                expected[name] = 0.75 * expected.get(name, tensor) + 0.25 * tensor
+        return norm
+
+    joint.trainer.groups[-1].after_backward = averaging
+    assert joint.trainer.run(0) == plain.trainer.run(0)
+    found = joint.trainer.average.network.state_dict()
+    for name, tensor in expected.items():
+        torch.testing.assert_close(found[name], tensor, msg=name)
+    stored = joint.component_states()["expert_1"]["head.weight"]
+    assert torch.equal(stored, found["experts.1.head.weight"])
+    assert not torch.equal(stored, joint.network.state_dict()["experts.1.head.weight"])
+    assert joint.validate() != plain.validate()
+
+
+def test_experts_side_by_side_have_an_average_too(make_joint):
+    execution = ExecutionSettings(threads=2, device="cpu", precision="fp32", compile="off")
+    joint = make_joint(execution=execution, weight_average_decay=0.5)
+    joint.trainer.run(0)
+    assert joint.trainer.average.network.run_experts is joint.network.run_experts
+    assert 0 <= joint.validate()["val_accuracy"] <= 100

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.optim import lr_scheduler
 
-from certifuse.training.schedules import adapted_to_dimension, learning_rate, with_warmup
+from certifuse.training.schedules import adapted_to_dimension, learning_rate
 
 BASE, LOWEST = 0.4, 0.04
 
@@ -59,13 +59,29 @@ def test_between_whole_epochs():
 
 
 def test_an_unknown_schedule_is_refused():
-    with pytest.raises(ValueError, match="expected constant, cosine or cosine_warm_restarts, found 'linear'"):
+    with pytest.raises(ValueError, match=r"expected constant, cosine, .* or triangular, found 'linear'"):
         learning_rate("linear", BASE, LOWEST, 0, 1)
 
 
 def test_warmup_is_linear_from_zero():
-    assert [with_warmup(BASE, epoch, 4) for epoch in (0, 1, 2, 4, 9)] == pytest.approx([0, 0.1, 0.2, 0.4, 0.4])
-    assert with_warmup(BASE, 0, 0) == BASE
+    rates = [learning_rate("constant", BASE, LOWEST, epoch, 10, warmup_epochs=4) for epoch in (0, 1, 2, 4, 9)]
+    assert rates == pytest.approx([0, 0.1, 0.2, 0.4, 0.4])
+
+
+def test_triangular_is_torchs_linear_rise_and_fall():
+    """At whole epochs; then with a rise alone between them, and without one."""
+
+    def both(optimiser):
+        rise = lr_scheduler.LinearLR(optimiser, 1e-12, 1.0, total_iters=3)
+        fall = lr_scheduler.LinearLR(optimiser, 1.0, LOWEST / BASE, total_iters=7)
+        return lr_scheduler.SequentialLR(optimiser, [rise, fall], milestones=[3])
+
+    expected = rates_of_torch(both, 10)
+    found = [learning_rate("triangular", BASE, LOWEST, epoch, 10, warmup_epochs=3) for epoch in range(10)]
+    assert found == pytest.approx(expected, abs=1e-9)
+    assert learning_rate("triangular", BASE, LOWEST, 1.5, 10, warmup_epochs=3) == pytest.approx(BASE / 2)
+    assert learning_rate("triangular", BASE, 0.0, 7.5, 10) == pytest.approx(BASE / 4)
+    assert learning_rate("triangular", BASE, LOWEST, 10, 10) == LOWEST
 
 
 @pytest.mark.parametrize(

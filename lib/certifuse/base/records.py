@@ -98,6 +98,14 @@ Levels = Annotated[int, Field(ge=2, le=65535)]
 """The number of values that a quantised number may have."""
 
 
+def added(default: Any, description: str) -> Any:
+    """A key that came when results were there already: left out of the settings while it is at its default.
+
+    So the settings of every job that does without it stay the same text, and nothing runs again for the new key.
+    """
+    return Field(default=default, description=description, exclude_if=lambda value: value == default)
+
+
 def overrides_of(model: type[Settings], without: tuple[str, ...] = ()) -> type[Settings]:
     """A model with the fields of `model`, all optional: a partial override of it."""
     fields: dict[str, Any] = {

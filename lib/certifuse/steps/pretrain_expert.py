@@ -17,12 +17,13 @@ from certifuse.models.compute import runtime as runtimes
 from certifuse.models.compute.device_images import on_device
 from certifuse.study.cells import SINGLE, WIDER
 from certifuse.study.steps.training import PretrainExpert
+from certifuse.training.batch_norm import set_batch_norms
 from certifuse.training.epoch import EpochTrainer
 from certifuse.training.loop.loop import train
 from certifuse.training.loop.record import TrainingRun
 from certifuse.training.loop.room import require_training_room
 from certifuse.training.loop.telemetry import Telemetry
-from certifuse.training.single import SingleNetwork, single_group, single_objective
+from certifuse.training.single import SingleNetwork, single_groups, single_objective
 
 
 def pretrain_expert(step: PretrainExpert, files: PretrainExpert.Files) -> None:
@@ -34,24 +35,28 @@ def pretrain_expert(step: PretrainExpert, files: PretrainExpert.Files) -> None:
     spec = expert_spec(step.architecture, images.num_classes, images.train_images.shape[1])
     with initialising(cell.seed, cell.member, "weights"):
         network = build_expert(spec)
+    network.fit_to_pool(images.train_images[splits.pool], splits.mean, splits.std)
+    set_batch_norms(network, training)
     runtime.place(network)
 
     trainer = EpochTrainer(
         network=network,
         objective=single_objective(training.label_smoothing),
-        groups=[single_group(network, training)],
+        groups=single_groups(network, training, runtime.bf16),
         data=on_device(images, splits, runtime),
         indices=member_indices(splits, cell.member).to(runtime.device),
         batch_size=training.batch_size,
         augmentation=training.augmentation,
         runtime=runtime,
         seed=derive_seed(cell.seed, cell.member),
+        recipe=training,
     )
     trainee = SingleNetwork(network, trainer, splits.validation.to(runtime.device))
 
     name = f"{cell.architecture}-{cell.member}-seed{cell.seed}"
     plan = run.plan(name, training.epochs, patience=training.early_stopping_patience)
-    require_training_room(files, files.output, trainee.weights(), trainer.groups, copies=1, epochs=plan.epochs)
+    in_state = trainer.average.weights_in_state
+    require_training_room(files, files.output, trainee.weights(), trainer.groups, 1, plan.epochs, 1, in_state)
     store = run.store()
     outcome = train(trainee, plan, store, Telemetry(files.telemetry_dir, cell.architecture, name))
 

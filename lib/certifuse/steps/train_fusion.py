@@ -39,6 +39,7 @@ from certifuse.study import paths
 from certifuse.study.cells import Cell, Finetuned
 from certifuse.study.settings.fusion import FusionTraining
 from certifuse.study.steps.training import FinetuneExperts, JointTrainingFiles, TrainFusion
+from certifuse.training.batch_norm import set_batch_norms
 from certifuse.training.epoch import EpochTrainer
 from certifuse.training.joint import JointNetwork, dual_path_objective, individual_objective, parameter_groups
 from certifuse.training.loop.loop import train
@@ -64,18 +65,20 @@ def train_fusion(step: TrainFusion | FinetuneExperts, files: JointTrainingFiles)
     check_belonging(files.experts, {"seed": cell.seed, **digests}, images)
     check_belonging(earlier, digests, images)
     network, specs = initial_network(training, cell, start)
+    set_batch_norms(network, training)
     runtime.place(network)
 
     trainer = EpochTrainer(
         network=network,
         objective=objective,
-        groups=parameter_groups(network, training),
+        groups=parameter_groups(network, training, runtime.bf16),
         data=on_device(images, splits, runtime),
         indices=splits.fusion.to(runtime.device),
         batch_size=training.batch_size,
         augmentation=training.augmentation,
         runtime=runtime,
         seed=derive_seed(cell.seed, "fusion"),
+        recipe=training,
     )
     labels = {"lambda": cell.lam, "fusion_type": cell.fusion, "model_architecture": cell.architecture}
     validation = splits.validation.to(runtime.device)
@@ -93,7 +96,8 @@ def train_fusion(step: TrainFusion | FinetuneExperts, files: JointTrainingFiles)
             write(directory / "epochs" / f"epoch_{epoch}", trainee.component_states(), epoch)
 
     copies = 2 * (training.epochs // training.save_every + 1)  # as components, and all of them in one file
-    require_training_room(files, directory, trainee.weights(), trainer.groups, copies, training.epochs)
+    in_state = trainer.average.weights_in_state
+    require_training_room(files, directory, trainee.weights(), trainer.groups, copies, training.epochs, 1, in_state)
     name = "-".join(map(str, cell.names().values()))
     store = run.store()
     plan = run.plan(name, training.epochs, patience=training.early_stopping_patience)

@@ -11,6 +11,7 @@ from certifuse.base.files import write_text
 from certifuse.base.records import Settings
 from certifuse.study.settings.augmentation import AUGMENTATIONS, AugmentationSettings
 from certifuse.study.settings.fusion import GUIDE_DEFAULTS, FusionTraining
+from certifuse.study.settings.recipe import Recipe
 from certifuse.study.study import Study
 
 HEADER = """# Configuration
@@ -111,6 +112,8 @@ def _kind(schema: dict[str, Any], definitions: dict[str, Any]) -> str:
     kind = {"integer": "whole number", "boolean": "true or false", "null": "null", "object": "section"}.get(
         schema.get("type", ""), schema.get("type", "section")
     )
+    if "prefixItems" in schema:
+        return f"[{', '.join(_kind(part, definitions) for part in schema['prefixItems'])}]"
     if kind == "array":
         return f"list of {_kind(schema.get('items', {}), definitions)}"
     bounds = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
@@ -133,8 +136,9 @@ def _guide_table() -> str:
         cells = [f"`{rule}`", *(values[key] for key in ("epochs", "expert_lr", "fusion_lr", "augmentation"))]
         lines.append(f"| {' | '.join(map(str, cells))} |")
     guided = GUIDE_DEFAULTS["multiplicative"]
-    unset = [f"`{name}`" for name, field in FusionTraining.model_fields.items() if field.default is None]
-    others = [name for name in unset if name.strip("`") not in guided]
+    explained = guided.keys() | Recipe.model_fields.keys()
+    unset = [name for name, field in FusionTraining.model_fields.items() if field.default is None]
+    others = [f"`{name}`" for name in unset if name not in explained]
     return "\n".join([*lines, "", f"Other keys that may be null mean *none*: {', '.join(others)}."]) + "\n"
 
 

@@ -1,7 +1,8 @@
 """One pass over the training images: the inner loop that every study shares."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -10,12 +11,15 @@ from torch import Tensor, nn
 
 from certifuse.base.errors import UserError
 from certifuse.base.randomness import numpy_stream, seed_layers, torch_stream
-from certifuse.data.images.augmentation import augment
+from certifuse.data.images.augmentation import AlternatingFlips, augment
+from certifuse.data.images.image_sizes import pixels_at, scaled_down
 from certifuse.models.compute.device_images import DeviceImages
 from certifuse.models.compute.runtime import Runtime
 from certifuse.study.settings.augmentation import AugmentationSettings
+from certifuse.study.settings.recipe import Recipe
 from certifuse.training.loop.finite import FiniteWatch
-from certifuse.training.optimisation import ParameterGroup
+from certifuse.training.optimisation import ParameterGroup, optimiser_tensors, restore_optimiser
+from certifuse.training.weight_average import WeightAverage
 
 Objective = Callable[[Any, Tensor], Mapping[str, Tensor]]
 """(network output, soft targets (N, K)) -> named scalar losses, one of them `total`."""
@@ -34,6 +38,15 @@ class EpochTrainer:
     augmentation: AugmentationSettings
     runtime: Runtime
     seed: int
+    recipe: Recipe = field(default_factory=Recipe)
+
+    def __post_init__(self) -> None:
+        self.average = WeightAverage(self.network, self.recipe)
+
+    @cached_property
+    def flips(self) -> AlternatingFlips:
+        """Who is flipped when, where flips alternate."""
+        return AlternatingFlips(self.seed, len(self.data.labels), self.runtime.device)
 
     @property
     def images_per_epoch(self) -> int:
@@ -61,7 +74,7 @@ class EpochTrainer:
 
         finite = FiniteWatch(device, self.network, replay)
         for step, indices in enumerate(batches):
-            losses = self._losses(indices, *draws)
+            losses = self._losses(indices, epoch, step / len(batches), *draws)
             finite.watch(step, "loss", losses["total"].detach())
             torch.autograd.backward(losses["total"])
             for group in self.groups:
@@ -69,15 +82,34 @@ class EpochTrainer:
                 if norm is not None:
                     finite.watch(step, f"{group.name} gradient", norm)
                     seen.setdefault(f"{group.name}_gradient_norm", []).append(norm)
+            self.average.update()
             for name, value in losses.items():
                 seen.setdefault(name, []).append(value.detach())
         finite.require()
         return {name: float(torch.stack(values).double().mean()) for name, values in seen.items()}
 
+    def state(self) -> dict[str, dict[str, Tensor]]:
+        """What training changes beside the network: the state of every optimiser, and the average of the weights."""
+        optimisers = {f"{group.name} optimiser": optimiser_tensors(group.optimiser) for group in self.groups}
+        return {**optimisers, "average": self.average.state()}
+
+    def restore(self, parts: Mapping[str, dict[str, Tensor]]) -> None:
+        """Put back what `state` gave; a part without tensors may be absent."""
+        for group in self.groups:
+            restore_optimiser(group.optimiser, parts.get(f"{group.name} optimiser", {}))
+        self.average.restore(parts.get("average", {}))
+
     def _losses(
-        self, indices: Tensor, device_generator: torch.Generator, host_generator: np.random.Generator
+        self,
+        indices: Tensor,
+        epoch: int,
+        share: float,
+        device_generator: torch.Generator,
+        host_generator: np.random.Generator,
     ) -> Mapping[str, Tensor]:
+        """The losses of a batch, after `share` of an epoch."""
         data = self.data
+        alternating = self.augmentation.flip == "alternating"
         images, targets = augment(
             data.batch(indices),
             data.labels[indices],
@@ -85,7 +117,9 @@ class EpochTrainer:
             data.num_classes,
             device_generator,
             host_generator,
+            self.flips.at(epoch, indices) if alternating else None,
         )
+        images = scaled_down(images, pixels_at(self.recipe.image_sizes, (epoch + share) / self.groups[0].epochs))
         with self.runtime.autocast():
             output = self.network(self.runtime.arrange(images))
         return self.objective(output, targets)

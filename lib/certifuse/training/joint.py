@@ -5,7 +5,7 @@ Shapes: E experts, N images, K classes.
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +17,7 @@ from certifuse.models.images.fused_network import FusedNetwork, FusedOutput
 from certifuse.study.settings.fusion import FusionTraining
 from certifuse.training.epoch import EpochTrainer
 from certifuse.training.losses import cross_entropy, expert_cross_entropies, mutual_distillation
-from certifuse.training.optimisation import ParameterGroup, make_optimiser, optimiser_tensors, restore_optimiser
+from certifuse.training.optimisation import Optimisation, ParameterGroup
 from certifuse.training.path_gradients import path_gradient_cosine
 from certifuse.training.schedules import adapted_to_dimension
 
@@ -56,8 +56,11 @@ def _terms(
     return terms | {f"expert_{index}": loss for index, loss in enumerate(experts_E)}
 
 
-def parameter_groups(network: FusedNetwork, training: FusionTraining) -> list[ParameterGroup]:
-    """Experts, fusion module and global head, each with its own rate, schedule, clipping and accumulation."""
+def parameter_groups(network: FusedNetwork, training: FusionTraining, bf16: bool = False) -> list[ParameterGroup]:
+    """Experts, fusion module and global head, each with its own rate, schedule, clipping and accumulation.
+
+    With Muon each of them is divided further (see `Optimisation`).
+    """
     if training.epochs is None or training.expert_lr is None or training.fusion_lr is None:
         raise ValueError("training: expected resolved settings (FusionSettings.resolved), found a null")
     expert_lr, fusion_lr = training.expert_lr, training.fusion_lr
@@ -66,21 +69,19 @@ def parameter_groups(network: FusedNetwork, training: FusionTraining) -> list[Pa
     modules: dict[str, nn.Module] = {"experts": network.experts}
     if network.fusion is not None:
         modules |= {"fusion": network.fusion, "global_head": network.component_modules()["global_head"]}
+    optimisation = Optimisation(training.optimizer, training.weight_decay, training.muon, bf16=bf16)
     groups = []
     for name, module in modules.items():
-        parameters, lr = list(module.parameters()), expert_lr if name == "experts" else fusion_lr
-        groups.append(
-            ParameterGroup(
-                name=name,
-                parameters=parameters,
-                optimiser=make_optimiser(training.optimizer, parameters, training.weight_decay),
-                base_lr=lr,
-                schedule=training.expert_schedule if name == "experts" else training.fusion_schedule,
-                min_lr=training.min_lr_fraction * lr,
-                epochs=training.epochs,
-                clip_norm=getattr(training, CLIPPED_AS[name]),
-                accumulation_steps=training.expert_accumulation_steps if name == "experts" else 1,
-            )
+        lr = expert_lr if name == "experts" else fusion_lr
+        groups += optimisation.groups(
+            name,
+            module,
+            lr,
+            schedule=training.expert_schedule if name == "experts" else training.fusion_schedule,
+            min_lr=training.min_lr_fraction * lr,
+            epochs=training.epochs,
+            clip_norm=getattr(training, CLIPPED_AS[name]),
+            accumulation_steps=training.expert_accumulation_steps if name == "experts" else 1,
         )
     return groups
 
@@ -130,7 +131,7 @@ class JointNetwork:
     def validate(self) -> dict[str, float]:
         """Loss (without lambda, so that it compares across lambdas) and accuracies on the validation images."""
         trainer = self.trainer
-        fused, experts = fused_logits_of(self.network, trainer.data, self.validation, trainer.runtime)
+        fused, experts = fused_logits_of(trainer.average.network, trainer.data, self.validation, trainer.runtime)
         labels = trainer.data.labels[self.validation].cpu()
         row = {
             "val_loss": float(nll_nats(fused[None], labels)[0]),
@@ -143,19 +144,21 @@ class JointNetwork:
         return nested(self.weights() if weights is None else weights, self.network.component_modules())
 
     def weights(self) -> dict[str, Tensor]:
-        """Parameters and buffers, by component."""
-        return flat({part: module.state_dict() for part, module in self.network.component_modules().items()})
+        """Parameters and buffers, by component; averaged where the recipe says so."""
+        return _tensors(cast(FusedNetwork, self.trainer.average.network))
 
     def state(self) -> dict[str, Tensor]:
-        """Weights and the state of every optimiser."""
-        optimisers = {group.name: optimiser_tensors(group.optimiser) for group in self.trainer.groups}
-        return flat({"network": self.weights(), **optimisers})
+        """Weights, their average, and the state of every optimiser."""
+        return flat({"network": _tensors(self.network), **self.trainer.state()})
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
         """Put back what `state` gave."""
-        parts = nested(tensors, ["network", *(group.name for group in self.trainer.groups)])
-        states = self.component_states(parts["network"])
+        parts = nested(tensors, ["network"])
+        states = self.component_states(parts.pop("network"))
         for part, module in self.network.component_modules().items():
             module.load_state_dict(states[part])
-        for group in self.trainer.groups:
-            restore_optimiser(group.optimiser, parts[group.name])
+        self.trainer.restore(parts)
+
+
+def _tensors(network: FusedNetwork) -> dict[str, Tensor]:
+    return flat({part: module.state_dict() for part, module in network.component_modules().items()})

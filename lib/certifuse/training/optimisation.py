@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -9,7 +10,10 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from torch.optim import Optimizer
 
 from certifuse.base.tensors import flat, nested
-from certifuse.training.schedules import learning_rate, with_warmup
+from certifuse.models.images.blocks import ImageClassifier
+from certifuse.study.settings.recipe import MuonSettings
+from certifuse.training.muon import Muon
+from certifuse.training.schedules import learning_rate
 
 
 @dataclass
@@ -34,8 +38,7 @@ class ParameterGroup:
 
     def lr(self, epoch: float) -> float:
         """The rate at a (real-valued) epoch."""
-        lr = learning_rate(self.schedule, self.base_lr, self.min_lr, epoch, self.epochs)
-        return with_warmup(lr, epoch, self.warmup_epochs)
+        return learning_rate(self.schedule, self.base_lr, self.min_lr, epoch, self.epochs, self.warmup_epochs)
 
     def after_backward(self, epoch: float, last: bool) -> Tensor | None:
         """Step if it is time to. Returns the gradient norm before clipping, or None when no step was due.
@@ -72,6 +75,81 @@ def make_optimiser(
     if kind == "adamw":
         return torch.optim.AdamW(parameters, lr=0.0, weight_decay=weight_decay, fused=True)
     raise ValueError(f"optimizer: expected sgd or adamw, found {kind!r}")
+
+
+class ByKind(NamedTuple):
+    """The parameters of a module by what they are: filters and matrices with their groups, heads, and all others."""
+
+    matrices: list[tuple[nn.Parameter, int]]
+    heads: list[nn.Parameter]
+    others: list[nn.Parameter]
+
+
+def by_kind(module: nn.Module) -> ByKind:
+    """The parameters that are trained, by kind. Heads are those of experts, and a module that is one layer itself."""
+    heads = {id(own.head) for own in module.modules() if isinstance(own, ImageClassifier)} | {id(module)}
+    found = ByKind([], [], [])
+    for layer in module.modules():
+        for name, parameter in layer.named_parameters(recurse=False):
+            if not parameter.requires_grad:
+                continue
+            if id(layer) in heads:
+                found.heads.append(parameter)
+            elif name == "weight" and isinstance(layer, nn.Conv2d | nn.Linear):
+                found.matrices.append((parameter, layer.groups if isinstance(layer, nn.Conv2d) else 1))
+            else:
+                found.others.append(parameter)
+    return found
+
+
+@dataclass(frozen=True)
+class Optimisation:
+    """The optimiser of a training: which, its momentum and decay, details of Muon, and what Muon may compute in."""
+
+    kind: str
+    weight_decay: float
+    muon: MuonSettings
+    momentum: float = 0.9
+    bf16: bool = False
+
+    def groups(self, name: str, module: nn.Module, base_lr: float, **rates: Any) -> list[ParameterGroup]:
+        """The parameters of a module that are trained: one group, or with Muon one for each kind that there is.
+
+        Args:
+            name: of the only group, or of the matrices; heads and others are `{name}_heads` and `{name}_others`.
+            module: whose parameters they are.
+            base_lr: of the only group, or of the matrices.
+            rates: further fields of `ParameterGroup`; `min_lr` is for `base_lr`, and in proportion for other rates.
+        """
+        if self.kind != "muon":
+            trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
+            optimiser = make_optimiser(self.kind, trained, self.weight_decay, self.momentum)
+            return [ParameterGroup(name, trained, optimiser, base_lr, **rates)]
+        kinds, muon = by_kind(module), self.muon
+        groups = []
+        if kinds.matrices:
+            parameters = [parameter for parameter, _ in kinds.matrices]
+            groups.append(ParameterGroup(name, parameters, self._muon(kinds.matrices), base_lr, **rates))
+        rest = {
+            f"{name}_heads": (kinds.heads, muon.head_lr_factor),
+            f"{name}_others": (kinds.others, muon.norm_lr_factor),
+        }
+        for own, (parameters, factor) in rest.items():
+            if parameters:
+                optimiser = make_optimiser(muon.others, parameters, self.weight_decay, self.momentum)
+                scaled = rates | {"min_lr": factor * rates["min_lr"]}
+                groups.append(ParameterGroup(own, parameters, optimiser, factor * base_lr, **scaled))
+        return groups
+
+    def _muon(self, matrices: list[tuple[nn.Parameter, int]]) -> Muon:
+        return Muon(
+            matrices,
+            momentum=self.muon.momentum,
+            weight_decay=self.weight_decay,
+            steps=self.muon.steps,
+            normalise=self.muon.normalise_filters,
+            dtype=torch.bfloat16 if self.bf16 else torch.float32,
+        )
 
 
 def optimiser_bytes(optimiser: Optimizer) -> int:

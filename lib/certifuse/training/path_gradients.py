@@ -42,4 +42,5 @@ def _uncompiled(experts: Sequence[nn.Module], images_NCHW: Tensor) -> list[tuple
 
 
 def _gradients(loss: Tensor, experts: nn.Module) -> tuple[Tensor | None, ...]:
-    return torch.autograd.grad(loss, list(experts.parameters()), retain_graph=True, allow_unused=True)
+    trained = [parameter for parameter in experts.parameters() if parameter.requires_grad]
+    return torch.autograd.grad(loss, trained, retain_graph=True, allow_unused=True)

@@ -6,13 +6,24 @@ At whole epochs they equal torch's schedulers; between them they are the same fo
 import math
 
 
-def learning_rate(schedule: str, base_lr: float, min_lr: float, epoch: float, epochs: int) -> float:
+def learning_rate(
+    schedule: str, base_lr: float, min_lr: float, epoch: float, epochs: int, warmup_epochs: float = 0.0
+) -> float:
     """The rate after `epoch` (a real number) of `epochs` epochs.
 
     `constant`; `cosine`: one half-wave from base to minimum (`CosineAnnealingLR(T_max=epochs)`);
     `cosine_warm_restarts`: `CosineAnnealingWarmRestarts(T_0=max(1, epochs // 4), T_mult=2)`
-    (Loshchilov and Hutter 2017, arXiv 1608.03983, eq. 5).
+    (Loshchilov and Hutter 2017, arXiv 1608.03983, eq. 5). Each of them is multiplied by a linear rise from zero over
+    the first `warmup_epochs`.
+
+    `triangular`: linear from zero to the base over the first `warmup_epochs`, then linear to the minimum at the end,
+    which is the whole of a one-cycle policy (Smith and Topin 2017, arXiv 1708.07120) or, without a rise, a linear fall.
     """
+    rise = min(1.0, epoch / warmup_epochs) if warmup_epochs else 1.0
+    return rise * _fall(schedule, base_lr, min_lr, epoch, epochs, warmup_epochs)
+
+
+def _fall(schedule: str, base_lr: float, min_lr: float, epoch: float, epochs: int, warmup_epochs: float) -> float:
     if schedule == "constant":
         return base_lr
     if schedule == "cosine":
@@ -23,12 +34,10 @@ def learning_rate(schedule: str, base_lr: float, min_lr: float, epoch: float, ep
         while epoch >= start + period:
             start, period = start + period, 2 * period
         return _half_wave(base_lr, min_lr, (epoch - start) / period)
-    raise ValueError(f"schedule: expected constant, cosine or cosine_warm_restarts, found {schedule!r}")
-
-
-def with_warmup(lr: float, epoch: float, warmup_epochs: float) -> float:
-    """Linear rise from zero over the first `warmup_epochs` epochs."""
-    return lr * min(1.0, epoch / warmup_epochs) if warmup_epochs else lr
+    if schedule == "triangular":
+        left = (epochs - epoch) / (epochs - warmup_epochs) if epoch > warmup_epochs else 1.0
+        return min_lr + (base_lr - min_lr) * max(left, 0.0)
+    raise ValueError(f"schedule: expected constant, cosine, cosine_warm_restarts or triangular, found {schedule!r}")
 
 
 def adapted_to_dimension(expert_lr: float, fusion_lr: float, feature_dim: int) -> tuple[float, float]:

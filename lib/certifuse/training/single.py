@@ -11,7 +11,7 @@ from certifuse.models.compute.inference import accuracy_percent, logits_of, nll_
 from certifuse.study.settings.pretraining import ExpertTraining
 from certifuse.training.epoch import EpochTrainer
 from certifuse.training.losses import cross_entropy
-from certifuse.training.optimisation import ParameterGroup, make_optimiser, optimiser_tensors, restore_optimiser
+from certifuse.training.optimisation import Optimisation, ParameterGroup
 
 
 def single_objective(label_smoothing: float) -> Callable[[tuple[Tensor, Tensor], Tensor], dict[str, Tensor]]:
@@ -23,15 +23,14 @@ def single_objective(label_smoothing: float) -> Callable[[tuple[Tensor, Tensor],
     return objective
 
 
-def single_group(network: nn.Module, training: ExpertTraining) -> ParameterGroup:
-    """All parameters, by SGD with a cosine rate."""
-    parameters = list(network.parameters())
-    return ParameterGroup(
-        name="network",
-        parameters=parameters,
-        optimiser=make_optimiser("sgd", parameters, training.weight_decay, training.momentum),
-        base_lr=training.lr,
-        schedule="cosine",
+def single_groups(network: nn.Module, training: ExpertTraining, bf16: bool = False) -> list[ParameterGroup]:
+    """All parameters that are trained; with Muon in several groups (see `Optimisation`)."""
+    optimisation = Optimisation(training.optimizer, training.weight_decay, training.muon, training.momentum, bf16)
+    return optimisation.groups(
+        "network",
+        network,
+        training.lr,
+        schedule=training.schedule,
         min_lr=0.0,
         epochs=training.epochs,
         warmup_epochs=training.warmup_epochs,
@@ -44,17 +43,17 @@ class SingleNetwork:
 
     def __init__(self, network: nn.Module, trainer: EpochTrainer, validation: Tensor):
         self.network, self.trainer, self.validation = network, trainer, validation
-        self.group = trainer.groups[0]
 
     def train(self, epoch: int) -> dict[str, Any]:
-        """One epoch."""
+        """One epoch. Rate and gradient norm are those of the first group."""
         began = time.perf_counter()
         means = self.trainer.run(epoch)
         seconds = time.perf_counter() - began
+        first = self.trainer.groups[0]
         return {
             "train_loss": means["total"],
-            "lr": self.group.lr(epoch),
-            "gradient_norm": means["network_gradient_norm"],
+            "lr": first.lr(epoch),
+            "gradient_norm": means[f"{first.name}_gradient_norm"],
             "seconds": seconds,
             "images_per_second": self.trainer.images_per_epoch / seconds,
         }
@@ -62,7 +61,7 @@ class SingleNetwork:
     def validate(self) -> dict[str, float]:
         """Loss and accuracy on the validation images."""
         data = self.trainer.data
-        logits = logits_of(self.network, data, self.validation, self.trainer.runtime)[None]
+        logits = logits_of(self.trainer.average.network, data, self.validation, self.trainer.runtime)[None]
         labels = data.labels[self.validation].cpu()
         return {
             "val_loss": float(nll_nats(logits, labels)[0]),
@@ -70,15 +69,15 @@ class SingleNetwork:
         }
 
     def weights(self) -> dict[str, Tensor]:
-        """Parameters and buffers."""
-        return self.network.state_dict()
+        """Parameters and buffers, averaged where the recipe says so."""
+        return self.trainer.average.network.state_dict()
 
     def state(self) -> dict[str, Tensor]:
-        """Weights and momentum."""
-        return flat({"network": self.weights(), "optimiser": optimiser_tensors(self.group.optimiser)})
+        """Weights, their average, and the state of every optimiser."""
+        return flat({"network": self.network.state_dict(), **self.trainer.state()})
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
         """Put back what `state` gave."""
-        parts = nested(tensors, ["network", "optimiser"])
-        self.network.load_state_dict(parts["network"])
-        restore_optimiser(self.group.optimiser, parts["optimiser"])
+        parts = nested(tensors, ["network"])
+        self.network.load_state_dict(parts.pop("network"))
+        self.trainer.restore(parts)

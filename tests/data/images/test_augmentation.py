@@ -8,7 +8,17 @@ import torch
 
 from certifuse.base.randomness import numpy_stream, torch_stream
 from certifuse.data.images import augmentation
-from certifuse.data.images.augmentation import augment, crop, cutmix, cutmix_box, erase, erasing_boxes, flip, mixup
+from certifuse.data.images.augmentation import (
+    AlternatingFlips,
+    augment,
+    crop,
+    cutmix,
+    cutmix_box,
+    erase,
+    erasing_boxes,
+    flip,
+    mixup,
+)
 from certifuse.study.settings.augmentation import AUGMENTATIONS, AugmentationSettings
 
 FORMATS = [torch.contiguous_format, torch.channels_last]
@@ -57,6 +67,25 @@ def test_flip_mirrors_the_chosen_images_only(memory_format):
         expected = images[image].numpy()[:, :, ::-1] if image in (0, 3) else images[image].numpy()
         assert np.array_equal(found[image].numpy(), expected)
     assert found.is_contiguous(memory_format=memory_format)
+
+
+def test_alternating_flips_show_every_image_the_other_way_in_every_epoch():
+    flips, indices = AlternatingFlips(3, 500, torch.device("cpu")), torch.randperm(500)[:400]
+    epochs = [flips.at(epoch, indices) for epoch in range(4)]
+    assert torch.equal(epochs[1], ~epochs[0])
+    assert torch.equal(epochs[2], epochs[0])
+    assert torch.equal(epochs[3], epochs[1])
+    assert 150 < int(epochs[0].sum()) < 250  # the first side is drawn
+    again = AlternatingFlips(3, 500, torch.device("cpu")).at(5, indices[:7])
+    assert torch.equal(again, epochs[1][:7])  # a function of seed, epoch and image
+    assert not torch.equal(AlternatingFlips(4, 500, torch.device("cpu")).at(0, indices), epochs[0])
+
+
+def test_flips_that_are_given_are_the_ones_that_are_made():
+    images, given = random_images(), torch.tensor([True, False, True, True, False, False])
+    settings = OFF.model_copy(update={"flip": "alternating"})
+    found, _ = augment(images, LABELS, settings, 4, torch_stream(0, "test"), numpy_stream(0, "test"), given)
+    assert torch.equal(found, flip(images, given))
 
 
 @pytest.mark.parametrize("memory_format", FORMATS)

@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from certifuse.base.errors import UserError
+from certifuse.data.images.image_set import channel_statistics
 from certifuse.models.components.assembly import (
     build_fusion_module,
     expert_spec,
@@ -34,6 +35,7 @@ SMALL = {
     "densenet": {"growth": 4, "blocks": [1, 1], "bottleneck": 2},
     "improved_wide_resnet": {"depth": 10, "widen_factor": 1},
     "resnext": {"blocks": [1, 1], "cardinality": 2, "base_width": 2, "width": 4, "expansion": 2},
+    "speednet": {"widths": [4, 8], "kernels": [1, 3]},
 }
 
 
@@ -91,6 +93,8 @@ def test_the_shape_of_the_fusion_module_is_remembered(tmp_path, fusion):
 def test_an_expert_of_every_architecture_is_put_together_from_its_file(tmp_path, architecture):
     settings = ARCHITECTURE_SETTINGS[architecture].from_json(json.dumps(SMALL[architecture]))
     expert = build_architecture(architecture, settings, CLASSES, 3).eval()
+    pixels = torch.randint(256, (4, 3, 8, 8), dtype=torch.uint8)
+    expert.fit_to_pool(pixels, *channel_statistics(pixels))
     spec = expert_spec({"name": architecture, **settings.plain()}, CLASSES, 3)
     save_component(tmp_path / "expert.safetensors", spec, expert.state_dict())
     loaded = load_network([tmp_path / "expert.safetensors"], None, None).experts[0].eval()

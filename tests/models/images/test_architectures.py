@@ -9,6 +9,7 @@ from torch import nn
 from certifuse.base.errors import UserError
 from certifuse.base.randomness import initialising
 from certifuse.base.registry import implementations
+from certifuse.data.images.image_set import channel_statistics
 from certifuse.models.images.architectures.registry import (
     PACKAGE,
     architecture_settings,
@@ -20,6 +21,7 @@ from certifuse.study.settings.architectures import (
     ImprovedWideResNetSettings,
     ResNetSettings,
     ResNeXtSettings,
+    SpeedNetSettings,
 )
 
 torch.set_num_threads(1)
@@ -29,13 +31,17 @@ TINY = {
     "densenet": DenseNetSettings(growth=4, blocks=(2, 2), bottleneck=2),
     "improved_wide_resnet": ImprovedWideResNetSettings(depth=10, widen_factor=1),
     "resnext": ResNeXtSettings(blocks=(1, 1), cardinality=2, base_width=4, width=4, expansion=2),
+    "speednet": SpeedNetSettings(widths=(8, 12, 16)),
 }
 every_architecture = pytest.mark.parametrize("name", list(ARCHITECTURE_SETTINGS))
 
 
 def tiny(name, num_classes=5, in_channels=3):
     with initialising(0, "test", name):
-        return build_architecture(name, TINY.get(name, ARCHITECTURE_SETTINGS[name]()), num_classes, in_channels)
+        network = build_architecture(name, TINY.get(name, ARCHITECTURE_SETTINGS[name]()), num_classes, in_channels)
+    pixels = torch.randint(256, (8, in_channels, 8, 8), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    network.fit_to_pool(pixels, *channel_statistics(pixels))
+    return network
 
 
 def parameter_count(name, settings, num_classes, in_channels=3):
@@ -107,6 +113,16 @@ def norm(channels):
     return 2 * channels
 
 
+@pytest.mark.parametrize(("widths", "total"), [((64, 256, 512), 7_291_388), ((32, 128, 256), 1_837_372)])
+def test_speednet_counted_by_hand(widths, total):
+    """Full and narrow, with 24 whitened patches of 3 channels, which are no parameters; their biases are."""
+    first, second, third = widths
+    groups = conv(24, first, 1) + 2 * conv(first, first, 1) + conv(first, second, 3) + 2 * conv(second, second, 3)
+    groups += conv(second, third, 3) + 2 * conv(third, third, 3) + 3 * norm(first + second + third)
+    assert 24 + groups + (third * 100 + 100) == total
+    assert parameter_count("speednet", SpeedNetSettings(widths=widths), 100) == total
+
+
 def test_tiny_resnet_counted_by_hand():
     stem = conv(1, 4, 3) + norm(4)
     first = 2 * (conv(4, 4, 3) + norm(4))
@@ -146,7 +162,8 @@ def test_tiny_resnext_counted_by_hand():
 
 
 @pytest.mark.parametrize(
-    ("name", "feature_dim"), [("resnet", 512), ("densenet", 1024), ("improved_wide_resnet", 640), ("resnext", 1024)]
+    ("name", "feature_dim"),
+    [("speednet", 512), ("resnet", 512), ("densenet", 1024), ("improved_wide_resnet", 640), ("resnext", 1024)],
 )
 def test_full_size_feature_dimension(name, feature_dim):
     with torch.device("meta"):
@@ -213,7 +230,23 @@ def densenet_maps(x, trunk):
     return relu_norm_of(x, trunk.activation[0])
 
 
+def speednet_maps(x, trunk):
+    """Then the largest value of each map times 2 / sqrt(d), which the test below takes the mean of."""
+    silu = nn.functional.silu
+    x = silu(nn.functional.conv2d(x, trunk.whitening.filters, trunk.whitening.bias))
+    for group in trunk.groups:
+        x = conv_of(x, group.entry)
+        height, width = (size // 2 for size in x.shape[2:])
+        if min(height, width):
+            x = x[:, :, : 2 * height, : 2 * width].unflatten(3, (width, 2)).unflatten(2, (height, 2)).amax((3, 5))
+        x = silu(norm_of(x, group.entry_norm))
+        y = silu(norm_of(conv_of(x, group.body[0]), group.body[1]))
+        x = silu(x + norm_of(conv_of(y, group.body[3]), group.body[4]))
+    return (x.flatten(2).max(2).values * 2 / math.sqrt(x.shape[1]))[:, :, None, None]
+
+
 MAPS = {
+    "speednet": speednet_maps,
     "resnet": resnet_maps,
     "densenet": densenet_maps,
     "improved_wide_resnet": wide_resnet_maps,

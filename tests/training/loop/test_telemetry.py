@@ -6,7 +6,7 @@ import types
 
 import pytest
 
-from certifuse.study.settings.architectures import ARCHITECTURE_SETTINGS
+from certifuse.reporting.order import ARCHITECTURES
 from certifuse.training.loop.telemetry import VARIABLE, WANDB_PROJECTS, WRITERS, Telemetry
 
 ROW = {"epoch": 1, "train_loss": 0.5, "lambda": "1.0", "val_accuracy": 50}
@@ -81,16 +81,16 @@ def test_wandb_is_online_where_the_user_says_so(tmp_path, monkeypatch, wandb):
 
 def test_projects_are_those_of_the_guides(tmp_path, monkeypatch, wandb):
     monkeypatch.setenv(VARIABLE, "wandb")
-    for architecture in ARCHITECTURE_SETTINGS:
+    for architecture in ARCHITECTURES:
         Telemetry(tmp_path, architecture, "run")
     projects = [run.options["project"] for run in wandb]
-    assert dict(zip(ARCHITECTURE_SETTINGS, projects, strict=True)) == {
+    assert dict(zip(ARCHITECTURES, projects, strict=True)) == {
         "resnet": "MCN_ResNet_Fusion",
         "densenet": "MCN_DenseNet_Fusion",
         "improved_wide_resnet": "MCN_ImprovedWideResNet_Fusion",
         "resnext": "MCN_ResNeXt_Fusion",
     }
-    assert set(WANDB_PROJECTS) == {*ARCHITECTURE_SETTINGS, "sublora"}
+    assert set(WANDB_PROJECTS) == {*ARCHITECTURES, "sublora"}
 
 
 def test_tensorboard_gets_one_scalar_per_number(tmp_path, monkeypatch, tensorboard):

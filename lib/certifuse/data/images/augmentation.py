@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from certifuse.base.randomness import numpy_stream
 from certifuse.study.settings.augmentation import AugmentationSettings
 
 ERASED_AREA = (0.02, 0.4)
@@ -30,8 +31,11 @@ def augment(
     num_classes: int,
     device_generator: torch.Generator,
     host_generator: np.random.Generator,
+    flipped_N: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Crop, flip, erase, then mix; returns (images (N, C, H, W), target probabilities (N, K) float32).
+
+    Which images are flipped is drawn here, unless `flipped_N` says so (see `AlternatingFlips`).
 
     Numbers per image come from `device_generator`, on the device of the images. The few numbers per batch (whether and
     how to mix) come from `host_generator`, because they steer Python: read off a GPU, they would stall it every step.
@@ -45,7 +49,9 @@ def augment(
         offsets_2N = torch.randint(extent, (2, count), generator=device_generator, device=device)
         images_NCHW = crop(images_NCHW, offsets_2N, settings.crop_padding)
     if settings.flip:
-        images_NCHW = flip(images_NCHW, torch.rand(count, generator=device_generator, device=device) < 0.5)
+        if flipped_N is None:
+            flipped_N = torch.rand(count, generator=device_generator, device=device) < 0.5
+        images_NCHW = flip(images_NCHW, flipped_N)
     if settings.erasing_probability:
         uniform_5N = torch.rand(5, count, generator=device_generator, device=device)
         boxes_4N = erasing_boxes(uniform_5N[:4], *images_NCHW.shape[2:])
@@ -81,6 +87,27 @@ def crop(images_NCHW: Tensor, offsets_2N: Tensor, padding: int) -> Tensor:
 def flip(images_NCHW: Tensor, chosen_N: Tensor) -> Tensor:
     """Mirror the chosen images left to right."""
     return torch.where(chosen_N[:, None, None, None], images_NCHW.flip(3), images_NCHW)
+
+
+class AlternatingFlips:
+    """Flips that are drawn once for each image and then alternate, so that any two epochs show both of its sides.
+
+    Independent draws show half of the images the same way twice in a row (Jordan 2024, arXiv 2404.00498). The choice is
+    a function of (seed, epoch, image) alone.
+
+    Args:
+        seed: of the draw.
+        images: how many there are.
+        device: where they are.
+    """
+
+    def __init__(self, seed: int, images: int, device: torch.device) -> None:
+        drawn = numpy_stream(seed, "flips").integers(2, size=images, dtype=np.uint8)
+        self._first = torch.from_numpy(drawn).to(device)
+
+    def at(self, epoch: int, indices_N: Tensor) -> Tensor:
+        """Whether each of the images with these indices is flipped in an epoch, (N,)."""
+        return self._first[indices_N] != epoch % 2
 
 
 def erasing_boxes(uniform_4N: Tensor, height: int, width: int) -> Tensor:

@@ -35,6 +35,10 @@ class SideBySide:
     def __init__(self, at_once: int, threads_each: int) -> None:
         self._pool = ThreadPoolExecutor(at_once, "expert", torch.set_num_threads, (threads_each,))
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> "SideBySide":
+        """Itself: a copy of a network runs its experts on the same threads."""
+        return self
+
     def __call__(self, experts: Sequence[nn.Module], images_NCHW: Tensor) -> list[tuple[Tensor, Tensor]]:
         """Features and logits of each expert."""
         parameters = [[own for own in expert.parameters() if own.requires_grad] for expert in experts]

@@ -40,6 +40,17 @@ class ImageClassifier(nn.Module):
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
+    def fit_to_pool(self, pixels_NCHW: Tensor, mean_C: Sequence[float], std_C: Sequence[float]) -> None:
+        """Take from the pool's images what the architecture rests on beside its weights: nothing, for most.
+
+        Called once, before training. Whatever is taken is a buffer, a part of the state and of its digest.
+
+        Args:
+            pixels_NCHW: the uint8 images of the pool, which every expert may see.
+            mean_C: the mean that normalisation takes from the pixels / 255.
+            std_C: what it divides them by.
+        """
+
     def forward(self, images_NCHW: Tensor) -> Classified:
         """The pooled features (N, d) and the logits (N, K)."""
         maps_NdHW: Tensor = self.trunk(images_NCHW)

@@ -118,6 +118,8 @@ def _line(model: type[BaseModel], problem: Any) -> str:
         return f'{where}: expected a string, found {found}: write it in quotes ("{found}")'
     if kind == "too_short":
         return f"{where}: expected at least {context['min_length']} in the list, found {found}"
+    if kind == "too_long":
+        return f"{where}: expected at most {context['max_length']} in the list, found {found}"
     expected = EXPECTED.get(kind, problem["msg"].replace("Input should be", "expected")).format(**context)
     expected = re.sub("^expected (greater|less)", r"expected a value \1", expected)
     return f"{where}: {expected}, found {found}"

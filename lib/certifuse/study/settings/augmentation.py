@@ -1,6 +1,6 @@
 """Augmentation of a training batch."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
@@ -12,7 +12,11 @@ class AugmentationSettings(Settings):
     """Each part is off at 0. At most one of mixup and cutmix acts on a batch."""
 
     crop_padding: Index = Field(default=4, description="Zero padding in pixels before a random crop.")
-    flip: bool = Field(default=True, description="Horizontal flip with probability 1/2.")
+    flip: bool | Literal["alternating"] = Field(
+        default=True,
+        description="Horizontal flip with probability 1/2; `alternating`: at random in the first epoch, then each "
+        "image the other way in every epoch (Jordan 2024, arXiv 2404.00498).",
+    )
     mixup_alpha: NonNegative = Field(default=0.0, description="Beta(alpha, alpha) of mixup (arXiv 1710.09412).")
     cutmix_alpha: NonNegative = Field(default=0.0, description="Beta(alpha, alpha) of CutMix (arXiv 1905.04899).")
     mix_probability: Fraction = Field(

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from certifuse.base.records import Count, Index, NonNegative, OpenFraction, Settings
+from certifuse.base.records import Count, Index, NonNegative, OpenFraction, Settings, added
 from certifuse.study.settings.superclasses import SUPERCLASSES
 
 if TYPE_CHECKING:
@@ -22,6 +22,11 @@ class EvaluationSettings(Settings):
         default=None,
         description="The published grouping of the classes to score by too (`cifar100`: its 20 superclasses); null: "
         "none.",
+    )
+    two_views: bool = added(
+        False,
+        "Score the mean of the probabilities of an image and of its mirror image too, as predictors of their own whose "
+        "names end in `two_views`.",
     )
     stacking_l2: tuple[NonNegative, ...] = Field(
         default=(1.0, 0.1, 0.01, 0.001),

@@ -17,6 +17,7 @@ from certifuse.base.records import (
     overrides_of,
 )
 from certifuse.study.settings.augmentation import Augmentation
+from certifuse.study.settings.recipe import Recipe, Schedule
 
 GUIDE_DEFAULTS: dict[str, dict[str, Any]] = {
     "multiplicative": {"epochs": 80, "expert_lr": 1e-4, "fusion_lr": 5e-4, "augmentation": "balanced"},
@@ -36,9 +37,6 @@ if TYPE_CHECKING:
 else:
     FusionName = Literal[FUSIONS]
 """The name of a fusion rule; anything else is refused when settings are read."""
-
-Schedule = Literal["constant", "cosine", "cosine_warm_restarts"]
-
 
 PLACEHOLDERS = ("architecture", "fusion", "lambda", "seed")
 """What `initial_components` may name, so that each cell continues from its own."""
@@ -69,7 +67,7 @@ class FusionModuleSettings(Settings):
     )
 
 
-class FusionTraining(FusionModuleSettings):
+class FusionTraining(FusionModuleSettings, Recipe):
     """Joint training of experts, fusion module and global head. A null takes the guides' value for the rule."""
 
     epochs: Count | None = Field(default=None, description="Passes over the fusion images; null: the rule's own.")
@@ -81,7 +79,11 @@ class FusionTraining(FusionModuleSettings):
     dimension_adaptive_lr: bool = Field(
         default=True, description="Feature size < 100: rates x 1.3 (experts) and x 1.2; > 1000: x 0.7 and x 0.8."
     )
-    optimizer: Literal["adamw", "sgd"] = Field(default="adamw", description="sgd: Nesterov, momentum 0.9.")
+    optimizer: Literal["adamw", "sgd", "muon"] = Field(
+        default="adamw",
+        description="`sgd`: Nesterov, momentum 0.9; `muon`: filters and matrices by Muon, all else as section `muon` "
+        "says.",
+    )
     weight_decay: NonNegative = Field(default=1e-4, description="Weight decay of every group.")
     expert_schedule: Schedule = Field(default="cosine_warm_restarts", description="Rate of the experts.")
     fusion_schedule: Schedule = Field(default="cosine", description="Rate of fusion module and global head.")
@@ -143,6 +145,7 @@ class FusionSettings(FusionTraining):
         base = FusionTraining.model_validate_json(self.model_dump_json(exclude={"per_fusion"}))
         chosen = overridden(base, self.per_fusion.get(fusion))
         fixed = {key: value for key, value in GUIDE_DEFAULTS[fusion].items() if getattr(chosen, key) is None}
+        fixed |= chosen.unread_keys(chosen.optimizer)
         if fusion != ATTENTION_RULE:
             fixed |= {key: getattr(FusionModuleSettings(), key) for key in ATTENTION}
         return overridden(chosen, None, **fixed)

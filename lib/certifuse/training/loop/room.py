@@ -29,8 +29,9 @@ def require_training_room(
     copies: int,
     epochs: int,
     stages: int = 1,
+    weights_in_state: int = 2,
 ) -> None:
-    """Look whether states and results have room. A state holds the weights twice, and what the optimisers keep.
+    """Look whether states and results have room. A state holds weights, and what the optimisers keep.
 
     Never less than what is written, headers and metadata included.
 
@@ -42,14 +43,18 @@ def require_training_room(
         copies: how many times the weights are written to `output`.
         epochs: the most rows that a log gets.
         stages: trainings of this size that keep their states until the last has ended.
+        weights_in_state: how many times a state holds the weights: as they are, the best, and an average where one is
+            kept.
 
     Raises:
         UserError: there is less room than that, or a directory cannot be written.
     """
     weights_bytes = sum(tensor.nbytes for tensor in weights.values())
     copy_bytes = _file_bytes(weights_bytes, len(weights))
-    kept_bytes = 2 * weights_bytes + sum(optimiser_bytes(group.optimiser) for group in groups)
-    kept_tensors = 2 * len(weights) + OPTIMISER_TENSORS * sum(len(group.parameters) for group in groups)
+    kept_bytes = weights_in_state * weights_bytes + sum(optimiser_bytes(group.optimiser) for group in groups)
+    kept_tensors = weights_in_state * (len(weights) + 1) + OPTIMISER_TENSORS * sum(
+        len(group.parameters) for group in groups
+    )
     state_bytes = _file_bytes(kept_bytes, kept_tensors) + epochs * ROW_BYTES
     require_room(
         f"the training ({STATES * stages} states of {state_bytes} bytes, {copies} times {copy_bytes} of weights)",
