@@ -10,6 +10,9 @@ SINGLE, WIDER = "single", "single_wider"
 EXPERT = "expert_0_before"
 """The first expert stands for all in tables of costs, which are alike."""
 
+TWO_VIEWS = "two_views"
+"""The end of the name of a predictor that looks at an image and at its mirror image."""
+
 STAGES = {"before": "pre-trained", "finetuned": "fine-tuned"}
 """The experts before fusion, by the ends of the names of what is made of them."""
 
@@ -55,6 +58,9 @@ COMBINATIONS = {
 
 def predictor_name(predictor: str) -> str:
     """A predictor as tables write it: `logit_average_before` is "logit average, pre-trained"."""
+    one_view = predictor.removesuffix(f"_{TWO_VIEWS}")
+    if one_view != predictor:
+        return f"{predictor_name(one_view)}, two views"
     stem, _, stage = predictor.rpartition("_")
     if stage in STAGES:
         return f"{stem.replace('_', ' ')}, {STAGES[stage]}"

@@ -5,7 +5,7 @@ image, and a manifest. A pass over the test and validation images for each netwo
 minutes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from torch import Tensor
 from torch.nn import functional
@@ -21,7 +21,8 @@ from certifuse.models.compute.device_images import DeviceImages
 from certifuse.models.compute.inference import fused_logits_of
 from certifuse.models.compute.runtime import Runtime
 from certifuse.models.images.fused_network import FusedNetwork
-from certifuse.steps.score_sheet import ExpertLogits, empty_sheet, image_parts
+from certifuse.reporting.predictors import TWO_VIEWS
+from certifuse.steps.score_sheet import VIEWED, ExpertLogits, empty_sheet, image_parts
 from certifuse.study.cells import BASELINE, SINGLE, WIDER
 from certifuse.study.steps.training import EvaluateBaselines
 
@@ -52,6 +53,9 @@ def evaluate_baselines(step: EvaluateBaselines, files: EvaluateBaselines.Files) 
             logits = _expert_logits(step, network, parts.scored(), runtime)
             log_probs = (functional.log_softmax(part[0].double(), -1) for part in (logits.test, logits.validation))
             sheet.add_soft(predictor, *log_probs)
+            both_views = logits.two_views()
+            if both_views is not None:
+                sheet.add_soft(f"{predictor}_{TWO_VIEWS}", *(part[0] for part in both_views))
     sheet.write(files.output, runtime, record)
 
 
@@ -62,7 +66,13 @@ def _expert_logits(
     runtime: Runtime,
 ) -> ExpertLogits:
     runtime.place(network)
-    batch_size = step.evaluation.batch_size
-    return ExpertLogits(
-        **{name: fused_logits_of(network, *part, runtime, batch_size)[1] for name, part in parts.items()}
-    )
+
+    def of(names: Iterable[str], mirrored: bool) -> dict[str, Tensor]:
+        size = step.evaluation.batch_size
+        return {name: fused_logits_of(network, *parts[name], runtime, size, mirrored)[1] for name in names}
+
+    logits, mirrored = of(parts, False), None
+    if step.evaluation.two_views:
+        seen = of(VIEWED, True)
+        mirrored = ExpertLogits(seen["test"], seen["validation"])
+    return ExpertLogits(logits["test"], logits["validation"], logits.get("fusion"), mirrored)

@@ -16,6 +16,7 @@ from certifuse.models.components.assembly import find_components, load_network
 from certifuse.models.components.belonging import check_belonging
 from certifuse.models.compute import runtime as runtimes
 from certifuse.models.compute.inference import fused_logits_of
+from certifuse.reporting.predictors import TWO_VIEWS
 from certifuse.steps.score_sheet import ExpertLogits, empty_sheet, image_parts
 from certifuse.study.steps.training import EvaluateFusion
 
@@ -39,8 +40,8 @@ def evaluate_fusion(step: EvaluateFusion, files: EvaluateFusion.Files) -> None:
     sheet.add_expert_costs("after", network, image_shape)
     runtime.place(network)
 
-    batch_size = step.evaluation.batch_size
-    logits = {name: fused_logits_of(network, *part, runtime, batch_size) for name, part in parts.scored().items()}
+    scored, size = parts.scored(), step.evaluation.batch_size
+    logits = {name: fused_logits_of(network, *part, runtime, size) for name, part in scored.items()}
     fused = {name: functional.log_softmax(pair[0].double(), -1) for name, pair in logits.items()}
     experts = {name: functional.log_softmax(pair[1].double(), -1) for name, pair in logits.items()}
     together = {
@@ -49,5 +50,14 @@ def evaluate_fusion(step: EvaluateFusion, files: EvaluateFusion.Files) -> None:
     }
     sheet.add_soft("fused", fused["test"], fused["validation"])
     sheet.add_soft("fused_plus_experts", together["test"], together["validation"])
-    sheet.add_experts("after", ExpertLogits(**{name: pair[1] for name, pair in logits.items()}))
+    mirrored = None
+    if step.evaluation.two_views:
+        seen = {name: fused_logits_of(network, *part, runtime, size, mirrored=True) for name, part in scored.items()}
+        mirrored = ExpertLogits(seen["test"][1], seen["validation"][1])
+        both = {
+            name: combination.two_views(fused[name], functional.log_softmax(pair[0].double(), -1))
+            for name, pair in seen.items()
+        }
+        sheet.add_soft(f"fused_{TWO_VIEWS}", both["test"], both["validation"])
+    sheet.add_experts("after", ExpertLogits(logits["test"][1], logits["validation"][1], mirrored=mirrored))
     sheet.write(files.output, runtime, record)

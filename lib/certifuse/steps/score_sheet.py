@@ -26,12 +26,16 @@ from certifuse.evaluation.images.scores import forward_costs
 from certifuse.models.compute.device_images import DeviceImages, official_test_on_device, on_device
 from certifuse.models.compute.runtime import Runtime
 from certifuse.models.images.fused_network import FusedNetwork
+from certifuse.reporting.predictors import TWO_VIEWS
 from certifuse.study import paths
 from certifuse.study.settings.evaluation import EvaluationSettings
 from certifuse.study.settings.superclasses import superclass_of_class
 from certifuse.training.loop.record import peak_memory_bytes
 
 log = logging.getLogger(__name__)
+
+VIEWED = ("test", "validation")
+"""The parts that every predictor is scored on, from each view."""
 
 
 @dataclass(frozen=True)
@@ -76,12 +80,24 @@ class Labels:
 class ExpertLogits:
     """Logits (E, N, K) of the experts of one stage on the test and validation images.
 
-    `fusion`, the logits on the fusion images, is given for experts that have not trained on them.
+    `fusion`, the logits on the fusion images, is given for experts that have not trained on them; `mirrored`, those on
+    the mirror images of both parts, where two views are scored.
     """
 
     test: Tensor
     validation: Tensor
     fusion: Tensor | None = None
+    mirrored: "ExpertLogits | None" = None
+
+    def two_views(self) -> tuple[Tensor, Tensor] | None:
+        """Log-probabilities (E, N, K) of test and validation images, over both views where there are two."""
+        if self.mirrored is None:
+            return None
+        pairs = ((self.test, self.mirrored.test), (self.validation, self.mirrored.validation))
+        test_ENK, validation_ENK = (
+            combination.two_views(*(functional.log_softmax(view.double(), -1) for view in pair)) for pair in pairs
+        )
+        return test_ENK, validation_ENK
 
 
 def empty_sheet(
@@ -155,6 +171,7 @@ class ScoreSheet:
         if logits.fusion is not None:
             self._add_stacking(stage, test_ENK, validation_ENK, logits.fusion)
         self.add_hard(f"majority_vote_{stage}", combination.majority_vote(test_ENK))
+        self._add_two_views(stage, logits.two_views())
         oracle_N = combination.oracle_correct(test_ENK, self.labels.test)
         self.add(f"oracle_{stage}", {"top1_percent": 100 * float(oracle_N.double().mean())})
         self.add(f"experts_{stage}", diversity.diversity_table(test_ENK, self.labels.test))
@@ -190,6 +207,14 @@ class ScoreSheet:
         l2, best = fits[losses.index(min(losses))]
         self.add(f"stacking_{stage}", {"l2": l2, "fit_converged": int(best.converged)})
         self.add_soft(f"stacking_{stage}", best.log_probs(test_ENK), best.log_probs(validation_ENK))
+
+    def _add_two_views(self, stage: str, log_probs: tuple[Tensor, Tensor] | None) -> None:
+        if log_probs is None:
+            return
+        for index, (test_NK, validation_NK) in enumerate(zip(*log_probs, strict=True)):
+            self.add_soft(f"expert_{index}_{stage}_{TWO_VIEWS}", test_NK, validation_NK)
+        averages = (combination.probability_average(part_ENK) for part_ENK in log_probs)
+        self.add_soft(f"probability_average_{stage}_{TWO_VIEWS}", *averages)
 
     def _add_superclasses(self, predictor: str, predicted_N: Tensor) -> None:
         if self.superclass_of_class is not None:

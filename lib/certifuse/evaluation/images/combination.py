@@ -25,6 +25,11 @@ def probability_average(log_probs_ENK: Tensor) -> Tensor:
     return log_probs_ENK.double().logsumexp(0) - math.log(len(log_probs_ENK))
 
 
+def two_views(log_probs: Tensor, mirrored_log_probs: Tensor) -> Tensor:
+    """Log of the mean probability over an image and its mirror image, float64, of any shape (..., K)."""
+    return torch.logaddexp(log_probs.double(), mirrored_log_probs.double()) - math.log(2)
+
+
 def logit_average(logits_ENK: Tensor) -> Tensor:
     """Log-probabilities (N, K) of softmax(1/E sum_e logits_e): the normalised geometric mean of the distributions."""
     check_outputs("logits_ENK", logits_ENK, "ENK")

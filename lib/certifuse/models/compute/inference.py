@@ -14,14 +14,23 @@ BATCH_SIZE = 512
 
 
 def outputs(
-    network: nn.Module, data: DeviceImages, indices: Tensor, runtime: Runtime, batch_size: int = BATCH_SIZE
+    network: nn.Module,
+    data: DeviceImages,
+    indices: Tensor,
+    runtime: Runtime,
+    batch_size: int = BATCH_SIZE,
+    mirrored: bool = False,
 ) -> Iterator[Any]:
-    """The network's output for each batch of the given images, in evaluation mode and without gradients."""
+    """The network's output for each batch of the given images, in evaluation mode and without gradients.
+
+    With `mirrored` it sees every image from the other side, left as right.
+    """
     network.eval()
     with torch.inference_mode():
         for batch in torch.split(indices.to(runtime.device), batch_size):
+            images_NCHW = data.batch(batch)
             with runtime.autocast():
-                yield network(runtime.arrange(data.batch(batch)))
+                yield network(runtime.arrange(images_NCHW.flip(3) if mirrored else images_NCHW))
 
 
 def logits_of(
@@ -32,12 +41,17 @@ def logits_of(
 
 
 def fused_logits_of(
-    network: nn.Module, data: DeviceImages, indices: Tensor, runtime: Runtime, batch_size: int = BATCH_SIZE
+    network: nn.Module,
+    data: DeviceImages,
+    indices: Tensor,
+    runtime: Runtime,
+    batch_size: int = BATCH_SIZE,
+    mirrored: bool = False,
 ) -> tuple[Tensor, Tensor]:
-    """Global logits (N, K) and expert logits (E, N, K) of a fused network, fp32 on the CPU."""
+    """Global logits (N, K) and expert logits (E, N, K) of a fused network, fp32 on the CPU; see `outputs`."""
     parts = [
         (output.global_logits_NK.float().cpu(), output.expert_logits_ENK.float().cpu())
-        for output in outputs(network, data, indices, runtime, batch_size)
+        for output in outputs(network, data, indices, runtime, batch_size, mirrored)
     ]
     return torch.cat([part[0] for part in parts]), torch.cat([part[1] for part in parts], dim=1)
 
