@@ -36,7 +36,6 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         help="print every applicable generalisation bound for given numbers",
         description=__doc__,
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--loss", choices=("zero-one", "bpd"), required=True, help="error rate, or bits per dimension")
     parser.add_argument("--risk", type=float, required=True, help="empirical risk: a fraction, or BPD")

@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from certifuse import __version__
 from certifuse.base.errors import USER_ERROR_STATUS, UserError
@@ -28,7 +28,10 @@ The workflow itself is run by snakemake; see README.md.
 
 
 class OneLineParser(argparse.ArgumentParser):
-    """A parser whose complaints are one line, as all errors of this program are."""
+    """A parser whose complaints are one line, as all errors of this program are; its texts keep their lines."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"formatter_class": argparse.RawDescriptionHelpFormatter} | options)
 
     def error(self, message: str) -> NoReturn:
         """Turn a wrong command line into a UserError."""
@@ -41,7 +44,6 @@ def program_parser() -> argparse.ArgumentParser:
         prog="certifuse",
         description="Look after a study: its progress, its components, its bounds.",
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"certifuse {__version__}")
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)

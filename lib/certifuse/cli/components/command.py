@@ -79,7 +79,6 @@ def _action(actions: Any, name: str, summary: str, example: str) -> argparse.Arg
         help=summary,
         description=f"{summary[0].upper()}{summary[1:]}.",
         epilog=f"examples:{example}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     return parser
