@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -126,7 +127,7 @@ def test_a_certificate_equals_a_recount_by_hand(language, cell, levels):
     network, message_bits, splits = network_by_hand(language, cell, levels)
     bits, m = message_bits + math.log2(len(ALPHAS)), len(train)
     assert (certificate.code_bits, sum(certificate.ledger.values())) == pytest.approx((bits, bits), abs=1e-9)
-    assert certificate.identity == {"model": "sublora", **cell._asdict(), "levels": levels}
+    assert certificate.identity == {"model": "sublora", **cell.names(), "levels": levels}
     assert splits == load_vector(language.files(cell, levels).weights).structure.splits
     assert certificate.sizes.plain() == {
         "documents": 60, "tokens": sum(train.lengths), "vocabulary": V, "duplicates_dropped": 1,
@@ -400,7 +401,7 @@ def test_gathered_gates_need_no_certificate(language, tmp_path):
     study = language.copy(tmp_path / "study")
     for certificate in study.root.glob("sublora/**/certificate.json"):
         certificate.unlink()
-    absent = LEARNED._replace(seed=LEARNED.seed + 1)
+    absent = replace(LEARNED, seed=LEARNED.seed + 1)
     gather_gates(GatherGates(cells=(LEARNED, absent)), GatheringFiles(results_dir=study.root, source="test"))
     rows = {path.stem: read_rows(path) for path in (study.root / "metrics").glob("*.csv")}
     gates = [(r["group"], int(r["split"])) for r in rows["sublora_gates"]]

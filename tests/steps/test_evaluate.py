@@ -1,6 +1,7 @@
 """Scores of a cell and its family against direct computation from the logits, and their gathering and comparison."""
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from certifuse.evaluation.images.combination import fit_stacking
 from certifuse.models.compute import runtime as runtimes
 from certifuse.steps.compare_cells import compare_cells
 from certifuse.steps.gather import gather
-from certifuse.steps.score_sheet import ExpertLogits, Labels, ScoreSheet
+from certifuse.steps.score_sheet import Parts, ScoreSheet
 from certifuse.study import paths
 from certifuse.study.cells import Cell, Family
 from certifuse.study.settings.evaluation import EvaluationSettings, ExecutionSettings
@@ -22,7 +23,7 @@ from certifuse.study.steps.gathering import CompareCells, Gather, GatheringFiles
 
 EXPERTS, CLASSES, TEST, HELD_OUT = 3, 7, 400, 200
 CELL = Cell("resnet", "concatenation", "1.0", 0)
-CELLS = (CELL._replace(lam="0.5"), CELL)
+CELLS = (replace(CELL, lam="0.5"), CELL)
 CELL_DIRECTORY = paths.CELL_METRICS.format(**CELL.names())
 FAMILY = {"architecture": "resnet", "fusion": "baseline", "lambda": "", "seed": 0}
 RUNTIME = runtimes.start(ExecutionSettings(device="cpu", precision="fp32"))
@@ -38,12 +39,10 @@ def sheets(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """A family and one of its two cells, written as the evaluation steps write them."""
     results = tmp_path_factory.mktemp("results")
     generator = torch.Generator().manual_seed(0)
-    labels = Labels(*(torch.randint(CLASSES, (n,), generator=generator) for n in (TEST, HELD_OUT, HELD_OUT)))
-    before = ExpertLogits(
-        *(random_logits(generator, part, 1.5) for part in (labels.test, labels.validation, labels.fusion))
-    )
+    labels = Parts(*(torch.randint(CLASSES, (n,), generator=generator) for n in (TEST, HELD_OUT, HELD_OUT)))
+    before = Parts(*(random_logits(generator, part, 1.5) for part in (labels.test, labels.validation, labels.fusion)))
     finetuned, after = (
-        ExpertLogits(*(random_logits(generator, part, signal) for part in (labels.test, labels.validation)))
+        Parts(*(random_logits(generator, part, signal) for part in (labels.test, labels.validation)))
         for signal in (2.0, 2.2)
     )
     fused = [

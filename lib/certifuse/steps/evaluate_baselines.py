@@ -5,8 +5,6 @@ image, and a manifest. A pass over the test and validation images for each netwo
 minutes.
 """
 
-from collections.abc import Mapping
-
 from torch import Tensor
 from torch.nn import functional
 
@@ -17,11 +15,9 @@ from certifuse.evaluation.images.scores import forward_costs
 from certifuse.models.components.assembly import load_network
 from certifuse.models.components.belonging import check_belonging
 from certifuse.models.compute import runtime as runtimes
-from certifuse.models.compute.device_images import DeviceImages
 from certifuse.models.compute.inference import fused_logits_of
-from certifuse.models.compute.runtime import Runtime
 from certifuse.models.images.fused_network import FusedNetwork
-from certifuse.steps.score_sheet import ExpertLogits, empty_sheet, image_parts
+from certifuse.steps.score_sheet import Images, Parts, empty_sheet, image_parts
 from certifuse.study.cells import BASELINE, SINGLE, WIDER
 from certifuse.study.steps.training import EvaluateBaselines
 
@@ -40,29 +36,21 @@ def evaluate_baselines(step: EvaluateBaselines, files: EvaluateBaselines.Files) 
     identity = {"architecture": step.cell.architecture, "fusion": BASELINE, "lambda": "", "seed": step.cell.seed}
     sheet = empty_sheet(identity, step.evaluation, parts, images)
     image_shape = images.train_images.shape[1:]
+
+    def expert_logits(network: FusedNetwork, seen: Parts[Images]) -> Parts[Tensor]:
+        runtime.place(network)
+        return seen.map(lambda part: fused_logits_of(network, *part, runtime, step.evaluation.batch_size)[1])
+
     for stage, experts in stages.items():
         if experts:
-            network, unseen = load_network(experts, None, None), {"fusion": parts.fusion} if stage == "before" else {}
+            network = load_network(experts, None, None)
             sheet.add_expert_costs(stage, network, image_shape)
-            sheet.add_experts(stage, _expert_logits(step, network, parts.scored() | unseen, runtime))
+            sheet.add_experts(stage, expert_logits(network, parts if stage == "before" else parts.scored()))
     for predictor, single in singles.items():
         if single:
             network = load_network(single, None, None)
             sheet.add(predictor, forward_costs(network, image_shape))
-            logits = _expert_logits(step, network, parts.scored(), runtime)
-            log_probs = (functional.log_softmax(part[0].double(), -1) for part in (logits.test, logits.validation))
-            sheet.add_soft(predictor, *log_probs)
+            logits = expert_logits(network, parts.scored())
+            log_probs = logits.map(lambda part: functional.log_softmax(part[0].double(), -1))
+            sheet.add_soft(predictor, log_probs.test, log_probs.validation)
     sheet.write(files.output, runtime, record)
-
-
-def _expert_logits(
-    step: EvaluateBaselines,
-    network: FusedNetwork,
-    parts: Mapping[str, tuple[DeviceImages, Tensor]],
-    runtime: Runtime,
-) -> ExpertLogits:
-    runtime.place(network)
-    batch_size = step.evaluation.batch_size
-    return ExpertLogits(
-        **{name: fused_logits_of(network, *part, runtime, batch_size)[1] for name, part in parts.items()}
-    )

@@ -16,7 +16,7 @@ from certifuse.models.components.assembly import find_components, load_network
 from certifuse.models.components.belonging import check_belonging
 from certifuse.models.compute import runtime as runtimes
 from certifuse.models.compute.inference import fused_logits_of
-from certifuse.steps.score_sheet import ExpertLogits, empty_sheet, image_parts
+from certifuse.steps.score_sheet import empty_sheet, image_parts
 from certifuse.study.steps.training import EvaluateFusion
 
 
@@ -40,14 +40,10 @@ def evaluate_fusion(step: EvaluateFusion, files: EvaluateFusion.Files) -> None:
     runtime.place(network)
 
     batch_size = step.evaluation.batch_size
-    logits = {name: fused_logits_of(network, *part, runtime, batch_size) for name, part in parts.scored().items()}
-    fused = {name: functional.log_softmax(pair[0].double(), -1) for name, pair in logits.items()}
-    experts = {name: functional.log_softmax(pair[1].double(), -1) for name, pair in logits.items()}
-    together = {
-        name: combination.probability_average(torch.cat([fused[name][None], experts[name]]))
-        for name in ("test", "validation")
-    }
-    sheet.add_soft("fused", fused["test"], fused["validation"])
-    sheet.add_soft("fused_plus_experts", together["test"], together["validation"])
-    sheet.add_experts("after", ExpertLogits(**{name: pair[1] for name, pair in logits.items()}))
+    logits = parts.scored().map(lambda part: fused_logits_of(network, *part, runtime, batch_size))
+    log_probs = logits.map(lambda pair: [functional.log_softmax(one.double(), -1) for one in pair])
+    together = log_probs.map(lambda pair: combination.probability_average(torch.cat([pair[0][None], pair[1]])))
+    sheet.add_soft("fused", log_probs.test[0], log_probs.validation[0])
+    sheet.add_soft("fused_plus_experts", together.test, together.validation)
+    sheet.add_experts("after", logits.map(lambda pair: pair[1]))
     sheet.write(files.output, runtime, record)

@@ -7,10 +7,10 @@ Shapes: E experts, N images, K classes.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -34,63 +34,47 @@ from certifuse.training.loop.record import peak_memory_bytes
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class ImageParts:
-    """The images that an evaluation looks at, each part as images on the device and the indices into them."""
-
-    test: tuple[DeviceImages, Tensor]
-    validation: tuple[DeviceImages, Tensor]
-    fusion: tuple[DeviceImages, Tensor]
-
-    def scored(self) -> dict[str, tuple[DeviceImages, Tensor]]:
-        """The parts on which every predictor is run, by name."""
-        return {"test": self.test, "validation": self.validation}
-
-    def labels(self) -> "Labels":
-        """The labels of all parts, on the CPU."""
-        parts = self.scored() | {"fusion": self.fusion}
-        return Labels(**{name: data.labels[indices].cpu() for name, (data, indices) in parts.items()})
+Part = TypeVar("Part")
+Other = TypeVar("Other")
+Images = tuple[DeviceImages, Tensor]
+"""Images on the device, and the indices of those that are meant."""
 
 
-def image_parts(images: ImageSet, splits: Splits, runtime: Runtime) -> ImageParts:
+class Parts(NamedTuple, Generic[Part]):
+    """The same of the test, the validation and the fusion images; the last is None where it may not be looked at."""
+
+    test: Part
+    validation: Part
+    fusion: Part | None = None
+
+    def scored(self) -> "Parts[Part]":
+        """Without the fusion images: those on which every predictor is run."""
+        return self._replace(fusion=None)
+
+    def map(self, of: Callable[[Part], Other]) -> "Parts[Other]":
+        """What a function gives for each of them."""
+        return Parts(of(self.test), of(self.validation), None if self.fusion is None else of(self.fusion))
+
+
+def image_parts(images: ImageSet, splits: Splits, runtime: Runtime) -> Parts[Images]:
     """The official test images, and the validation and fusion images."""
     training, test = on_device(images, splits, runtime), official_test_on_device(images, splits, runtime)
     device = runtime.device
-    return ImageParts(
+    return Parts(
         test=(test, torch.arange(len(test.labels), device=device)),
         validation=(training, splits.validation.to(device)),
         fusion=(training, splits.fusion.to(device)),
     )
 
 
-@dataclass(frozen=True)
-class Labels:
-    """Labels of the test, validation and fusion images."""
-
-    test: Tensor
-    validation: Tensor
-    fusion: Tensor
-
-
-@dataclass(frozen=True)
-class ExpertLogits:
-    """Logits (E, N, K) of the experts of one stage on the test and validation images.
-
-    `fusion`, the logits on the fusion images, is given for experts that have not trained on them.
-    """
-
-    test: Tensor
-    validation: Tensor
-    fusion: Tensor | None = None
-
-
 def empty_sheet(
-    identity: Mapping[str, Any], settings: EvaluationSettings, parts: ImageParts, images: ImageSet
+    identity: Mapping[str, Any], settings: EvaluationSettings, parts: Parts[Images], images: ImageSet
 ) -> "ScoreSheet":
     """A sheet for predictors of these images."""
     name = settings.superclasses
     grouping = None if name is None else superclass_of_class(name, images.num_classes)
-    return ScoreSheet(identity, settings, parts.labels(), grouping)
+    labels = parts.map(lambda part: part[0].labels[part[1]].cpu())
+    return ScoreSheet(identity, settings, labels, grouping)
 
 
 @dataclass
@@ -99,7 +83,7 @@ class ScoreSheet:
 
     identity: Mapping[str, Any]
     settings: EvaluationSettings
-    labels: Labels
+    labels: Parts[Tensor]
     superclass_of_class: Sequence[int] | None = None
     metrics: list[dict[str, Any]] = field(default_factory=list)
     per_class: list[dict[str, Any]] = field(default_factory=list)
@@ -139,11 +123,14 @@ class ScoreSheet:
         self.predictions[f"{predictor}/log_probability_of_label"] = label_N.to(torch.float32)
         self.predictions[f"{predictor}/log_confidence"] = test_NK.amax(-1).to(torch.float32)
 
-    def add_experts(self, stage: str, logits: ExpertLogits) -> None:
-        """The experts of one stage: each alone, every way to combine them, and how they differ."""
-        test_ENK, validation_ENK = (
-            functional.log_softmax(part.double(), -1) for part in (logits.test, logits.validation)
-        )
+    def add_experts(self, stage: str, logits: Parts[Tensor]) -> None:
+        """The experts of one stage: each alone, every way to combine them, and how they differ.
+
+        Args:
+            stage: `before`, `after` or `finetuned`.
+            logits: (E, N, K) each; those of the fusion images for experts that have not trained on them.
+        """
+        test_ENK, validation_ENK, fusion_ENK = logits.map(lambda part: functional.log_softmax(part.double(), -1))
         for index, (test_NK, validation_NK) in enumerate(zip(test_ENK, validation_ENK, strict=True)):
             self.add_soft(f"expert_{index}_{stage}", test_NK, validation_NK)
         averages = {
@@ -152,8 +139,8 @@ class ScoreSheet:
         }
         for name, combine in averages.items():
             self.add_soft(f"{name}_{stage}", combine(test_ENK), combine(validation_ENK))
-        if logits.fusion is not None:
-            self._add_stacking(stage, test_ENK, validation_ENK, logits.fusion)
+        if fusion_ENK is not None:
+            self._add_stacking(stage, test_ENK, validation_ENK, fusion_ENK)
         self.add_hard(f"majority_vote_{stage}", combination.majority_vote(test_ENK))
         oracle_N = combination.oracle_correct(test_ENK, self.labels.test)
         self.add(f"oracle_{stage}", {"top1_percent": 100 * float(oracle_N.double().mean())})
@@ -182,10 +169,9 @@ class ScoreSheet:
             record.write(manifest, written, runtime=runtime.record(), peak_memory_bytes=peak)
 
     def _add_stacking(self, stage: str, test_ENK: Tensor, validation_ENK: Tensor, fusion_ENK: Tensor) -> None:
-        log_probs_ENK = functional.log_softmax(fusion_ENK.double(), -1)
-        fits = [
-            (l2, combination.fit_stacking(log_probs_ENK, self.labels.fusion, l2)) for l2 in self.settings.stacking_l2
-        ]
+        labels_N = self.labels.fusion
+        assert labels_N is not None, "the sheet has the labels of all images"
+        fits = [(l2, combination.fit_stacking(fusion_ENK, labels_N, l2)) for l2 in self.settings.stacking_l2]
         losses = [scores.nll_nats(fit.log_probs(validation_ENK), self.labels.validation) for _, fit in fits]
         l2, best = fits[losses.index(min(losses))]
         self.add(f"stacking_{stage}", {"l2": l2, "fit_converged": int(best.converged)})

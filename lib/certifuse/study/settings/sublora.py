@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from itertools import product
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
@@ -177,7 +178,7 @@ class SubloraSettings(Settings):
         for number, block in enumerate(self.grid):
             if "learned_permuted" in block.modes and self.model.layers < 2:
                 raise MisfitError(f"grid.{number}.modes", "expected two layers or more for learned_permuted, found one")
-            for mode, d in ((mode, d) for mode in block.modes for d in block.budgets):
+            for mode, d in product(block.modes, block.budgets):
                 self._check_budget(f"grid.{number}.budgets", mode, d)
         if self.bounds.stride is not None and self.bounds.stride > self.model.context:
             context, stride = self.model.context, self.bounds.stride
@@ -211,10 +212,8 @@ class SubloraSettings(Settings):
     def cells(self) -> Iterator[SubloraCell]:
         """Every training in the order of the blocks; some may come more than once."""
         for block in self.grid:
-            for d in block.budgets:
-                for mode in block.modes:
-                    for seed in block.seeds:
-                        yield SubloraCell(self.lora_weights if mode == "lora_only" else d, mode, seed)
+            for d, mode, seed in product(block.budgets, block.modes, block.seeds):
+                yield SubloraCell(self.lora_weights if mode == "lora_only" else d, mode, seed)
 
 
 def allocation_of(mode: str, training: SubloraTraining) -> AllocationSettings:
