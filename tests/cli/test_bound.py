@@ -1,4 +1,3 @@
-import argparse
 import json
 import math
 
@@ -6,16 +5,14 @@ import numpy as np
 import pytest
 
 from certifuse.base.errors import UserError
-from certifuse.cli import bound
+from certifuse.cli.main import program_parser
 
 ZERO_ONE = "--loss zero-one --risk 0.1362 --bits 8490 --examples 50000 --delta 0.05"
 BPD = "--loss bpd --risk 9.0 --bits 3125.2 --documents 8009762 --subsample 10000 --alpha 0.1 --vocabulary 50257"
 
 
 def certifuse(line):
-    parser = argparse.ArgumentParser(prog="certifuse")
-    bound.add_parser(parser.add_subparsers(required=True))
-    args = parser.parse_args(["bound", *line.split()])
+    args = program_parser().parse_args(["bound", *line.split()])
     return args.execute(args)
 
 

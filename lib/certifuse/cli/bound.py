@@ -31,12 +31,8 @@ REQUIRED = {"zero-one": ("examples",), "bpd": ("documents", "alpha", "vocabulary
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Register `bound`."""
-    parser = subparsers.add_parser(
-        "bound",
-        help="print every applicable generalisation bound for given numbers",
-        description=__doc__,
-        epilog=EXAMPLES,
-    )
+    summary = "print every applicable generalisation bound for given numbers"
+    parser = subparsers.add_parser("bound", help=summary, description=__doc__, epilog=EXAMPLES)
     parser.add_argument("--loss", choices=("zero-one", "bpd"), required=True, help="error rate, or bits per dimension")
     parser.add_argument("--risk", type=float, required=True, help="empirical risk: a fraction, or BPD")
     parser.add_argument("--bits", type=float, required=True, help="total K of the bit ledger")
@@ -96,7 +92,6 @@ def _zero_one(args: argparse.Namespace) -> tuple[list[NamedBound], dict[str, Any
 
 
 def _bpd(args: argparse.Namespace) -> tuple[list[NamedBound], dict[str, Any]]:
-    losses = _read_losses(args.losses) if args.losses is not None else None
     seen = DocumentEvidence(
         risk_bpd=args.risk,
         documents=args.documents,
@@ -104,18 +99,11 @@ def _bpd(args: argparse.Namespace) -> tuple[list[NamedBound], dict[str, Any]]:
         alpha=args.alpha,
         vocabulary=args.vocabulary,
         deviation_bpd=args.deviation,
-        losses_bpd=losses,
+        losses_bpd=None if args.losses is None else _read_losses(args.losses),
     )
-    evidence = {
-        "unit": "bits per dimension",
-        "vacuous": math.log2(args.vocabulary),
-        "documents": args.documents,
-        "subsample": args.subsample,
-        "alpha": args.alpha,
-        "vocabulary": args.vocabulary,
-        "loss_width": seen.range.width,
-    }
-    return bpd_bounds(seen, args.bits, args.delta), evidence
+    evidence = {"unit": "bits per dimension", "vacuous": math.log2(args.vocabulary)}
+    evidence |= {name: getattr(args, name) for name in ("documents", "subsample", "alpha", "vocabulary")}
+    return bpd_bounds(seen, args.bits, args.delta), evidence | {"loss_width": seen.range.width}
 
 
 def _read_losses(path: Path) -> NDArray[np.float64]:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from certifuse.base.errors import UserError
+from certifuse.cli.provenance.manifests import job_template
 from certifuse.cli.provenance.runs import Run
-from certifuse.study import tasks
 from certifuse.study.settings.architectures import ARCHITECTURE_SETTINGS
 from certifuse.study.settings.fusion import FUSIONS
 from certifuse.study.steps.registry import STEPS
@@ -29,7 +29,7 @@ def step_of(study: Study, run: Run) -> Step | None:
 
 def _names_in(run: Run) -> Mapping[str, str]:
     """The names that tell a run without a manifest from others of its rule, read from that of its job."""
-    template = re.escape(getattr(tasks, run.step.upper(), run.step))
+    template = re.escape(job_template(run.step))
     pattern = re.sub(r"\\{(\w+)\\}", lambda found: f"(?P<{found[1]}>{KNOWN_NAMES.get(found[1], '.+?')})", template)
     found = re.fullmatch(pattern, run.job or "")
     if found is None:

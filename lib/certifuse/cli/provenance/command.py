@@ -25,12 +25,8 @@ are at hand; what neither holds is listed as not recorded. docs/provenance.md ha
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Register `provenance`."""
-    parser = subparsers.add_parser(
-        "provenance",
-        help="tell which runs, commits, data and settings a file of the results came from",
-        description=__doc__,
-        epilog=EXAMPLES,
-    )
+    summary = "tell which runs, commits, data and settings a file of the results came from"
+    parser = subparsers.add_parser("provenance", help=summary, description=__doc__, epilog=EXAMPLES)
     parser.add_argument("file", type=Path, help="a figure, table, component, certificate, log, ... of a study")
     parser.add_argument(
         "--results", type=Path, metavar="DIR", help="the study's results directory (default: the one around the file)"

@@ -11,8 +11,8 @@ import ast
 import json
 import os
 import posixpath
+import re
 from base64 import urlsafe_b64encode
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -22,7 +22,7 @@ from typing import Any
 from certifuse.cli.provenance.runs import Run, Stored
 
 NAME_MAX = 255
-FINGERPRINT_DIGITS = 16
+FINGERPRINT = "[0-9a-f]{16}"
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class SnakemakeRecords:
         return None
 
     def _run(self, record: dict[str, Any], path: str) -> Run:
-        settings, source = _settings(record["params"]), _source(record["params"])
+        settings, source = _settings_and_source(record["params"])
         digests = {name: digest.removeprefix("sha256:") for name, digest in record["input_checksums"].items()}
         logs = [self._below(log) for log in record["log"]]
         job = logs[0].removeprefix("logs/").removesuffix(".log") if logs else path
@@ -103,34 +103,19 @@ def _read(file: Path) -> dict[str, Any] | None:
     return record if lists and times and texts else None
 
 
-def _values(params: list[str]) -> Iterator[str]:
+def _settings_and_source(params: list[str]) -> tuple[dict[str, Any] | None, str | None]:
+    """The one parameter that is a JSON object, and the one that is a fingerprint."""
+    settings, source = None, None
     for text in params:
         try:
             value = ast.literal_eval(text)
+            if isinstance(value, str) and value.startswith("{"):
+                settings = settings or json.loads(value)
+            elif isinstance(value, str) and re.fullmatch(FINGERPRINT, value):
+                source = source or value
         except (ValueError, SyntaxError):
             continue
-        if isinstance(value, str):
-            yield value
-
-
-def _settings(params: list[str]) -> dict[str, Any] | None:
-    """The one parameter that is a JSON object."""
-    for value in _values(params):
-        if value.startswith("{"):
-            try:
-                settings: dict[str, Any] = json.loads(value)
-            except ValueError:
-                continue
-            return settings
-    return None
-
-
-def _source(params: list[str]) -> str | None:
-    """The one parameter that is a fingerprint."""
-    for value in _values(params):
-        if len(value) == FINGERPRINT_DIGITS and set(value) <= set("0123456789abcdef"):
-            return value
-    return None
+    return settings, source
 
 
 def _time(seconds: float) -> str:
