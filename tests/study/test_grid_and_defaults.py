@@ -71,7 +71,7 @@ def test_overlapping_blocks_give_each_cell_once() -> None:
         ("densenet", "1.0", 0),
         ("densenet", "1.0", 1),
     ]
-    assert study.families == (("resnet", 0), ("resnet", 1), ("densenet", 0), ("densenet", 1))
+    assert tuple(map(tuple, study.families)) == (("resnet", 0), ("resnet", 1), ("densenet", 0), ("densenet", 1))
     assert [study.single_models("resnet", seed) for seed in (0, 1)] == [(SINGLE, WIDER), ()]
     none_wider = read_study(changed("baselines.wider_single", {"densenet": {"growth": 16}}))
     assert none_wider.single_models("resnet", 0) == (SINGLE,)

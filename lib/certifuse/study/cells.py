@@ -8,6 +8,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
+from pydantic import GetCoreSchemaHandler
+from pydantic_core import core_schema
+
 BASELINE = "baseline"
 """In the place of the fusion rule, of what is trained and scored without one."""
 FINETUNED = "finetuned"
@@ -37,6 +40,19 @@ class Named:
             values[field.name] = int(value) if field.type is int else str(value)
         float(values.get("lam", 0))
         return cls(**values)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        """In settings it stands by its names, and is read from them."""
+
+        def read(value: Any) -> Named:
+            try:
+                return value if isinstance(value, cls) else cls.of(value)
+            except (KeyError, TypeError, ValueError):
+                raise ValueError(f"expected the names of a {cls.__name__}, found {value!r}") from None
+
+        by_names = core_schema.plain_serializer_function_ser_schema(lambda cell: cell.names())
+        return core_schema.no_info_plain_validator_function(read, serialization=by_names)
 
     def __iter__(self) -> Iterator[Any]:
         return (getattr(self, field.name) for field in fields(self))

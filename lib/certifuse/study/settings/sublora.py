@@ -23,7 +23,12 @@ from certifuse.base.records import (
 from certifuse.study.cells import SubloraCell
 from certifuse.study.reading.plain_values import shown
 from certifuse.study.settings.corpora import NO_BYTE_PAIRS, CorpusSettings
-from certifuse.study.settings.language_models import AllocationMode, AllocationSettings, LanguageModelSettings
+from certifuse.study.settings.language_models import (
+    AllocationMode,
+    AllocationSettings,
+    GateWidths,
+    LanguageModelSettings,
+)
 
 LEARNED: Final = "learned"
 PLAIN_MODES: tuple[AllocationMode, ...] = ("uniform", "proportional", LEARNED, "lora_only", "subspace_only")
@@ -73,19 +78,10 @@ class SubloraBlock(Settings):
     seeds: Seeds = Field(description="Seeds of the frozen weights, of the projectors and of the training batches.")
 
 
-class GateSettings(Settings):
+class GateSettings(GateWidths):
     """Search for the splits of mode `learned`: gates that narrow, and then are fixed."""
 
     lr: Positive = Field(default=5e-3, description="Base rate of the gates (cosine, same warm-up); they do not decay.")
-    tau_start: Positive = Field(default=10.0, description="Width of a gate at the start, in directions.")
-    tau_end: Positive = Field(default=0.1, description="Width of a gate when it hardens, in directions.")
-    harden_at: OpenFraction = Field(default=0.5, description="Share of the steps after which the splits are fixed.")
-
-    @model_validator(mode="after")
-    def _narrowing(self) -> Self:
-        if self.tau_end > self.tau_start:
-            raise MisfitError("tau_end", f"expected at most tau_start = {self.tau_start:g}, found {self.tau_end:g}")
-        return self
 
 
 class SubloraTraining(Settings):

@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import Annotated
 
+from certifuse.study.cells import Cell, SubspaceCell
 from certifuse.study.settings.certificates import SubspaceTraining
 from certifuse.study.settings.evaluation import ExecutionSettings
 from certifuse.study.settings.fusion import FusionTraining
-from certifuse.study.steps.step import CellNames, CellStep, From, ImageFiles, SubspaceNames
+from certifuse.study.steps.step import CellStep, From, ImageFiles
 from certifuse.study.steps.training import ImageTrainingFiles
 
 
@@ -16,7 +17,7 @@ class CertifySubspace(CellStep):
     `fusion` shapes the module and the loss.
     """
 
-    cell: SubspaceNames
+    cell: SubspaceCell
     delta: Annotated[float, From("certificates.delta")]
     levels: Annotated[tuple[int, ...], From("certificates.levels")]
     training: Annotated[SubspaceTraining, From("certificates.training")]
@@ -34,7 +35,7 @@ class CertifySubspace(CellStep):
 class CertifyJoint(CellStep):
     """Certify a jointly trained model: on images that it never touched, and by coding all of its weights."""
 
-    cell: CellNames
+    cell: Cell
     delta: Annotated[float, From("certificates.delta")]
     levels: Annotated[int, From("certificates.joint_levels")]
     threads: Annotated[int, From("execution.threads")]

@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Annotated
 
-from certifuse.study.steps.step import CellNames, From, Step, StepFiles, SubloraNames, SubspaceNames
+from certifuse.study.cells import Cell, SubloraCell, SubspaceCell
+from certifuse.study.steps.step import From, Step, StepFiles
 
 
 class GatheringFiles(StepFiles):
@@ -21,14 +22,14 @@ class Gathering(Step):
 class Gather(Gathering):
     """Gather the scores, logs and costs of all cells. `trainings` are the others: (architecture, seed, training)."""
 
-    cells: tuple[CellNames, ...]
+    cells: tuple[Cell, ...]
     trainings: Annotated[tuple[tuple[str, int, str], ...], From("family_trainings")]
 
 
 class CompareCells(Gathering):
     """Compare every cell with the averages of experts that were never fused, on the same test images."""
 
-    cells: tuple[CellNames, ...]
+    cells: tuple[Cell, ...]
     confidence: Annotated[float, From("statistics.confidence")]
     bootstrap_samples: Annotated[int, From("statistics.bootstrap_samples")]
     bootstrap_seed: Annotated[int, From("statistics.seed")]
@@ -39,19 +40,19 @@ class GatherCertificates(Gathering):
 
     scheme: Annotated[str, From("splits.scheme")]
     levels: Annotated[tuple[int, ...], From("certificates.levels")]
-    subspace: Annotated[tuple[SubspaceNames, ...], From("subspace_cells")]
-    joint: Annotated[tuple[CellNames, ...], From("certified_cells")]
+    subspace: Annotated[tuple[SubspaceCell, ...], From("subspace_cells")]
+    joint: Annotated[tuple[Cell, ...], From("certified_cells")]
 
 
 class GatherSublora(Gathering):
     """Gather the certificates of language models: `cells` at every number of levels, and tables of counts."""
 
     levels: Annotated[tuple[int, ...], From("language.levels")]
-    cells: Annotated[tuple[SubloraNames, ...], From("sublora_cells")]
+    cells: Annotated[tuple[SubloraCell, ...], From("sublora_cells")]
     ngrams: Annotated[tuple[str, ...], From("language.ngrams")]
 
 
 class GatherGates(Gathering):
     """Gather the splits that mode `learned` found."""
 
-    cells: Annotated[tuple[SubloraNames, ...], From("learned_cells")]
+    cells: Annotated[tuple[SubloraCell, ...], From("learned_cells")]

@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from certifuse.study.cells import SubloraCell
 from certifuse.study.settings.evaluation import ExecutionSettings
 from certifuse.study.settings.language_models import LanguageModelSettings
 from certifuse.study.settings.sublora import SubloraBounds, SubloraTraining
-from certifuse.study.steps.step import CellStep, From, Step, StepFiles, SubloraNames
+from certifuse.study.steps.step import CellStep, From, Step, StepFiles
 from certifuse.study.steps.training import TrainingFiles
 
 
@@ -16,7 +17,7 @@ class TrainSublora(CellStep):
     What the gates are set to concerns the modes that have some.
     """
 
-    cell: SubloraNames
+    cell: SubloraCell
     model: Annotated[LanguageModelSettings, From("language.model")]
     levels: Annotated[tuple[int, ...], From("language.levels")]
     training: Annotated[SubloraTraining, From(lambda study, names: study.language.training.for_mode(names["mode"]))]
@@ -32,7 +33,7 @@ class TrainSublora(CellStep):
 class CertifySublora(CellStep):
     """Code one training at one number of levels, decode it, and bound its loss on new documents."""
 
-    cell: SubloraNames
+    cell: SubloraCell
     cell_levels: Annotated[int, From(lambda _, names: int(names["levels"]))]
     model: Annotated[LanguageModelSettings, From("language.model")]
     projector: Annotated[Literal["kronecker", "dense", "sparse"], From("language.training.projector")]

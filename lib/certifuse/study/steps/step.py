@@ -5,38 +5,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, Self, dataclass_transform
-
-from pydantic import PlainSerializer, PlainValidator
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, dataclass_transform
 
 from certifuse.base.digests import canonical_json
 from certifuse.base.records import Settings
-from certifuse.study.cells import Cell, Family, Finetuned, Member, Named, SubloraCell, SubspaceCell
+from certifuse.study.cells import Cell
 
 if TYPE_CHECKING:
     from certifuse.study.study import Study
 
-
-def _either(kind: type[Named]) -> PlainValidator:
-    """Reads a cell from its names, or takes it as it is."""
-
-    def read(value: Any) -> Any:
-        try:
-            return value if isinstance(value, kind) else kind.of(value)
-        except (KeyError, TypeError, ValueError):
-            raise ValueError(f"expected the names of a {kind.__name__}, found {value!r}") from None
-
-    return PlainValidator(read)
-
-
-AS_NAMES = PlainSerializer(lambda cell: cell.names())
-"""Cells stand in settings by their names."""
-CellNames = Annotated[Cell, _either(Cell), AS_NAMES]
-FamilyNames = Annotated[Family, _either(Family), AS_NAMES]
-FinetunedNames = Annotated[Finetuned, _either(Finetuned), AS_NAMES]
-MemberNames = Annotated[Member, _either(Member), AS_NAMES]
-SubspaceNames = Annotated[SubspaceCell, _either(SubspaceCell), AS_NAMES]
-SubloraNames = Annotated[SubloraCell, _either(SubloraCell), AS_NAMES]
 
 NO_OPTION = {"option": False}
 """Metadata of a field that is no option of the script."""

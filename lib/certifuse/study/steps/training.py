@@ -6,21 +6,11 @@ from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from certifuse.study.cells import WIDER
+from certifuse.study.cells import WIDER, Cell, Family, Finetuned, Member
 from certifuse.study.settings.evaluation import EvaluationSettings, ExecutionSettings
 from certifuse.study.settings.fusion import FusionTraining
 from certifuse.study.settings.pretraining import ExpertTraining
-from certifuse.study.steps.step import (
-    NO_OPTION,
-    CellNames,
-    CellStep,
-    FamilyNames,
-    FinetunedNames,
-    From,
-    ImageFiles,
-    MemberNames,
-    StepFiles,
-)
+from certifuse.study.steps.step import NO_OPTION, CellStep, From, ImageFiles, StepFiles
 
 if TYPE_CHECKING:
     from certifuse.study.study import Study
@@ -55,7 +45,7 @@ def _architecture(study: "Study", names: Mapping[str, Any]) -> dict[str, Any]:
 class PretrainExpert(CellStep):
     """Train one expert on its share of the pool, or a single model on all training images."""
 
-    cell: MemberNames
+    cell: Member
     architecture: Annotated[dict[str, Any], From(_architecture)]
     training: Annotated[ExpertTraining, From(lambda study, names: study.pretraining.resolved(names["architecture"]))]
     execution: ExecutionSettings
@@ -76,7 +66,7 @@ class TrainFusion(CellStep):
     """Train experts, fusion module and global head of one cell together."""
 
     Files = JointTrainingFiles
-    cell: CellNames
+    cell: Cell
     architecture: Annotated[dict[str, Any], From(_architecture)]
     training: Annotated[FusionTraining, From(lambda study, names: study.fusion.resolved(names["fusion"]))]
     execution: ExecutionSettings
@@ -93,7 +83,7 @@ class FinetuneExperts(CellStep):
     """
 
     Files = JointTrainingFiles
-    cell: FinetunedNames
+    cell: Finetuned
     architecture: Annotated[dict[str, Any], From(_architecture)]
     training: Annotated[FusionTraining, From(_finetuning)]
     execution: ExecutionSettings
@@ -102,7 +92,7 @@ class FinetuneExperts(CellStep):
 class EvaluateFusion(CellStep):
     """Score one cell on the test images: the fused network, its experts, and what they give together."""
 
-    cell: CellNames
+    cell: Cell
     evaluation: EvaluationSettings
     execution: ExecutionSettings
 
@@ -116,7 +106,7 @@ class EvaluateFusion(CellStep):
 class EvaluateBaselines(CellStep):
     """Score what fusion is measured against: the experts before and after fine-tuning, combined, and single models."""
 
-    cell: FamilyNames
+    cell: Family
     evaluation: EvaluationSettings
     execution: ExecutionSettings
 
