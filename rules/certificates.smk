@@ -71,7 +71,8 @@ rule certify_joint:
         "--components {params.components} --output {params.directory} 2> {log}"
 
 
-CELL_CERTIFICATES = targets.certificates(study, rules.certify_subspace.output.certificates, rules.certify_joint.output)
+CELL_CERTIFICATES = targets.each(study.subspace_cells, *rules.certify_subspace.output.certificates)
+CELL_CERTIFICATES += targets.each(study.certified_cells, *rules.certify_joint.output)
 
 
 rule gather_certificates:

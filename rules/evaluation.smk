@@ -66,11 +66,11 @@ rule evaluate_fusion:
         "--output {params.directory} 2> {log}"
 
 
-SCORES = targets.fusion_files(study, [rules.evaluate_fusion.output.metrics], rules.evaluate_baselines.output.metrics)
-LOGS = targets.fusion_files(study, [rules.train_fusion.output.csv])
-PREDICTIONS = targets.fusion_files(
-    study, [rules.evaluate_fusion.output.predictions], rules.evaluate_baselines.output.predictions
-)
+SCORES = targets.each(study.cells, rules.evaluate_fusion.output.metrics)
+SCORES += targets.each(study.families, rules.evaluate_baselines.output.metrics)
+LOGS = targets.each(study.cells, rules.train_fusion.output.csv)
+PREDICTIONS = targets.each(study.cells, rules.evaluate_fusion.output.predictions)
+PREDICTIONS += targets.each(study.families, rules.evaluate_baselines.output.predictions)
 
 
 rule gather:

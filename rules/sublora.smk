@@ -125,10 +125,14 @@ rule certify_ngram:
         "--corpus {params.corpus} --output {params.directory} 2> {log}"
 
 
-LANGUAGE_CERTIFICATES = targets.language_certificates(
-    study, rules.certify_sublora.output.certificate, rules.certify_ngram.output.certificate
-)
-LEARNED_MANIFESTS = targets.learned_manifests(study, rules.train_sublora.output.manifest)
+LANGUAGE_CERTIFICATES = [
+    certificate
+    for cell in study.sublora_cells
+    for levels in study.language.levels
+    for certificate in targets.each([cell], rules.certify_sublora.output.certificate, levels=levels)
+]
+LANGUAGE_CERTIFICATES += expand(rules.certify_ngram.output.certificate, ngram=study.language.ngrams)
+LEARNED_MANIFESTS = targets.each(study.learned_cells, rules.train_sublora.output.manifest)
 
 
 rule gather_sublora:
