@@ -1,6 +1,6 @@
 """The expert architectures and their sizes; the networks are in `certifuse.models.images.architectures`."""
 
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -58,8 +58,5 @@ ARCHITECTURE_SETTINGS: dict[str, type[Settings]] = {
     "resnext": ResNeXtSettings,
 }
 
-if TYPE_CHECKING:
-    ArchitectureName = str
-else:
-    ArchitectureName = Literal[free_names("architecture", ARCHITECTURE_SETTINGS)]
+ArchitectureName: Any = Literal[free_names("architecture", ARCHITECTURE_SETTINGS)]
 """The name of an architecture; anything else is refused when settings are read."""

@@ -1,7 +1,7 @@
 """The fusion rules and how the fused network is trained."""
 
 import re
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -31,10 +31,7 @@ GUIDE_DEFAULTS: dict[str, dict[str, Any]] = {
 FUSIONS = free_names("fusion rule", GUIDE_DEFAULTS)
 """The fusion rules; their modules are in `certifuse.models.images.fusion`, under the same names."""
 
-if TYPE_CHECKING:
-    FusionName = str
-else:
-    FusionName = Literal[FUSIONS]
+FusionName: Any = Literal[FUSIONS]
 """The name of a fusion rule; anything else is refused when settings are read."""
 
 Schedule = Literal["constant", "cosine", "cosine_warm_restarts"]
@@ -122,10 +119,7 @@ FUSION_ONLY = (
 IN_SUBSPACE = (*FusionModuleSettings.model_fields, "distillation_weight", "distillation_temperature", "label_smoothing")
 """Keys with a meaning in a subspace: those of the fusion module and of the loss."""
 
-if TYPE_CHECKING:
-    FusionOverrides = Settings
-else:
-    FusionOverrides = overrides_of(FusionTraining)
+FusionOverrides: Any = overrides_of(FusionTraining)
 
 
 class FusionSettings(FusionTraining):

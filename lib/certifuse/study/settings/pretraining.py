@@ -1,6 +1,6 @@
 """Training of one network on its own images: an expert, or the single model on all images."""
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 from pydantic import Field
 
@@ -29,10 +29,7 @@ class ExpertTraining(Settings):
     )
 
 
-if TYPE_CHECKING:
-    ExpertOverrides = Settings
-else:
-    ExpertOverrides = overrides_of(ExpertTraining)
+ExpertOverrides: Any = overrides_of(ExpertTraining)
 
 
 class PretrainingSettings(ExpertTraining):
