@@ -89,7 +89,7 @@ def _add_selectors(parser: argparse.ArgumentParser, source: str, required: bool)
     group = parser.add_argument_group("which of the runs below DIR")
     group.add_argument("--architecture", metavar="NAME", help="architecture of the experts")
     group.add_argument("--fusion-type", metavar="NAME", help="fusion rule")
-    group.add_argument("--lambda", dest="lam", metavar="VALUE", help="weight of the individual losses")
+    group.add_argument("--lambda", metavar="VALUE", help="weight of the individual losses")
     group.add_argument("--seed", type=int, metavar="N", help="seed")
     group.add_argument("--epoch", type=int, metavar="N", help="a stored epoch of the run (default: its best)")
 
