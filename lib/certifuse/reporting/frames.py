@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -79,6 +80,22 @@ def read_frame(path: Path, schema: Schema) -> pd.DataFrame:
         if not wrong.empty:
             _refuse(path, schema, expected, wrong)
     return frame
+
+
+def rows_with(frame: pd.DataFrame, **values: Any) -> pd.DataFrame:
+    """The rows that have these values, by column; None is no value, and `lam` stands for the column `lambda`."""
+    chosen = pd.Series(True, index=frame.index)
+    for name, value in values.items():
+        column = frame["lambda" if name == "lam" else name]
+        chosen &= (column.isna() if value is None else column == value).fillna(False).astype(bool)
+    return frame[chosen]
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows as dictionaries; what has no value is None."""
+    plain = frame.astype(object)
+    rows: list[dict[str, Any]] = plain.where(plain.notna(), None).to_dict("records")
+    return rows
 
 
 def empty_frame(schema: Schema) -> pd.DataFrame:

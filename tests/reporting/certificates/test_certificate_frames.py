@@ -2,11 +2,12 @@ import pandas as pd
 import pytest
 
 from certifuse.base.errors import UserError
-from certifuse.reporting.certificates.frames import HELD_OUT, PRIOR, SCHEMAS, SUBSPACE, panels_of, read_frames
+from certifuse.reporting.certificates.frames import HELD_OUT, PRIOR, SCHEMAS, SUBSPACE, panels_of
+from certifuse.reporting.frames import read_frames
 
 
 def read_certificates(path):
-    return read_frames({"certificates": path}).certificates
+    return read_frames({"certificates": path}, SCHEMAS).certificates
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ def written(one, tmp_path):
 
 def test_what_is_written_is_read(one, written, tmp_path):
     one.ledgers.to_csv(tmp_path / "ledgers.csv", index=False)
-    frames = read_frames({"certificates": written(), "ledgers": tmp_path / "ledgers.csv"})
+    frames = read_frames({"certificates": written(), "ledgers": tmp_path / "ledgers.csv"}, SCHEMAS)
     pd.testing.assert_frame_equal(frames.certificates, one.certificates)
     pd.testing.assert_frame_equal(frames.ledgers, one.ledgers)
     assert frames.certificates["lambda"].tolist()[:2] == ["", "1.0"]
@@ -42,7 +43,7 @@ def test_a_file_without_held_out_columns_has_none_measured(written):
 def test_a_file_without_rows_is_empty(columns, tmp_path):
     path = tmp_path / "empty.csv"
     path.write_text(",".join(columns) + "\n")
-    frames = read_frames({"certificates": path, "ledgers": path})
+    frames = read_frames({"certificates": path, "ledgers": path}, SCHEMAS)
     assert frames.certificates.empty
     assert panels_of(frames.certificates) == []
 

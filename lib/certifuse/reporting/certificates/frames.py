@@ -5,15 +5,13 @@ A row of `certificates` is one certificate. Its kind is `prior` (the pre-trained
 fusion nor lambda: it is that of every rule of its architecture, seed and split scheme.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
 
-from certifuse.reporting import frames
-from certifuse.reporting.cells import CELL, CELL_TYPES, architectures_of, compared_cells, fusions_of
-from certifuse.reporting.frames import Frames, Schema
+from certifuse.reporting.cells import CELL, CELL_TYPES, architectures_of, compared_cells
+from certifuse.reporting.drawing import NothingToShowError
+from certifuse.reporting.frames import Schema, rows_with
 
 PRIOR, SUBSPACE, JOINT = KINDS = ("prior", "subspace", "joint")
 IDENTITY = [*CELL, "kind", "d", "levels"]
@@ -25,16 +23,9 @@ HELD_OUT = {
 }
 _IDENTITY = CELL_TYPES | {"kind": "str", "d": "int64", "levels": "int64"}
 _SAMPLE = {
-    "scheme": "str",
-    "examples": "int64",
-    "errors": "int64",
-    "prior_errors": "Int64",
-    "worse": "Int64",
-    "better": "Int64",
-    "code_bits": "float64",
-    "delta": "float64",
-    "risk_percent": "float64",
-    "bound_percent": "float64",
+    **{"scheme": "str", "examples": "int64", "errors": "int64"},
+    **dict.fromkeys(("prior_errors", "worse", "better"), "Int64"),
+    **dict.fromkeys(("code_bits", "delta", "risk_percent", "bound_percent"), "float64"),
     "inequality": "str",
 }
 _TEST = {"test_examples": "Int64", "test_errors": "Int64", "test_percent": "float64"}
@@ -71,11 +62,6 @@ SCHEMAS = {
 }
 
 
-def read_frames(files: Mapping[str, Path]) -> Frames:
-    """Read files by the names of `SCHEMAS`."""
-    return frames.read_frames(files, SCHEMAS)
-
-
 # ---- panels --------------------------------------------------------------------------------------
 
 
@@ -90,16 +76,12 @@ class Panel:
 
     def rows(self, certificates: pd.DataFrame, kind: str) -> pd.DataFrame:
         """Its rows of one kind, all seeds; of its family for a prior."""
-        chosen = family_rows(certificates, kind, self.scheme, self.architecture)
-        if kind == PRIOR:
-            return chosen
-        return chosen[(chosen["fusion"] == self.fusion) & (chosen["lambda"] == self.lam)]
+        of_rule = {} if kind == PRIOR else {"fusion": self.fusion, "lam": self.lam}
+        return rows_with(certificates, kind=kind, scheme=self.scheme, architecture=self.architecture, **of_rule)
 
-
-def family_rows(certificates: pd.DataFrame, kind: str, scheme: str, architecture: str) -> pd.DataFrame:
-    """The rows of one kind, scheme and architecture."""
-    chosen = (certificates["kind"] == kind) & (certificates["scheme"] == scheme)
-    return certificates[chosen & (certificates["architecture"] == architecture)]
+    def title(self, certificates: pd.DataFrame) -> str:
+        """The title that tells it from the others: architecture, split scheme where there are several, and rule."""
+        return f"{family_title(certificates, self.scheme, self.architecture)}, {self.fusion}"
 
 
 def families_of(certificates: pd.DataFrame) -> list[tuple[str, str]]:
@@ -107,25 +89,31 @@ def families_of(certificates: pd.DataFrame) -> list[tuple[str, str]]:
     return [
         (scheme, architecture)
         for scheme in certificates["scheme"].unique()
-        for architecture in architectures_of(certificates[certificates["scheme"] == scheme])
+        for architecture in architectures_of(rows_with(certificates, scheme=scheme))
     ]
 
 
 def panels_of(certificates: pd.DataFrame) -> list[Panel]:
     """A panel for each scheme, architecture and fusion rule that has a trained certificate."""
-    panels = []
-    for scheme, architecture in families_of(certificates):
-        rows = family_rows(certificates, SUBSPACE, scheme, architecture)
-        lams = compared_cells(rows, architecture)
-        panels += [Panel(scheme, architecture, fusion, lams[fusion]) for fusion in fusions_of(rows)]
-    return panels
+    return [
+        Panel(scheme, architecture, fusion, lam)
+        for scheme, architecture in families_of(certificates)
+        for fusion, lam in compared_cells(rows_with(certificates, kind=SUBSPACE, scheme=scheme), architecture).items()
+    ]
+
+
+def shown_rows(certificates: pd.DataFrame, panels: list[Panel]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The trained certificates and the priors of all panels.
+
+    Raises:
+        NothingToShowError: there is no panel.
+    """
+    if not panels:
+        raise NothingToShowError("no trained subspace has a certificate yet")
+    trained, priors = (pd.concat([panel.rows(certificates, kind) for panel in panels]) for kind in (SUBSPACE, PRIOR))
+    return trained, priors
 
 
 def family_title(certificates: pd.DataFrame, scheme: str, architecture: str) -> str:
     """The architecture, with the split scheme of the experts where a file has several."""
     return architecture if certificates["scheme"].nunique() < 2 else f"{architecture}, {scheme}"
-
-
-def panel_title(certificates: pd.DataFrame, panel: Panel) -> str:
-    """The title that tells the panel from the others: architecture, split scheme where there are several, and rule."""
-    return f"{family_title(certificates, panel.scheme, panel.architecture)}, {panel.fusion}"
