@@ -124,12 +124,8 @@ def new_panels(
 ) -> tuple[Figure, Any]:
     """A figure and its array of axes, shape (number of heights, number of widths).
 
-    Args:
-        style: gives the size of a panel and the resolution.
-        widths: of each column, in units of the style's panel.
-        heights: of each row, in units of the style's panel.
-        labels_in: inches added to the width for long row labels.
-        subplots: further arguments of matplotlib's `Figure.subplots`.
+    Widths of columns and heights of rows are in units of the style's panel; `labels_in` inches are added to the width
+    for long row labels; `subplots` are further arguments of matplotlib's `Figure.subplots`.
     """
     size = (style.panel_width_in * sum(widths) + labels_in, style.panel_height_in * sum(heights))
     figure = Figure(figsize=size, layout="constrained", dpi=style.dpi)

@@ -31,7 +31,10 @@ COLUMNS = {
 NONE = "none"
 NO_PRIOR = "the prior of this architecture, seed and scheme has no certificate"
 BEST_MARK = " *"
-MODEL = (("architecture", "l"), ("fusion", "l"), ("λ", "r"), ("seed", "r"))
+MODEL = {
+    **{name: (name, "l") for name in ("architecture", "fusion")},
+    **{"lambda": ("λ", "r"), "seed": ("seed", "r")},
+}
 CODE = (("d", "r"), ("L", "r"))
 MEASURED = (
     *(("n", "r"), ("error (%)", "r"), ("K (bits)", "r"), ("certified (%)", "r"), ("inequality", "l")),
@@ -114,55 +117,40 @@ def crossing_rows(certificates: pd.DataFrame) -> list[Row]:
 def certificates_tex(rows: Sequence[Row], study: str) -> str:
     """Every certificate; the best of the study is marked, and the last lines say what quoting it costs."""
     shown = [row for row in rows if row["kind"] != QUOTED]
-    schemes = _schemes(shown)
-    lines = [TableRow((*_of(row, schemes), *_cells(row)), group=_of(row, RULE)) for row in shown]
+    model, lines = _model(shown), []
+    for row in shown:
+        code, risk = [*_code(row), f"{row['examples']:,}"], f"{row['risk_percent']:.2f}"
+        bound = f"{row['bound_percent']:.2f}{BEST_MARK if row['best'] else ''}"
+        certified = (f"{row['code_bits']:,.0f}", bound, row["inequality"].replace("_", " "))
+        unseen = (mean_text(row[name], digits=2) for name in ("held_out_bound_percent", "test_percent"))
+        cells = (*(str(row[name]) for name in model), row["kind"], *code, risk, *certified, *unseen)
+        lines.append(TableRow(cells, group=[row[name] for name in RULE]))
     quotes = [remark for row in rows if row["kind"] == QUOTED for remark in _quoting(row, shown)]
     lines += [TableRow((), remark, QUOTED) for remark in quotes]
-    columns = (*_columns(schemes), ("model", "l"), *CODE, *MEASURED)
+    columns = (*model.values(), ("model", "l"), *CODE, *MEASURED)
     return longtable("certificates", _caption(shown, study), columns, lines)
 
 
 def ledger_tex(rows: Sequence[Row], study: str) -> str:
     """The charges of each rule's best certificate, in bits."""
-    schemes = _schemes(rows)
     caption = (
         f"Study {study}. What the bits K of the trained certificate with the lowest certified error are spent on, for "
         "each architecture and fusion rule. d: dimension of the subspace. L: quantisation levels."
     )
-    columns = (*_columns(schemes), *CODE)
+    model = _model(rows)
+    columns = (*model.values(), *CODE)
     return ledger_table(
-        "certificate_ledger", caption, columns, rows, lambda row: (*_of(row, schemes), *_names(row), *_code(row))
+        "certificate_ledger", caption, columns, rows, lambda row: (*(str(row[name]) for name in model), *_code(row))
     )
 
 
-def _cells(row: Row) -> tuple[str, ...]:
-    mark = BEST_MARK if row["best"] else ""
-    return (
-        *(*_names(row), row["kind"], *_code(row), f"{row['examples']:,}", f"{row['risk_percent']:.2f}"),
-        *(f"{row['code_bits']:,.0f}", f"{row['bound_percent']:.2f}{mark}", row["inequality"].replace("_", " ")),
-        *(mean_text(row[name], digits=2) for name in ("held_out_bound_percent", "test_percent")),
-    )
-
-
-def _names(row: Row) -> tuple[str, ...]:
-    return row["architecture"], row["fusion"], row["lambda"], str(row["seed"])
+def _model(rows: Iterable[Row]) -> dict[str, tuple[str, str]]:
+    """The columns that name a model; that of the split scheme only where there are several."""
+    return {"scheme": ("scheme", "l"), **MODEL} if len({row["scheme"] for row in rows}) > 1 else MODEL
 
 
 def _code(row: Row) -> tuple[str, str]:
     return f"{row['d']:,}", "" if row["kind"] == PRIOR else str(row["levels"])
-
-
-def _of(row: Row, names: Iterable[str]) -> tuple[str, ...]:
-    return tuple(row[name] for name in names)
-
-
-def _schemes(rows: Iterable[Row]) -> tuple[str, ...]:
-    """The column of the split scheme, where there are several."""
-    return ("scheme",) if len({row["scheme"] for row in rows}) > 1 else ()
-
-
-def _columns(schemes: Iterable[str]) -> tuple[tuple[str, str], ...]:
-    return (*((name, "l") for name in schemes), *MODEL)
 
 
 def _quoting(row: Row, shown: Iterable[Row]) -> list[str]:
@@ -174,8 +162,8 @@ def _quoting(row: Row, shown: Iterable[Row]) -> list[str]:
         f"it needs its bound at delta / M = {row['delta']:.3g}: {row['bound_percent']:.2f} instead of "
         f"{best['bound_percent']:.2f}, by {row['inequality'].replace('_', ' ')}.",
     ]
-    family = ("scheme", "architecture", "seed")
-    priors = [one for one in shown if one["kind"] == PRIOR and _of(one, family) == _of(row, family)]
+    family = {"kind": PRIOR} | {name: row[name] for name in ("scheme", "architecture", "seed")}
+    priors = [one for one in shown if family.items() <= one.items()]
     return [*cost, *(f"The 0-bit certified error of its own prior is {one['bound_percent']:.2f}." for one in priors)]
 
 

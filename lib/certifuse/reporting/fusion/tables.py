@@ -15,15 +15,7 @@ from certifuse.reporting.frames import Frames, records, rows_with
 from certifuse.reporting.fusion import costs, training_costs
 from certifuse.reporting.fusion.runs import count_test_images
 from certifuse.reporting.latex import TableRow, longtable
-from certifuse.reporting.predictors import (
-    FINETUNED,
-    FUSED,
-    OF_ITS_EXPERTS,
-    PREDICTORS,
-    PRETRAINED,
-    WITH_EXPERTS,
-    predictor_name,
-)
+from certifuse.reporting.predictors import FINETUNED, FUSED, OF_CELLS, PREDICTORS, PRETRAINED, predictor_name
 from certifuse.reporting.tables import Row, Table
 from certifuse.reporting.text import interval, mean_text, missing_text, seeds_text, signed
 from certifuse.study.cells import BASELINE
@@ -31,7 +23,6 @@ from certifuse.study.steps.reporting import WriteTables
 
 Cell = tuple[str, str, str]
 CELL_COLUMNS = ("architecture", "fusion", "lambda")
-OF_CELLS = (FUSED, WITH_EXPERTS, OF_ITS_EXPERTS)
 METRICS = (
     *("top1_percent", "top5_percent", "superclass_top1_percent", "nll_nats", "brier", "ece", "aurc"),
     *("temperature", "nll_nats_calibrated", "brier_calibrated", "ece_calibrated"),
@@ -226,18 +217,12 @@ def _compared(key: tuple[Any, ...], members: list[Row]) -> TableRow:
     if predictor is None:
         return TableRow((*names, ""), missing_text(members[0]["reason"]), names[0])
     by_baseline = {row["baseline"]: row for row in members}
-    cells = [*names, predictor_name(predictor), seeds_text(members[0]["seeds"], members[0]["missing_seeds"])]
+    cells: list[str] = [*names, predictor_name(predictor), seeds_text(members[0]["seeds"], members[0]["missing_seeds"])]
     for baseline in (FINETUNED, PRETRAINED):
-        row = by_baseline.get(baseline)
-        cells += ["absent", ""] if row is None else [_difference(row), _significant(row)]
+        if (row := by_baseline.get(baseline)) is None:
+            cells += ["absent", ""]
+            continue
+        worse = f", {row['seeds_worse']} worse" if row["seeds_worse"] else ""
+        cells.append(f"{signed(row['difference_points'], 2)} {interval(row['low_points'], row['high_points'], 2)}")
+        cells.append(f"{row['seeds_significant']} of {row['seeds']}{worse}")
     return TableRow(tuple(cells), group=names[0])
-
-
-def _significant(row: Row) -> str:
-    """Seeds that differ significantly, and how many of them for the worse."""
-    worse = f", {row['seeds_worse']} worse" if row["seeds_worse"] else ""
-    return f"{row['seeds_significant']} of {row['seeds']}{worse}"
-
-
-def _difference(row: Row) -> str:
-    return f"{signed(row['difference_points'], 2)} {interval(row['low_points'], row['high_points'], 2)}"

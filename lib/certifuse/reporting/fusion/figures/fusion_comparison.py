@@ -42,7 +42,7 @@ class Series:
 
 OF_CELLS = tuple(
     Series(name, name, PREDICTORS[name].long, offset)
-    for name, offset in ((predictors.FUSED, -0.24), (predictors.WITH_EXPERTS, 0.0), (predictors.OF_ITS_EXPERTS, 0.24))
+    for name, offset in zip(predictors.OF_CELLS, (-0.24, 0.0, 0.24), strict=True)
 )
 OF_BASELINES = (
     Series("finetuned", predictors.FINETUNED, "experts fine-tuned on the fusion images", -0.14),
