@@ -22,10 +22,6 @@ class Frames:
         raise AttributeError(f"frames: expected one of the tables {', '.join(self.__dict__)}, found {name}")
 
 
-def _nothing(rows: pd.DataFrame) -> dict[str, "pd.Series[bool]"]:
-    return {}
-
-
 @dataclass(frozen=True)
 class Schema:
     """The form that a file must have.
@@ -38,7 +34,7 @@ class Schema:
     """
 
     columns: Mapping[str, str]
-    holding: Callable[[pd.DataFrame], dict[str, "pd.Series[bool]"]] = _nothing
+    holding: Callable[[pd.DataFrame], dict[str, "pd.Series[bool]"]] = lambda _: {}
     identity: tuple[str, ...] = ()
     optional: Collection[str] = ()
 
@@ -78,7 +74,10 @@ def read_frame(path: Path, schema: Schema) -> pd.DataFrame:
     for expected, holds in schema.holding(frame).items():
         wrong = frame[~holds.fillna(False).astype(bool)]
         if not wrong.empty:
-            _refuse(path, schema, expected, wrong)
+            named = (*schema.identity, *(name for name in columns if name in expected.split()))
+            found = ", ".join(f"{name} {wrong.iloc[0][name]}" for name in dict.fromkeys(named))
+            line = int(wrong.index[0]) + 2
+            raise UserError(f"{path}: line {line}: expected {expected}; found {found}: gather the study again")
     return frame
 
 
@@ -101,10 +100,3 @@ def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
 def empty_frame(schema: Schema) -> pd.DataFrame:
     """A table without rows."""
     return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in schema.columns.items()})
-
-
-def _refuse(path: Path, schema: Schema, expected: str, wrong: pd.DataFrame) -> None:
-    named = (*schema.identity, *(name for name in schema.columns if name in expected.split()))
-    found = ", ".join(f"{name} {wrong.iloc[0][name]}" for name in dict.fromkeys(named))
-    line = int(wrong.index[0]) + 2
-    raise UserError(f"{path}: line {line}: expected {expected}; found {found}: gather the study again")

@@ -41,11 +41,8 @@ class TableRow:
 
 def escape(text: str) -> str:
     """The text for LaTeX, on one line; a character that LaTeX's basic fonts lack becomes a question mark."""
-    return "".join(SPECIAL.get(character, _ascii(character)) for character in " ".join(text.split()))
-
-
-def _ascii(character: str) -> str:
-    return character if character.isascii() and character.isprintable() else "?"
+    shown = {character: character if character.isascii() and character.isprintable() else "?" for character in text}
+    return " ".join(text.split()).translate(str.maketrans(shown | SPECIAL))
 
 
 def longtable(name: str, caption: str, columns: Sequence[tuple[str, str]], rows: Sequence[TableRow]) -> str:

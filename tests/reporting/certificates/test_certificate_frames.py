@@ -2,7 +2,7 @@ import pandas as pd
 import pytest
 
 from certifuse.base.errors import UserError
-from certifuse.reporting.certificates.frames import HELD_OUT, PRIOR, SCHEMAS, SUBSPACE, panels_of
+from certifuse.reporting.certificates.frames import HELD_OUT, SCHEMAS, panels_of
 from certifuse.reporting.frames import read_frames
 
 
@@ -79,14 +79,15 @@ def test_another_file_is_refused(written):
 
 def test_a_panel_has_its_rule_at_its_lambda_and_the_prior_of_its_family(study):
     panels = panels_of(study.certificates)
-    assert [(panel.scheme, panel.fusion, panel.lam) for panel in panels] == [
-        (scheme, fusion, "1.0") for scheme in ("iid", "by_class") for fusion in ("multiplicative", "concatenation")
+    assert [(panel.title, panel.lam) for panel in panels] == [
+        (f"resnet, {scheme}, {fusion}", "1.0")
+        for scheme in ("iid", "by_class")
+        for fusion in ("multiplicative", "concatenation")
     ]
     for panel in panels:
-        rows, priors = panel.rows(study.certificates, SUBSPACE), panel.rows(study.certificates, PRIOR)
-        assert len(rows) == 2 * 4 * 2
-        assert {(row.scheme, row.fusion, row.kind) for row in rows.itertuples()} == {
-            (panel.scheme, panel.fusion, "subspace")
-        }
-        assert list(priors["seed"]) == [0, 1]
-        assert set(priors["scheme"]) == {panel.scheme}
+        assert (len(panel.trained), len(panel.of_rule)) == (2 * 4 * 2, 2 * 2 * 4 * 2)
+        names = {f"resnet, {row.scheme}, {row.fusion}" for row in panel.of_rule.itertuples()}
+        assert (names, set(panel.of_rule["kind"])) == ({panel.title}, {"subspace"})
+        assert (set(panel.trained["lambda"]), list(panel.priors["seed"])) == ({"1.0"}, [0, 1])
+        assert set(panel.priors["scheme"]) == set(panel.trained["scheme"])
+        assert set(panel.priors["kind"]) == {"prior"}

@@ -65,23 +65,21 @@ SCHEMAS = {
 # ---- panels --------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Panel:
-    """One architecture and fusion rule of one split scheme, at the lambda where rules are compared."""
+    """One architecture and fusion rule of one split scheme, at the lambda where rules are compared.
 
-    scheme: str
+    `trained` are its certificates of all seeds at this lambda, `of_rule` those at every lambda, and `priors` those of
+    its family. `title` tells it from the others: architecture, split scheme where there are several, and rule.
+    """
+
     architecture: str
     fusion: str
     lam: str
-
-    def rows(self, certificates: pd.DataFrame, kind: str) -> pd.DataFrame:
-        """Its rows of one kind, all seeds; of its family for a prior."""
-        of_rule = {} if kind == PRIOR else {"fusion": self.fusion, "lam": self.lam}
-        return rows_with(certificates, kind=kind, scheme=self.scheme, architecture=self.architecture, **of_rule)
-
-    def title(self, certificates: pd.DataFrame) -> str:
-        """The title that tells it from the others: architecture, split scheme where there are several, and rule."""
-        return f"{family_title(certificates, self.scheme, self.architecture)}, {self.fusion}"
+    title: str
+    priors: pd.DataFrame
+    of_rule: pd.DataFrame
+    trained: pd.DataFrame
 
 
 def families_of(certificates: pd.DataFrame) -> list[tuple[str, str]]:
@@ -95,23 +93,27 @@ def families_of(certificates: pd.DataFrame) -> list[tuple[str, str]]:
 
 def panels_of(certificates: pd.DataFrame) -> list[Panel]:
     """A panel for each scheme, architecture and fusion rule that has a trained certificate."""
-    return [
-        Panel(scheme, architecture, fusion, lam)
-        for scheme, architecture in families_of(certificates)
-        for fusion, lam in compared_cells(rows_with(certificates, kind=SUBSPACE, scheme=scheme), architecture).items()
-    ]
+    panels = []
+    for scheme, architecture in families_of(certificates):
+        family = rows_with(certificates, scheme=scheme, architecture=architecture)
+        priors, trained = (rows_with(family, kind=kind) for kind in (PRIOR, SUBSPACE))
+        for fusion, lam in compared_cells(trained, architecture).items():
+            title, of_rule = family_title(certificates, scheme, architecture), rows_with(trained, fusion=fusion)
+            at_lam = rows_with(of_rule, lam=lam)
+            panels.append(Panel(architecture, fusion, lam, f"{title}, {fusion}", priors, of_rule, at_lam))
+    return panels
 
 
-def shown_rows(certificates: pd.DataFrame, panels: list[Panel]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The trained certificates and the priors of all panels.
+def shown_panels(certificates: pd.DataFrame) -> tuple[list[Panel], pd.DataFrame, pd.DataFrame]:
+    """All panels, and the trained certificates and the priors that they show.
 
     Raises:
         NothingToShowError: there is no panel.
     """
+    panels = panels_of(certificates)
     if not panels:
         raise NothingToShowError("no trained subspace has a certificate yet")
-    trained, priors = (pd.concat([panel.rows(certificates, kind) for panel in panels]) for kind in (SUBSPACE, PRIOR))
-    return trained, priors
+    return panels, pd.concat([panel.trained for panel in panels]), pd.concat([panel.priors for panel in panels])
 
 
 def family_title(certificates: pd.DataFrame, scheme: str, architecture: str) -> str:

@@ -43,6 +43,6 @@ def gaps_note(certificates: pd.DataFrame, panels: Sequence[Panel]) -> str:
     """The number of (d, L) of the shown panels and seeds without a certificate; no sentence where all have one."""
     trained = rows_with(certificates, kind=SUBSPACE)
     everything = len(trained[["d", "levels"]].drop_duplicates()) * trained["seed"].nunique() * len(panels)
-    missing = everything - sum(len(panel.rows(certificates, SUBSPACE)) for panel in panels)
+    missing = everything - sum(len(panel.trained) for panel in panels)
     why = "not asked for, or see missing_certificates.csv"
     return f"{missing} of {everything} (d, L, seed) have no certificate: {why}." if missing else ""

@@ -92,8 +92,7 @@ def ledger_rows(certificates: pd.DataFrame, ledgers: pd.DataFrame) -> list[Row]:
     """
     rows: list[Row] = []
     for panel in panels_of(certificates):
-        place = {"scheme": panel.scheme, "architecture": panel.architecture, "fusion": panel.fusion}
-        best = records(best_first(rows_with(certificates, kind=SUBSPACE, **place)))[0]
+        best = records(best_first(panel.of_rule))[0]
         charges = rows_with(ledgers, **{name: best[name] for name in IDENTITY})
         rows += spent_rows({name: best[name] for name in NAMES}, charges, best["code_bits"])
     return rows

@@ -73,11 +73,11 @@ def contrasts(frames: Frames, confidence: float) -> list[Row]:
     """
     budgets = {d: (compared_rows(frames.metrics, d), modes_at(frames, d)) for d in budgets_of(frames)}
     found = []
-    for metric, (family, pairs) in product(METRICS, ((ALLOCATION, _against_baselines), (OF_NULLS, _against_nulls))):
+    for metric, family in product(METRICS, (ALLOCATION, OF_NULLS)):
         tests = [
             {"metric": metric, "family": family, "budget": d, **_contrast(rows, metric, mode, baseline, confidence)}
             for d, (rows, modes) in budgets.items()
-            for mode, baseline in pairs(modes)
+            for mode, baseline in _pairs(family, modes)
         ]
         found += with_holm(tests)
     return found
@@ -99,15 +99,13 @@ def _contrast(rows: pd.DataFrame, metric: str, mode: str, baseline: str, confide
     return {**names, "baseline_mean": mean, **found, **test}
 
 
-def _against_baselines(modes: Sequence[str]) -> list[tuple[str, str]]:
-    """Every allocation with every baseline, the two baselines with each other once."""
+def _pairs(family: str, modes: Sequence[str]) -> list[tuple[str, str]]:
+    """Learned gates with every null; or every allocation with every baseline, the two baselines once."""
+    if family == OF_NULLS:
+        return [(LEARNED, null) for null in NULLS if null in modes and LEARNED in modes]
     allocations = [mode for mode in modes if is_allocation(mode)]
     pairs = [(mode, baseline) for baseline in BASELINES if baseline in allocations for mode in allocations]
     return [(mode, baseline) for mode, baseline in pairs if mode != baseline and (mode, baseline) != BASELINES]
-
-
-def _against_nulls(modes: Sequence[str]) -> list[tuple[str, str]]:
-    return [(LEARNED, null) for null in NULLS if null in modes and LEARNED in modes]
 
 
 def contrasts_tex(rows: Sequence[Row], study: str, confidence: float) -> str:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from certifuse.reporting import plot
 from certifuse.reporting.certificates import notes
 from certifuse.reporting.certificates.choice import FAMILY, best_first, best_per
-from certifuse.reporting.certificates.frames import PRIOR, SUBSPACE, panels_of, shown_rows
+from certifuse.reporting.certificates.frames import PRIOR, SUBSPACE, shown_panels
 from certifuse.reporting.certificates.iso_lines import ISO_LINE, draw_iso_lines, to_fractions
 from certifuse.reporting.frames import Frames, records, rows_with
 from certifuse.reporting.frontier import draw_frontier
@@ -31,22 +31,22 @@ PRIOR_MARK: dict[str, Any] = {"ls": "", "marker": "*", "ms": 9}
 def draw(frames: Frames, step: DrawFigure) -> Figure:
     """One panel per architecture and fusion rule: every (d, L) as a point, its frontier as steps, one per seed."""
     certificates, grey = frames.certificates, step.style.baseline_colour
-    panels = panels_of(certificates)
-    trained, priors = shown_rows(certificates, panels)
+    panels, trained, priors = shown_panels(certificates)
     looks = plot.looks_in_order(trained["levels"], step.style)
     low, high = plot.view_of([*trained["risk_percent"], *priors["risk_percent"]], 0.12, highest=100.0)
-    titles = [panel.title(certificates) for panel in panels]
+    titles = [panel.title for panel in panels]
     figure, places = plot.panel_grid(step.style, titles, "error on the certificate sample (%)", HEIGHT)
     for axes, panel in zip(places, panels, strict=True):
         linear = _bits_axis(axes, trained["code_bits"])
         axes.set_ylim(max(low, 0.0), high)
-        models = pd.concat([panel.rows(certificates, PRIOR), panel.rows(certificates, SUBSPACE)])
+        models = pd.concat([panel.priors, panel.trained])
         _draw_models(axes, models, looks, grey)
         draw_iso_lines(axes, int(models["examples"].min()), float(models["delta"].min()))
+    inequalities = " or ".join(sorted(set(trained["inequality"]))).replace("_", " ")
     sentences = [
         notes.sample_note(trained),
         notes.lambda_note(panels),
-        f"Grey lines: equal certified error by kl inversion; the certificates are by {_inequalities(trained)}.",
+        f"Grey lines: equal certified error by kl inversion; the certificates are by {inequalities}.",
         "Numbers: d of models on a frontier, where there is room.",
         f"The bits axis is linear near 0 and logarithmic far above {linear:,.0f}.",
         "One frontier per seed." if trained["seed"].nunique() > 1 else "",
@@ -60,10 +60,6 @@ def draw(frames: Frames, step: DrawFigure) -> Figure:
         "equal certified error": {"ls": "-", **ISO_LINE},
     }
     return plot.finish(figure, legend, sentences, step.style)
-
-
-def _inequalities(trained: pd.DataFrame) -> str:
-    return " or ".join(sorted(set(trained["inequality"]))).replace("_", " ")
 
 
 def _draw_models(axes: Axes, models: pd.DataFrame, looks: dict[Any, plot.Look], grey: str) -> None:

@@ -11,7 +11,7 @@ from matplotlib.ticker import NullLocator
 from certifuse.reporting import plot
 from certifuse.reporting.certificates import notes
 from certifuse.reporting.certificates.choice import Crossing, crossings
-from certifuse.reporting.certificates.frames import PRIOR, SUBSPACE, panels_of, shown_rows
+from certifuse.reporting.certificates.frames import shown_panels
 from certifuse.reporting.frames import Frames
 from certifuse.study.steps.reporting import DrawFigure
 
@@ -34,17 +34,15 @@ PRIOR_SERIES = (
 def draw(frames: Frames, step: DrawFigure) -> Figure:
     """One panel per architecture and fusion rule, one line per number of levels; where training begins to pay."""
     certificates, grey = frames.certificates, step.style.baseline_colour
-    panels = panels_of(certificates)
-    trained, priors = shown_rows(certificates, panels)
+    panels, trained, priors = shown_panels(certificates)
     looks = plot.looks_in_order(trained["levels"], step.style)
-    of = {panel: (panel.rows(certificates, SUBSPACE), panel.rows(certificates, PRIOR)) for panel in panels}
-    crossed = {panel: crossings(pd.concat(both)) for panel, both in of.items()}
-    titles = [f"{panel.title(certificates)}\n{crossing_text(found)}" for panel, found in crossed.items()]
+    crossed = {panel: crossings(pd.concat([panel.priors, panel.trained])) for panel in panels}
+    titles = [f"{panel.title}\n{crossing_text(found)}" for panel, found in crossed.items()]
     figure, places = plot.panel_grid(step.style, titles, "error (%)", HEIGHT)
     view = plot.view_of(_shown(trained, SERIES) + _shown(priors, PRIOR_SERIES), 0.06, highest=100.0)
-    for axes, (of_panel, prior), found in zip(places, of.values(), crossed.values(), strict=True):
-        _draw_prior(axes, prior, grey)
-        for levels, rows in of_panel.groupby("levels"):
+    for axes, (panel, found) in zip(places, crossed.items(), strict=True):
+        _draw_prior(axes, panel.priors, grey)
+        for levels, rows in panel.trained.groupby("levels"):
             _draw_levels(axes, rows, looks[levels])
         if rings := [crossing.row for crossing in found if crossing.crosses]:
             x, y = [row["d"] for row in rings], [row["bound_percent"] for row in rings]

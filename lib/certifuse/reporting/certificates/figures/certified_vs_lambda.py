@@ -10,7 +10,7 @@ from certifuse.reporting import plot
 from certifuse.reporting.cells import lambdas_of
 from certifuse.reporting.certificates import notes
 from certifuse.reporting.certificates.choice import best_per
-from certifuse.reporting.certificates.frames import PRIOR, SUBSPACE, Panel, panels_of
+from certifuse.reporting.certificates.frames import panels_of
 from certifuse.reporting.drawing import NothingToShowError
 from certifuse.reporting.frames import Frames, rows_with
 from certifuse.study.steps.reporting import DrawFigure
@@ -23,18 +23,15 @@ SPREAD = 0.6
 def draw(frames: Frames, step: DrawFigure) -> Figure:
     """One panel per architecture and fusion rule with several lambdas; at each d the best number of levels."""
     certificates, grey = frames.certificates, step.style.baseline_colour
-    best = {panel: best_of_levels(certificates, panel) for panel in panels_of(certificates)}
+    best = {panel: best_per(panel.of_rule, ["lambda", "seed", "d"]) for panel in panels_of(certificates)}
     several = {panel: rows for panel, rows in best.items() if rows["lambda"].nunique() > 1}
     if not several:
         raise NothingToShowError("no fusion rule has certificates at more than one λ")
-    shown = pd.concat(several.values())
-    priors = pd.concat([panel.rows(certificates, PRIOR) for panel in several])
+    shown, priors = pd.concat(several.values()), pd.concat([panel.priors for panel in several])
     looks = plot.looks_in_order(shown["d"], step.style)
-    figure, places = plot.panel_grid(
-        step.style, [panel.title(certificates) for panel in several], "certified error (%)", 1.0
-    )
+    figure, places = plot.panel_grid(step.style, [panel.title for panel in several], "certified error (%)", 1.0)
     for axes, (panel, rows) in zip(places, several.items(), strict=True):
-        prior, lams = panel.rows(certificates, PRIOR)["bound_percent"], lambdas_of(rows)
+        prior, lams = panel.priors["bound_percent"], lambdas_of(rows)
         if not prior.empty:
             axes.axhline(prior.mean(), color=grey, lw=1.0, zorder=1)
         for offset, (d, look) in zip(plot.side_by_side(len(looks), SPREAD), looks.items(), strict=True):
@@ -53,12 +50,6 @@ def draw(frames: Frames, step: DrawFigure) -> Figure:
     legend = {f"d = {d:,}": look.joined | {"mfc": "white"} for d, look in looks.items()}
     legend |= {} if priors.empty else {"prior, d = 0 (0 bits)": {"color": grey, "ls": "-", "lw": 1.0}}
     return plot.finish(figure, legend, sentences, step.style)
-
-
-def best_of_levels(certificates: pd.DataFrame, panel: Panel) -> pd.DataFrame:
-    """The best certificate at each lambda, seed and d of the panel's architecture and rule."""
-    family = {"scheme": panel.scheme, "architecture": panel.architecture, "fusion": panel.fusion}
-    return best_per(rows_with(certificates, kind=SUBSPACE, **family), ["lambda", "seed", "d"])
 
 
 def _draw_dimension(axes: Axes, rows: pd.DataFrame, lams: list[str], offset: float, look: plot.Look) -> None:

@@ -26,6 +26,10 @@ SHORT = {
     "learned_permuted": "splits\npermuted",
     "learned_random": "random\ngates",
 }
+ABOVE: dict[str, Any] = {
+    **{"ha": "center", "va": "top", "zorder": 5, "fontsize": "x-small"},
+    "bbox": {"fc": "white", "ec": "none", "pad": 0.8},
+}
 PAIR: dict[str, Any] = {"alpha": 0.6, "lw": 0.6, "zorder": 1.5}
 
 
@@ -45,10 +49,11 @@ def draw(frames: Frames, step: DrawFigure) -> Figure:
         rows = compared_rows(frames.metrics, d)
         for axes, measured in zip(grid[:, column], ROWS, strict=True):
             _draw_modes(axes, rows[rows["mode"].isin(modes)], modes, measured, looks, step)
+            where = {"transform": axes.get_xaxis_transform()}
             for row in compared:
                 if (row["metric"], row["budget"]) == (measured, d):
                     tested = f"{signed(row['difference'])}\n{p_phrase(row['p_holm'])}".rstrip() if row["seeds"] else ""
-                    axes.text(modes.index(row["baseline"]), 0.98, tested or "no pair", **_above(axes))
+                    axes.text(modes.index(row["baseline"]), 0.98, tested or "no pair", **where, **ABOVE)
         grid[0, column].set_title(f"d = {d:,}")
     for axes, label in zip(grid[:, 0], ROWS.values(), strict=True):
         axes.set_ylabel(label)
@@ -94,8 +99,3 @@ def _draw_modes(
     if rows.empty:
         axes.set_yticks([])
     plot.equidistant_axis(axes, [SHORT[mode] for mode in modes], "gates")
-
-
-def _above(axes: Axes) -> dict[str, Any]:
-    place: dict[str, Any] = {"transform": axes.get_xaxis_transform(), "ha": "center", "va": "top", "zorder": 5}
-    return place | {"fontsize": "x-small", "bbox": {"fc": "white", "ec": "none", "pad": 0.8}}

@@ -1,14 +1,10 @@
 """The learned splits of one budget: a row per seed, a column per layer, the head and the mean over seeds apart."""
 
-from collections.abc import Sequence
-
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from certifuse.reporting import plot
 from certifuse.reporting.frames import Frames, rows_with
@@ -42,15 +38,20 @@ def draw(frames: Frames, step: DrawFigure) -> Figure:
     total = ((len(seeds) + 1) * CELL_HEIGHT_IN + MARGIN_IN) / style.panel_height_in
     heights = [total * count / (len(seeds) + 1) for count in (len(seeds), 1)]
     figure, grid = plot.new_panels(style, widths, heights, LABELS_IN)
-    for column, (part, rows) in enumerate(zip(shares, parts, strict=True)):
-        _draw_cells(grid[0, column], part.to_numpy(float))
-        _draw_cells(grid[1, column], part.mean().to_numpy(float)[None])
-        _label(grid[:, column], rows, [str(seed) for seed in seeds] if column == 0 else None)
-    for axes, name in zip(grid[0], ("layers", "head") if len(parts) > 1 else ("groups",), strict=True):
-        axes.set_title(name)
+    for (above, below), part, rows in zip(grid.T, shares, parts, strict=True):
+        _draw_cells(above, part)
+        _draw_cells(below, part.mean().to_frame("mean").T)
+        above.set(xticks=[], title=("head" if rows is parts[-1] else "layers") if len(parts) > 1 else "groups")
+        budgets = rows.drop_duplicates("depth").sort_values("depth")
+        names = budgets["group"].str.removeprefix("layer_") + "\n" + budgets["budget"].map("{:,}".format)
+        below.set_xticklabels(names)
+    for axes in grid[:, 1:].ravel():
+        axes.set_yticks([])
+    grid[0, 0].set_ylabel("seed")
+    grid[1, 0].set_xlabel("layer, and its number of directions $d_l$")
     for place, seed in enumerate(seeds):
         if seed not in set(gates["seed"]):
-            grid[0, 0].text(0.5, place, notes.reason_of(frames, step.d, LEARNED), **plot.in_row(grid[0, 0]))
+            grid[0, 0].text(0.5, place + 0.5, notes.reason_of(frames, step.d, LEARNED), **plot.in_row(grid[0, 0]))
     bar = figure.colorbar(ScalarMappable(SHARES, COLOURS), ax=list(grid.ravel()), shrink=0.9, pad=0.02)
     bar.set_label("γ: share of B")
     bar.ax.axhline(0.5, color="white", lw=1.0)
@@ -64,31 +65,16 @@ def draw(frames: Frames, step: DrawFigure) -> Figure:
     return plot.finish(figure, {}, sentences, style, digits=True)
 
 
-def _draw_cells(axes: Axes, shares: NDArray[np.float64]) -> None:
+def _draw_cells(axes: Axes, shares: pd.DataFrame) -> None:
     """A coloured cell with its number for every share that is known."""
-    axes.imshow(np.ma.masked_invalid(shares), cmap=COLOURS, norm=SHARES, aspect="auto")
-    for (row, column), share in np.ndenumerate(shares):
-        if np.isfinite(share):
-            colour = "black" if share > LIGHT_ABOVE else "white"
-            axes.text(column, row, f"{share:.2f}", ha="center", va="center", color=colour, fontsize="small")
+    import seaborn
+
+    looks = {"cmap": COLOURS, "vmin": SHARES.vmin, "vmax": SHARES.vmax, "linewidths": 1.5, "cbar": False}
+    numbers = {"annot": True, "fmt": ".2f", "annot_kws": {"fontsize": "small"}}
+    seaborn.heatmap(shares, ax=axes, xticklabels=True, yticklabels=True, **looks, **numbers)
+    for text in axes.texts:
+        text.set_color("black" if float(text.get_text()) > LIGHT_ABOVE else "white")
     axes.grid(visible=False)
-    axes.spines[:].set_visible(False)
-    axes.set_xticks(np.arange(shares.shape[1] + 1) - 0.5, minor=True)
-    axes.set_yticks(np.arange(shares.shape[0] + 1) - 0.5, minor=True)
-    axes.grid(which="minor", color="white", lw=1.5)
     axes.tick_params(which="both", length=0)
-
-
-def _label(grid: Sequence[Axes], rows: pd.DataFrame, seeds: list[str] | None) -> None:
-    """Seeds and "mean" at the left; below, each group's name and the number of its directions."""
-    above, below = grid
-    budgets = rows.drop_duplicates("depth").sort_values("depth")
-    names = [str(group).removeprefix("layer_") for group in budgets["group"]]
-    ticks = [f"{name}\n{directions:,}" for name, directions in zip(names, budgets["budget"], strict=True)]
-    above.set_xticks([])
-    below.set_xticks(range(len(ticks)), ticks)
-    for axes, labels in ((above, seeds or []), (below, ["mean"] if seeds else [])):
-        axes.set_yticks(range(len(labels)), labels)
-    if seeds:
-        above.set_ylabel("seed")
-        below.set_xlabel("layer, and its number of directions $d_l$")
+    axes.tick_params(axis="y", rotation=0)
+    axes.set(xlabel="", ylabel="")
