@@ -41,8 +41,8 @@ class TableRow:
 
 def escape(text: str) -> str:
     """The text for LaTeX, on one line; a character that LaTeX's basic fonts lack becomes a question mark."""
-    shown = {character: character if character.isascii() and character.isprintable() else "?" for character in text}
-    return " ".join(text.split()).translate(str.maketrans(shown | SPECIAL))
+    line = " ".join(text.split())
+    return "".join(SPECIAL.get(one, one if one.isascii() and one.isprintable() else "?") for one in line)
 
 
 def longtable(name: str, caption: str, columns: Sequence[tuple[str, str]], rows: Sequence[TableRow]) -> str:
