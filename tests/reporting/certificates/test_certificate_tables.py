@@ -18,7 +18,7 @@ from certifuse.reporting.certificates.tables import (
     ledger_tex,
 )
 from certifuse.reporting.frames import Frames
-from certifuse.reporting.tables import NO_LEDGER
+from certifuse.reporting.ledgers import NO_LEDGER
 from certifuse.steps.write_certificate_tables import write_certificate_tables
 from certifuse.study.steps.reporting import WriteCertificateTables
 

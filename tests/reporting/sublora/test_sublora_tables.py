@@ -12,10 +12,10 @@ from certifuse.base.errors import UserError
 from certifuse.base.rows import read_rows
 from certifuse.reporting.frames import Frames
 from certifuse.reporting.latex import SPECIAL
+from certifuse.reporting.ledgers import NO_LEDGER
 from certifuse.reporting.sublora.page import page_md, sections
 from certifuse.reporting.sublora.tables import COLUMNS, ledger_rows, ledger_tex, summary_rows, summary_tex
 from certifuse.reporting.sublora.terms import terms_rows, terms_tex
-from certifuse.reporting.tables import NO_LEDGER
 from certifuse.steps.write_sublora_tables import write_sublora_tables
 from certifuse.study.steps.reporting import WriteSubloraTables
 
@@ -166,6 +166,7 @@ def test_the_page_answers_from_the_data(frames, page):
     assert f"log2 V = 8: {below} of {len(models)} certificates by our bound" in page
     best = models["bound_best_bpd"].min()
     assert f"The lowest bound of ours is {best:.3f}" in page
+    assert f"costs log2 {len(models)} = {math.log2(len(models)):.1f} bits" in page
     assert "15 of 192 certificates: fixed 0.2: training failed: out of memory" in page
 
 
