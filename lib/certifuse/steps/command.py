@@ -82,7 +82,7 @@ def _settings(step: type[StepType], text: str) -> StepType:
             f"--settings: {'.'.join(map(str, each['loc']))}: {each['msg'].removeprefix('Value error, ')}"
             for each in error.errors()
         ]
-        raise UserError("\n".join(lines)) from None
+        raise UserError(*lines) from None
 
 
 def _option(name: str) -> str:
