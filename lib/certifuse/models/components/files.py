@@ -25,6 +25,7 @@ from certifuse.base.tensors import (
     read_tensors,
     write_sealed,
 )
+from certifuse.models.components.specifications import check_specification
 
 KIND = "a component"
 FORMAT = 1
@@ -75,6 +76,7 @@ def load_component(path: Path) -> Component:
         UserError: see `read_header`; or the content is not that of the seal.
     """
     header = read_header(path)
+    check_specification(header["spec"], str(path))
     tensors = _open_tensors(path) if OPEN_KEY in read_metadata(path, KIND) else read_sealed(path, KIND)[0]
     return Component(path, header["spec"], tensors)
 
