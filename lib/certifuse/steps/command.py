@@ -40,7 +40,7 @@ def run_step(step: type[StepType], run: Callable[[StepType, Any], None], argv: S
     try:
         run(_settings(step, arguments.pop("settings")), _files(step, arguments))
     except UserError as error:
-        for line in str(error).splitlines():
+        for line in str(error).split("\n"):
             logging.error("error: %s", line)
         sys.exit(USER_ERROR_STATUS)
     except OutOfTimeError as error:
