@@ -36,7 +36,11 @@ KINDS = {
 
 
 class UnfitFileError(UserError):
-    """Something else than a regular file of the size that a reader takes."""
+    """Something else than a regular file of the size that a reader takes; `found` says what."""
+
+    def __init__(self, path: Path, expected: str, found: str) -> None:
+        self.found = found
+        super().__init__(f"{path}: expected {expected}, found {found}: name another")
 
 
 @contextlib.contextmanager
@@ -188,9 +192,7 @@ def _refuse_constant(name: str) -> NoReturn:
 def _fitting_bytes(path: Path, status: os.stat_result, largest_bytes: int) -> int:
     kind = stat.S_IFMT(status.st_mode)
     if kind != stat.S_IFREG:
-        raise UnfitFileError(
-            f"{path}: expected a regular file, found {KINDS.get(kind, 'something else')}: name another"
-        )
+        raise UnfitFileError(path, "a regular file", KINDS.get(kind, "something else"))
     if status.st_size > largest_bytes:
-        raise UnfitFileError(f"{path}: expected a file of at most {largest_bytes} bytes, found {status.st_size}")
+        raise UnfitFileError(path, f"a file of at most {largest_bytes} bytes", f"one of {status.st_size}")
     return status.st_size

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from certifuse.base.digests import canonical_json, digest_bytes, digest_file
 from certifuse.base.errors import UserError
-from certifuse.base.files import check_file, parse_json, read_bytes, write_bytes, write_text
+from certifuse.base.files import UnfitFileError, check_file, parse_json, read_bytes, write_bytes, write_text
 from certifuse.base.records import Settings, SettingsType
 from certifuse.base.sealed import sealed, unsealed
 from certifuse.certificates.expectations import expect
@@ -98,11 +98,12 @@ def stored(path: Path, directory: Path) -> StoredFile:
 def as_it_was(file: StoredFile, directory: Path) -> Path:
     """The path of a file that a certificate in `directory` names. UserError unless it is there and as it was."""
     path = directory / file.path
+    expected = f"{path}: expected a file with SHA-256 {file.sha256}"
     try:
         check_file(path)
     except OSError:
-        raise UserError(
-            f"{path}: expected a file with SHA-256 {file.sha256}, found none: restore it or make it"
-        ) from None
+        raise UserError(f"{expected}, found none: restore it or make it") from None
+    except UnfitFileError as error:
+        raise UserError(f"{expected}, found {error.found}: restore it") from None
     expect(str(path), file.sha256, digest_file(path))
     return path
