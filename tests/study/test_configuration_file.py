@@ -73,9 +73,7 @@ def test_aliases_that_multiply_are_counted_before_they_are_followed(tmp_path: Pa
 
 def test_a_configuration_of_a_megabyte_is_refused_unread(tmp_path: Path) -> None:
     (tmp_path / "study.yaml").write_text("a: [" + "1," * 500_000 + "]", encoding="utf-8")
-    with pytest.raises(
-        UserError, match=r"^[^\n]*: expected a file of at most 262144 bytes, found one of 1000005: name another$"
-    ):
+    with pytest.raises(UserError, match=r"^[^\n]*: expected a file of at most 262144 bytes, found one of 1000005: "):
         read_configuration(tmp_path / "study.yaml")
 
 
