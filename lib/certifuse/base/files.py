@@ -14,8 +14,9 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Callable, Iterator
+from io import BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO, NoReturn
+from typing import Any, NoReturn
 
 from certifuse.base.errors import UserError
 from certifuse.base.machine import writing
@@ -129,7 +130,7 @@ def check_file(path: Path, largest_bytes: int = LARGEST_DATA_BYTES) -> int:
     return _fitting_bytes(path, path.stat(), largest_bytes)
 
 
-def open_file(path: Path, largest_bytes: int = LARGEST_DATA_BYTES) -> BinaryIO:
+def open_file(path: Path, largest_bytes: int = LARGEST_DATA_BYTES) -> BufferedReader:
     """A regular file, open for reading. Errors as of `check_file`: nothing that could block is ever opened."""
     check_file(path, largest_bytes)
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
@@ -168,11 +169,11 @@ def parse_json(text: str | bytes) -> Any:
         value = json.loads(text, parse_constant=_refuse_constant)
     except RecursionError:
         raise ValueError(_TOO_DEEP) from None
-    level, depth = [value], 0
-    while level := [inner for outer in level for inner in _inside(outer)]:
-        depth += 1
-        if depth > DEEPEST_JSON:
-            raise ValueError(_TOO_DEEP)
+    level = [value]
+    for _ in range(DEEPEST_JSON):
+        level = [inner for outer in level for inner in _inside(outer)]
+    if any(_inside(inner) or isinstance(inner, dict | list) for inner in level):
+        raise ValueError(_TOO_DEEP)
     return value
 
 

@@ -5,8 +5,8 @@ import json
 import lzma
 import zlib
 from collections.abc import Iterator
+from io import BufferedReader
 from pathlib import Path
-from typing import IO, BinaryIO
 
 from certifuse.base.errors import UserError
 from certifuse.base.files import open_file
@@ -14,6 +14,7 @@ from certifuse.data.text.sources.streams import Streams
 from certifuse.study.settings.corpora import JsonlCorpus
 
 SETTINGS = JsonlCorpus
+Stream = BufferedReader | gzip.GzipFile | lzma.LZMAFile
 UNREADABLE = (OSError, EOFError, lzma.LZMAError, zlib.error)
 """What the decompressors raise for a damaged or truncated file."""
 LONGEST_LINE_BYTES = 1 << 26
@@ -49,13 +50,13 @@ def json_line_texts(paths: tuple[str, ...], key: str) -> Iterator[str]:
             ) from error
 
 
-def _decompressed(file: BinaryIO, suffix: str) -> IO[bytes]:
+def _decompressed(file: BufferedReader, suffix: str) -> Stream:
     if suffix == ".gz":
         return gzip.open(file)
     return lzma.open(file) if suffix == ".xz" else file
 
 
-def _lines(stream: IO[bytes], path: Path) -> Iterator[bytes]:
+def _lines(stream: Stream, path: Path) -> Iterator[bytes]:
     """The lines of a file one at a time; a small compressed file may hold one that fills the memory."""
     number = 1
     while line := stream.readline(LONGEST_LINE_BYTES + 1):
