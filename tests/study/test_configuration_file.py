@@ -1,11 +1,13 @@
 """A configuration file that cannot be read: one line with the file, what was expected, what was found, and where."""
 
+import time
 from pathlib import Path
 
 import pytest
 
 from certifuse.base.errors import UserError
 from certifuse.study.reading.configuration_file import read_configuration
+from certifuse.study.study import read_study
 
 REFUSED = {
     "no YAML": (b"name: [a\n b: }\n", "expected YAML, found while parsing a flow .*line 2, column [0-9]+"),
@@ -36,14 +38,42 @@ def test_what_is_no_configuration_is_one_line(tmp_path: Path, name: str) -> None
 
 
 def test_a_file_that_is_not_there_is_one_line(tmp_path: Path) -> None:
-    for path in (tmp_path / "study.yaml", tmp_path):
-        with pytest.raises(UserError, match=rf"^{path}: expected a configuration, found none \([^\n]*\): see config/$"):
-            read_configuration(path)
+    with pytest.raises(UserError, match=r"^[^\n]*: expected a configuration, found none \([^\n]*\): see config/$"):
+        read_configuration(tmp_path / "study.yaml")
+    with pytest.raises(UserError, match=rf"^{tmp_path}: expected a regular file, found a directory[^\n]*$"):
+        read_configuration(tmp_path)
 
 
 def test_nesting_beyond_what_yaml_reads_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "study.yaml").write_text("name: " + "[" * 3000, encoding="utf-8")
     with pytest.raises(UserError, match=r"^[^\n]*: expected YAML, found [^\n]*$"):
+        read_configuration(tmp_path / "study.yaml")
+
+
+LAUGHS = {
+    "sequences": "a0: &a0 [x, y]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 40)),
+    "mappings": "a0: &a0 {x: 1}\n" + "".join(f"a{n}: &a{n} {{x: *a{n - 1}, y: *a{n - 1}}}\n" for n in range(1, 40)),
+    "merges": "a0: &a0 {x: 1}\n" + "".join(f"a{n}: &a{n} {{<<: [*a{n - 1}, *a{n - 1}]}}\n" for n in range(1, 40)),
+    "itself": "name: &a [*a, *a, *a]\n",
+    "as a key": "? &a [*a]\n: 1\n",
+}
+
+
+@pytest.mark.parametrize("name", LAUGHS)
+def test_aliases_that_multiply_are_counted_before_they_are_followed(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "study.yaml"
+    path.write_text(LAUGHS[name], encoding="utf-8")
+    began_s = time.process_time()
+    with pytest.raises(UserError, match=rf"^{path}: expected YAML, found [^\n]*(values where|contains itself)[^\n]*$"):
+        read_configuration(path)
+    with pytest.raises(UserError, match="expected a mapping"):
+        read_study({"name": "a", "fusion": LAUGHS[name]}, {"fusion": LAUGHS[name]})  # from the command line
+    assert time.process_time() - began_s < 5
+
+
+def test_a_configuration_of_a_megabyte_is_refused_unread(tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").write_text("a: [" + "1," * 500_000 + "]", encoding="utf-8")
+    with pytest.raises(UserError, match=r"^[^\n]*: expected a file of at most 262144 bytes, found one of 1000005: "):
         read_configuration(tmp_path / "study.yaml")
 
 

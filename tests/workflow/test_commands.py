@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from table_studies import USER_FILES
+from table_studies import EMBEDDED, USER_FILES
 
 from certifuse.steps.command import step_parser
 from certifuse.study.steps.registry import STEPS
@@ -82,12 +82,13 @@ def test_no_two_jobs_share_a_log_a_file_or_the_state_of_a_run(graph: Any) -> Non
 
 @pytest.mark.parametrize("rule", sorted(TRAININGS))
 def test_a_training_is_timed_and_knows_how_long_it_may_run(graph: Any, rule: str) -> None:
+    results = EMBEDDED["results_dir"]
     for job in jobs_of(graph, rule):
         options = options_of(job)
         assert job.benchmark
         assert options["time_budget_min"] == 720
-        assert options["resume_dir"] == Path("results/embedded/.resume", *Path(job.log).with_suffix("").parts[-2:])
-        assert options["telemetry_dir"] == Path("results/embedded/telemetry")
+        assert options["resume_dir"] == Path(results, ".resume", *Path(job.log).with_suffix("").parts[-2:])
+        assert options["telemetry_dir"] == Path(results, "telemetry")
 
 
 def test_where_every_program_is_and_what_it_finds_the_library_with(graph: Any, recorded: Any) -> None:

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from certifuse.base.errors import UserError
+from certifuse.base.files import open_file
+from certifuse.base.rows import LARGEST_TABLE_BYTES
 from certifuse.evaluation.bounds.evidence import DocumentEvidence
 from certifuse.evaluation.bounds.excess import PriorComparison
 from certifuse.evaluation.bounds.inequalities import NamedBound, bpd_bounds, count_errors, zero_one_bounds
@@ -108,12 +110,12 @@ def _bpd(args: argparse.Namespace) -> tuple[list[NamedBound], dict[str, Any]]:
 
 def _read_losses(path: Path) -> NDArray[np.float64]:
     try:
-        raw = np.load(path, allow_pickle=False) if path.suffix == ".npy" else np.loadtxt(path, ndmin=1)
+        with open_file(path, LARGEST_TABLE_BYTES) as stream:
+            raw = np.load(stream, allow_pickle=False) if path.suffix == ".npy" else np.loadtxt(stream, ndmin=1)
         return np.asarray(raw, dtype=np.float64)
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"--losses {path}: expected a .npy file or one number a line; {str(error).splitlines()[0]}"
-        ) from None
+    except (OSError, ValueError, TypeError, OverflowError, MemoryError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"--losses {path}: expected a .npy file or one number a line; {reason}") from None
 
 
 def _table(bounds: list[NamedBound], evidence: dict[str, Any]) -> str:

@@ -1,17 +1,19 @@
 """The `certifuse` program: a subcommand of each of `COMMANDS`, which says by `execute` what it does."""
 
 import argparse
+import contextlib
 import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from certifuse import __version__
-from certifuse.base.errors import USER_ERROR_STATUS, UserError
+from certifuse.base.errors import USER_ERROR_STATUS, UserError, printable
 from certifuse.cli import bound, verify
 from certifuse.cli.components import command as components
 from certifuse.cli.crate import command as crate
 from certifuse.cli.provenance import command as provenance
+from certifuse.cli.render import Screen
 from certifuse.cli.status import command as status
 
 INTERRUPTED_STATUS = 130
@@ -57,11 +59,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         arguments = program_parser().parse_args(argv)
         execute: Callable[[argparse.Namespace], int] = arguments.execute
-        code = execute(arguments)
+        with contextlib.redirect_stdout(Screen(sys.stdout)):
+            code = execute(arguments)
         sys.stdout.flush()
         return code
     except UserError as error:
-        for line in str(error).splitlines():
+        for line in str(error).split("\n"):
             print(f"error: {line}", file=sys.stderr)
         return USER_ERROR_STATUS
     except BrokenPipeError:
@@ -69,7 +72,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        print(f"error: {error.filename or 'certifuse'}: {error.strerror or error}", file=sys.stderr)
+        where, reason = printable(str(error.filename or "certifuse")), printable(str(error.strerror or error))
+        print(f"error: {where}: {reason}", file=sys.stderr)
         return USER_ERROR_STATUS
     except KeyboardInterrupt:
         return INTERRUPTED_STATUS

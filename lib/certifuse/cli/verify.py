@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from certifuse.base.errors import UserError
+from certifuse.base.errors import UserError, printable
 from certifuse.certificates.images.certificate import Certificate
 from certifuse.certificates.language.certificate import LanguageCertificate
 from certifuse.cli.render import positive
@@ -56,7 +56,7 @@ def execute(arguments: argparse.Namespace) -> int:
             raise UserError(f"{directory}: not verified: {error}") from None
         verified.append({"directory": str(directory), "verified": True, **_summary(certificate)})
         if not arguments.json:
-            print(f"{directory}: verified: {_line(certificate)}")
+            print(printable(f"{directory}: verified: {_line(certificate)}"))
     if arguments.json:
         print(json.dumps(verified, indent=2))
     return 0

@@ -4,12 +4,12 @@ Reads certificates, metrics, manifests and logs below the results directory; wri
 manifest. Seconds.
 """
 
-import json
 import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from certifuse.base.files import read_json
 from certifuse.base.manifest import SHARED_NAME, StepRecord, check_as_written, check_written_by, read_manifest
 from certifuse.base.rows import read_rows, write_rows
 from certifuse.certificates.language.certificate import LanguageCertificate, read_language_certificate
@@ -124,7 +124,7 @@ def _scoring_wall_s(path: Path) -> float | None:
     if not path.is_file():
         return None
     check_as_written(path)
-    seconds: float = json.loads(path.read_text(encoding="utf-8"))["scoring_wall_s"]
+    seconds: float = read_json(path)["scoring_wall_s"]
     return seconds
 
 

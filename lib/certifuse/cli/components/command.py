@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from certifuse.base.errors import UserError
+from certifuse.base.errors import UserError, printable
 from certifuse.cli.render import count, positive, table
 from certifuse.study import paths
 
@@ -121,7 +121,7 @@ def execute_list(arguments: argparse.Namespace) -> int:
     hidden = f" and {left_out} of stored epochs (--epochs shows them)" if left_out else ""
     print(f"{len(rows)} components{hidden} below {arguments.directory}; {found.others} other .safetensors files")
     for row in found.damaged:
-        print(f"damaged: {row['reason']}")
+        print(printable(f"damaged: {row['reason']}"))
     return int(bool(found.damaged))
 
 
@@ -192,7 +192,5 @@ def _report(assembly: "Assembly", notes: list[str], as_json: bool, **more: Any) 
         f"{count(record['parameters'])} parameters, features {record['feature_dim']}, classes {record['classes']}"
     )
     print(table(record["parts"], PART_COLUMNS))
-    for note in notes:
-        print(note)
-    for warning in warnings:
-        print(f"warning: {warning}")
+    for line in (*notes, *(f"warning: {warning}" for warning in warnings)):
+        print(printable(line))

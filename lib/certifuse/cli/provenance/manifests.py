@@ -1,11 +1,11 @@
 """The runs of a study from the manifests that its steps left."""
 
-import json
 import posixpath
 from collections.abc import Mapping
 from pathlib import Path
 
 from certifuse.base.errors import UserError
+from certifuse.base.files import read_json
 from certifuse.base.manifest import FORMAT, read_manifest
 from certifuse.cli.provenance.runs import Run, Stored
 from certifuse.study import tasks
@@ -33,8 +33,8 @@ def read_run(root: Path, path: str) -> Run | None:
 def is_outdated(file: Path) -> bool:
     """True for the manifest of a run that an older version of this software wrote."""
     try:
-        manifest = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        manifest = read_json(file)
+    except (OSError, ValueError, UserError):
         return False
     return isinstance(manifest, dict) and "source_fingerprint" in manifest and manifest.get("format") != FORMAT
 

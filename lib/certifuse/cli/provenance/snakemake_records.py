@@ -8,7 +8,6 @@ digests of outputs, nor the commit, nor package versions. The format is Snakemak
 """
 
 import ast
-import json
 import os
 import posixpath
 import re
@@ -19,6 +18,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from certifuse.base.errors import UserError
+from certifuse.base.files import parse_json, read_json
 from certifuse.cli.provenance.runs import Run, Stored
 
 NAME_MAX = 255
@@ -94,11 +95,11 @@ def _place(directory: Path, key: str) -> Path:
 
 def _read(file: Path) -> dict[str, Any] | None:
     try:
-        record = json.loads(file.read_text(encoding="utf-8"))
+        record = read_json(file)
         lists = all(isinstance(text, str) for key in ("input", "log", "params") for text in record[key])
         times = all(isinstance(record[key], float) for key in ("starttime", "endtime"))
         texts = isinstance(record["rule"], str) and isinstance(record["input_checksums"], dict)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, UserError):
         return None
     return record if lists and times and texts else None
 
@@ -110,7 +111,7 @@ def _settings_and_source(params: list[str]) -> tuple[dict[str, Any] | None, str 
         try:
             value = ast.literal_eval(text)
             if isinstance(value, str) and value.startswith("{"):
-                settings = settings or json.loads(value)
+                settings = settings or parse_json(value)
             elif isinstance(value, str) and re.fullmatch(FINGERPRINT, value):
                 source = source or value
         except (ValueError, SyntaxError):

@@ -5,6 +5,7 @@ import textwrap
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from certifuse.base.errors import printable
 from certifuse.cli.provenance.gaps import LISTED, gaps
 from certifuse.cli.provenance.lineage import Lineage, Reading
 from certifuse.cli.provenance.runs import Run
@@ -43,7 +44,7 @@ def report(name: str, lineage: Lineage) -> str:
         "inputs": _inputs(lineage.readings),
         "not recorded": gaps(lineage),
     }
-    parts = ["\n".join(head), table(rows, COLUMNS)]
+    parts = ["\n".join(map(printable, head)), table(rows, COLUMNS)]
     parts += [f"{title}\n" + "\n".join(map(_wrapped, lines)) for title, lines in sections.items() if lines]
     return "\n\n".join(parts)
 

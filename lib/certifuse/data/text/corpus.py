@@ -7,7 +7,6 @@ and SHA-256 of each file. Shape suffixes: N documents, S tokens of a part, T tok
 """
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 
 from certifuse.base.digests import canonical_json, digest_bytes, digest_file
 from certifuse.base.errors import UserError
+from certifuse.base.files import check_file, read_json
 from certifuse.data.text.sources.streams import Part
 from certifuse.data.text.tokenisers import Tokens, Vocabulary
 
@@ -107,14 +107,13 @@ def _document_digests(documents: Documents) -> Iterator[bytes]:
 
 
 def _read_manifest(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise UserError(
-            f"{path}: expected the manifest of a prepared corpus, found none; run the step that prepares it"
-        )
     try:
-        manifest = json.loads(path.read_bytes())
+        manifest = read_json(path)
         sound = manifest["format"] == FORMAT and manifest["digest"] == corpus_digest(manifest)
         sound = sound and manifest.keys() == KEYS and manifest["settings_sha256"] == settings_digest(manifest)
+    except OSError:
+        expected = "expected the manifest of a prepared corpus, found none; run the step that prepares it"
+        raise UserError(f"{path}: {expected}") from None
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path}: expected the manifest of a prepared corpus, found another file; {_MEND}") from error
     if not sound:
@@ -123,7 +122,7 @@ def _read_manifest(path: Path) -> dict[str, Any]:
 
 
 def _check_file(path: Path, size: int, sha256: str) -> None:
-    found = path.stat().st_size if path.is_file() else None
+    found = check_file(path) if path.exists() else None
     if found != size:
         raise UserError(f"{path}: expected {size} bytes, found {'no file' if found is None else found}; {_MEND}")
     if digest_file(path) != sha256:

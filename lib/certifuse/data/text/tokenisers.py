@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from certifuse.base.digests import digest_bytes
 from certifuse.base.errors import UserError
+from certifuse.base.files import LARGEST_RECORD_BYTES, read_bytes
 from certifuse.data.text.byte_pairs import END_OF_TEXT, PATTERN, merge_ranks
 from certifuse.study.settings.corpora import NO_BYTE_PAIRS, CorpusBase
 
@@ -122,9 +123,11 @@ def byte_pair_tokeniser(name: str, vocab_bpe: str, encoder_json: str) -> BytePai
 
 
 def _read_published(path: Path, digest: str) -> str:
-    if not path.is_file():
-        raise UserError(f"{path}: expected GPT-2's {path.name}, found no file; set corpus.gpt2_bpe to its directory")
-    data = path.read_bytes()
+    try:
+        data = read_bytes(path, LARGEST_RECORD_BYTES)
+    except OSError:
+        expected = f"expected GPT-2's {path.name}, found no file; set corpus.gpt2_bpe to its directory"
+        raise UserError(f"{path}: {expected}") from None
     if digest_bytes(data) != digest:
         raise UserError(f"{path}: expected the {path.name} released with GPT-2, found another; fetch it again")
     return data.decode()

@@ -55,8 +55,10 @@ def _yaml(text: str) -> Any:
     """The value that YAML reads in a text; the text itself where that is nothing that a configuration may hold."""
     import yaml  # type: ignore[import-untyped]
 
+    from certifuse.study.reading.yaml_document import Document
+
     try:
-        value = yaml.safe_load(text)
+        value = Document(text).value()
     except (yaml.YAMLError, ValueError, RecursionError):
         return text
     return text if any(unplain_values(value)) else value

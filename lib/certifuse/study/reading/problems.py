@@ -40,7 +40,7 @@ def read_settings(model: type[SettingsType], values: Mapping[str, Any], origin: 
         return validated(model, values)
     except ValidationError as error:
         lines = [f"{origin}: {_line(model, problem)}" for problem in _causes(error.errors())]
-    raise UserError("\n".join(dict.fromkeys(lines)))
+    raise UserError(*dict.fromkeys(lines))
 
 
 def refuse_unplain(values: Mapping[str, Any], origin: str) -> None:
@@ -48,7 +48,7 @@ def refuse_unplain(values: Mapping[str, Any], origin: str) -> None:
     found = islice(unplain_values(values), MOST_LINES)
     lines = [f"{origin}: {dotted(path)}: {problem}" for path, problem in found]
     if lines:
-        raise UserError("\n".join(lines))
+        raise UserError(*lines)
 
 
 def validated(model: type[SettingsType], values: Mapping[str, Any]) -> SettingsType:
