@@ -154,3 +154,15 @@ def test_the_settings_of_a_job_are_built_once(sources: Any, count_jobs: Any, tmp
     tree.write_config(BARE | {"grid": [BARE["grid"][0] | {"seeds": [0, 1, 2]}]})
     planned = tree.snakemake("-n")
     assert planned.stderr.count("settings of") == count_jobs(planned)["train_fusion"] == 3
+
+
+def test_a_python_without_docstrings_plans_the_same(sources: Any, tmp_path: Path) -> None:
+    """Settings and fingerprints too: it would otherwise run everything again."""
+    tree = sources.copy(tmp_path)
+    commands = []
+    for optimise in ("0", "2"):
+        tree.variables["PYTHONOPTIMIZE"] = optimise
+        planned = tree.snakemake("-n", "-p", CELL)
+        commands.append(sorted(line for line in planned.stdout.splitlines() if "--source" in line))
+    assert len(commands[0]) == 7
+    assert commands[0] == commands[1]

@@ -123,6 +123,11 @@ Levels = Annotated[int, Field(ge=2, le=65535)]
 """The number of values that a quantised number may have."""
 
 
+def summary_of(model: type[BaseModel]) -> str:
+    """The first line of a model's docstring; empty where Python runs without docstrings (-OO)."""
+    return (model.__doc__ or "").strip().partition("\n")[0]
+
+
 def overrides_of(model: type[Settings], without: tuple[str, ...] = ()) -> type[Settings]:
     """A model with the fields of `model`, all optional: a partial override of it."""
     fields: dict[str, Any] = {

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, create_model, model_validator
 
-from certifuse.base.records import Count, MisfitError, Settings
+from certifuse.base.records import Count, MisfitError, Settings, summary_of
 from certifuse.study.cells import FINETUNED, SINGLE, WIDER, Cell, Family, SubloraCell, SubspaceCell
 from certifuse.study.figures import Drawing, figures_of
 from certifuse.study.reading.command_line import with_command_line_types
@@ -34,7 +34,7 @@ ArchitecturesSettings: Any = create_model(
     __base__=Settings,
     __doc__="The size of each architecture; the defaults are the published full-size networks.",
     **{  # type: ignore[call-overload]
-        name: (settings, Field(default=settings(), description=(settings.__doc__ or "").splitlines()[0]))
+        name: (settings, Field(default=settings(), description=summary_of(settings)))
         for name, settings in ARCHITECTURE_SETTINGS.items()
     },
 )
