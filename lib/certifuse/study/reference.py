@@ -20,7 +20,8 @@ the same as a JSON schema, for editors.
 
 `config/config.yaml` is the default study. Another one is chosen by `snakemake --configfile config/cifar100_small.yaml`
 and stands alone: nothing of the default leaks into it. One-off changes are validated as well:
-`snakemake --config 'fusion={"epochs": 10}'`. A mistake is reported before any job starts, with its path, its value,
+`snakemake --config 'fusion={"epochs": 10}'`, where keys change those of the file, and a `source` replaces its whole
+section: `'data={"source": "npz", "path": "images.npz"}'`. A mistake is reported before any job starts, with its path, its value,
 what is allowed and the nearest spelling.
 
 An `.npz` file has the arrays `train_images` (N, H, W, C) uint8, `train_labels` (N,) integers, `test_images` and

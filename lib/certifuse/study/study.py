@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field, create_model, model_validator
 from certifuse.base.records import Count, MisfitError, Settings, summary_of
 from certifuse.study.cells import FINETUNED, SINGLE, WIDER, Cell, Family, SubloraCell, SubspaceCell
 from certifuse.study.figures import Drawing, figures_of
-from certifuse.study.reading.command_line import with_command_line_types
+from certifuse.study.reading.command_line import with_command_line_sources, with_command_line_types
 from certifuse.study.reading.problems import read_settings, refuse_unplain
 from certifuse.study.settings.architectures import ARCHITECTURE_SETTINGS
 from certifuse.study.settings.certificates import CertificateSettings
@@ -231,4 +231,5 @@ def read_study(config: Mapping[str, Any], command_line: Mapping[str, Any] = Mapp
         UserError: one line per problem, each with path, value, what is allowed and the nearest spelling.
     """
     refuse_unplain(config, "config")
-    return read_settings(Study, with_command_line_types(Study, config, command_line), "config")
+    config = with_command_line_sources(config, command_line)
+    return read_settings(Study, with_command_line_types(Study, config, command_line), "config", command_line)

@@ -1,4 +1,4 @@
-"""A configuration file as plain values. A key that stands twice is refused: YAML would let the last one win."""
+"""A configuration file, in YAML or JSON, as plain values. A key that stands twice is refused: YAML would let the last one win."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import Any
 import yaml  # type: ignore[import-untyped]
 
 from certifuse.base.errors import UserError
+from certifuse.study.reading.json_document import json_value, repeated_keys
 from certifuse.study.reading.plain_values import DEEPEST, dotted
 
 UNREADABLE = (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError)
@@ -17,23 +18,34 @@ def read_configuration(path: Path) -> dict[str, Any]:
     """The mapping in a configuration file.
 
     Raises:
-        UserError: the file is absent, no YAML, no mapping, or gives a key twice.
+        UserError: the file is absent, neither JSON nor YAML, no mapping, or gives a key twice.
     """
     try:
-        loader = yaml.SafeLoader(path.read_text(encoding="utf-8"))
-        node = loader.get_single_node()
-        repeated = list(_repeated_keys(node, ()))
-        config = None if node is None else loader.construct_document(node)
+        config, repeated = _parsed(path.read_text(encoding="utf-8"), is_json=path.suffix == ".json")
     except OSError as error:
         raise UserError(f"{path}: expected a configuration, found none ({error.strerror}): see config/") from None
     except UNREADABLE as error:
-        raise UserError(f"{path}: expected YAML, found {_reason(error)}") from None
+        language = "JSON" if path.suffix == ".json" else "YAML"
+        raise UserError(f"{path}: expected {language}, found {_reason(error)}") from None
     if repeated:
         raise UserError("\n".join(f"{path}: {problem}" for problem in repeated))
     if not isinstance(config, dict):
         found = "nothing" if config is None else type(config).__name__
         raise UserError(f"{path}: expected a mapping of settings, found {found}")
     return config
+
+
+def _parsed(text: str, is_json: bool) -> tuple[Any, list[str]]:
+    """The value of a text in JSON, or else in YAML, and a line for each key that stands twice."""
+    try:
+        value = json_value(text)
+        return value, list(repeated_keys(value))
+    except (ValueError, RecursionError):
+        if is_json:
+            raise
+    loader = yaml.SafeLoader(text)
+    node = loader.get_single_node()
+    return None if node is None else loader.construct_document(node), list(_repeated_keys(node, ()))
 
 
 def _reason(error: Exception) -> str:
