@@ -15,14 +15,14 @@ from certifuse.study.study import Study
 
 HEADER = """# Configuration
 
-Generated from the models in `lib/certifuse/settings/` by `make reference`; a test compares. `config/schema.json` is
+Generated from the models in `lib/certifuse/study/settings/` by `make reference`; a test compares. `config/schema.json` is
 the same as a JSON schema, for editors.
 
 `config/config.yaml` is the default study. Another one is chosen by `snakemake --configfile config/cifar100_small.yaml`
 and stands alone: nothing of the default leaks into it. One-off changes are validated as well:
 `snakemake --config 'fusion={"epochs": 10}'`, where keys change those of the file, and a `source` replaces its whole
-section: `'data={"source": "npz", "path": "images.npz"}'`. A mistake is reported before any job starts, with its path, its value,
-what is allowed and the nearest spelling.
+section: `'data={"source": "npz", "path": "images.npz"}'`. A mistake is reported before any job starts, with its path,
+its value, what is allowed and the nearest spelling.
 
 An `.npz` file has the arrays `train_images` (N, H, W, C) uint8, `train_labels` (N,) integers, `test_images` and
 `test_labels`.

@@ -1,4 +1,4 @@
-"""A configuration file, in YAML or JSON, as plain values. A key that stands twice is refused: YAML would let the last one win."""
+"""A configuration file, in YAML or JSON, as plain values. A key that stands twice is refused: the last one would win."""
 
 from collections.abc import Iterator
 from pathlib import Path
