@@ -22,7 +22,7 @@ MakeJoint = Callable[..., JointNetwork]
 
 @pytest.fixture
 def make_joint(tiny, tiny_images) -> MakeJoint:
-    """`make_joint(fusion, lam, experts, seed, images, execution, blocks, **training)`; by default 72 images train it."""
+    """`make_joint(fusion, lam, experts, seed, images, execution, blocks, **training)`; 72 images unless told."""
 
     def make(
         fusion: str | None = "concatenation",

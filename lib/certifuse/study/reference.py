@@ -15,8 +15,8 @@ from certifuse.study.study import Study
 
 HEADER = """# Configuration
 
-Generated from the models in `lib/certifuse/study/settings/` by `make reference`; a test compares. `config/schema.json` is
-the same as a JSON schema, for editors.
+Generated from the models in `lib/certifuse/study/settings/` by `make reference`; a test compares. `config/schema.json`
+is the same as a JSON schema, for editors.
 
 `config/config.yaml` is the default study. Another one is chosen by `snakemake --configfile config/cifar100_small.yaml`
 and stands alone: nothing of the default leaks into it. One-off changes are validated as well:

@@ -31,6 +31,6 @@ def require_values_to_normalise(network: nn.Module, image_1CHW: Tensor, images: 
         size = "x".join(map(str, image_1CHW.shape[2:]))
         found = f"{batch_size} for {images} images" if images > 1 else "one image to train on"
         raise UserError(
-            f"batch_size: expected batches of at least 2 images, since this network halves images of {size} down to one "
-            f"value a channel, which batch norm cannot normalise, found {found}: raise it, or take fewer stages"
+            f"batch_size: expected batches of at least 2 images, since this network halves images of {size} down to "
+            f"one value a channel, which batch norm cannot normalise, found {found}: raise it, or take fewer stages"
         )

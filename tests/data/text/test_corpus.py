@@ -365,7 +365,7 @@ def test_openwebtext_that_cannot_be_had_is_one_line(hub, monkeypatch):
 def test_a_row_that_is_no_text_is_named(hub, found, shown):
     hub.rows.iter = lambda batch_size: iter([{"text": TEXTS[:3]}, {"text": ["a", found]}])
     text = refusal(list, read_documents(OpenWebTextCorpus(source="openwebtext")))
-    assert re.search(rf": row 4: expected text, found {shown}; ", text)
+    assert re.search(rf": row 4 \(from 0\): expected text, found {shown}; ", text)
 
 
 def test_a_data_set_that_is_damaged_is_one_line(hub):

@@ -1,4 +1,4 @@
-"""A configuration file, in YAML or JSON, as plain values. A key that stands twice is refused: the last one would win."""
+"""A configuration file, YAML or JSON, as plain values. A key that stands twice is refused: the last would win."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -46,7 +46,7 @@ def _texts(rows: Any, where: str, unreadable: tuple[type[Exception], ...]) -> It
             for text in batch[COLUMN]:
                 if not isinstance(text, str):
                     raise UserError(
-                        f"{where}: row {number}: expected text, found {shown(text)}; mend or remove the row"
+                        f"{where}: row {number} (from 0): expected text, found {shown(text)}; mend or remove the row"
                     )
                 yield text
                 number += 1
