@@ -9,7 +9,7 @@ from certifuse.base.records import Settings
 from certifuse.study.reading.plain_values import Path, unplain_values
 from certifuse.study.reading.problems import key_path, validated
 
-SOURCED: tuple[Path, ...] = (("data",), ("sublora", "corpus"))
+SOURCED: tuple[tuple[str, ...], ...] = (("data",), ("sublora", "corpus"))
 """The sections whose keys depend on the source that they name."""
 
 
@@ -46,20 +46,20 @@ def with_command_line_sources(config: Mapping[str, Any], command_line: Mapping[s
     return config
 
 
-def _mappings_at(command_line: Mapping[str, Any], place: Path) -> Iterator[Mapping[str, Any]]:
+def _mappings_at(command_line: Mapping[str, Any], place: tuple[str, ...]) -> Iterator[Mapping[str, Any]]:
     """What stands at `place` in the command line, or there below the name of a module."""
     below = [inner for inner in command_line.values() if isinstance(inner, Mapping)]
     found = [_at(values, place) for values in (command_line, *below)]
     yield from (value for value in found if isinstance(value, Mapping))
 
 
-def _at(values: Any, place: Path) -> Any:
+def _at(values: Any, place: tuple[str, ...]) -> Any:
     for key in place:
         values = values.get(key) if isinstance(values, Mapping) else None
     return values
 
 
-def _replaced(config: Mapping[str, Any], place: Path, section: Mapping[str, Any]) -> Mapping[str, Any]:
+def _replaced(config: Mapping[str, Any], place: tuple[str, ...], section: Mapping[str, Any]) -> Mapping[str, Any]:
     key, *rest = place
     return {**config, key: _replaced(config[key], tuple(rest), section) if rest else dict(section)}
 
