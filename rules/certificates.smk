@@ -31,7 +31,7 @@ rule certify_subspace:
         source=source_of(CertifySubspace),
         directory=subpath(output.manifest, parent=True),
         results=subpath(output.manifest, ancestor=5),
-        job=job_of(tasks.CERTIFY_SUBSPACE),
+        job=tasks.CERTIFY_SUBSPACE,
     shell:
         "{params.run} --settings {params.settings:q} --source {params.source} "
         "--images {input.images:q} --splits {input.splits:q} "

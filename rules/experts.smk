@@ -32,7 +32,7 @@ rule pretrain_expert:
         settings=settings_of(PretrainExpert),
         source=source_of(PretrainExpert),
         results=subpath(output.manifest, ancestor=4),
-        job=job_of(tasks.PRETRAIN_EXPERT),
+        job=tasks.PRETRAIN_EXPERT,
     shell:
         "{params.run} --settings {params.settings:q} --source {params.source} "
         "--images {input.images:q} --splits {input.splits:q} "
@@ -65,7 +65,7 @@ rule finetune_experts:
         settings=settings_of(FinetuneExperts),
         source=source_of(FinetuneExperts),
         results=subpath(output.manifest, ancestor=4),
-        job=job_of(tasks.FINETUNE_EXPERTS),
+        job=tasks.FINETUNE_EXPERTS,
     shell:
         "{params.run} --settings {params.settings:q} --source {params.source} "
         "--images {input.images:q} --splits {input.splits:q} --experts {input.experts:q} "

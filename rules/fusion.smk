@@ -28,7 +28,7 @@ rule train_fusion:
         settings=settings_of(TrainFusion),
         source=source_of(TrainFusion),
         results=subpath(output.manifest, ancestor=5),
-        job=job_of(tasks.TRAIN_FUSION),
+        job=tasks.TRAIN_FUSION,
     shell:
         "{params.run} --settings {params.settings:q} --source {params.source} "
         "--images {input.images:q} --splits {input.splits:q} --experts {input.experts:q} "

@@ -61,7 +61,7 @@ rule train_sublora:
         source=source_of(TrainSublora),
         corpus=subpath(input.corpus, parent=True),
         results=subpath(output.manifest, ancestor=3),
-        job=job_of(tasks.TRAIN_SUBLORA),
+        job=tasks.TRAIN_SUBLORA,
     shell:
         "{params.run} --settings {params.settings:q} --source {params.source} "
         "--corpus {params.corpus:q} --learned {input.learned:q} "

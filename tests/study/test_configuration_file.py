@@ -82,3 +82,30 @@ def test_equal_keys_of_different_mappings_are_none_twice(tmp_path: Path) -> None
     (tmp_path / "study.yaml").write_text(text, encoding="utf-8")
     found = read_configuration(tmp_path / "study.yaml")
     assert found == {"a": {"seed": 1, "name": "x"}, "b": {"seed": 2}, "c": found["a"], "d": [{"seed": 1}, {"seed": 1}]}
+
+
+TABBED = '{\n\t"name": "a",\n\t"fusion": {\n\t\t"epochs": 3\n\t}\n}\n'
+
+
+@pytest.mark.parametrize("name", ["study.json", "study.yaml"])
+def test_json_may_be_indented_by_tabs(tmp_path: Path, name: str) -> None:
+    """Snakemake reads JSON whatever the file is called."""
+    (tmp_path / name).write_text(TABBED, encoding="utf-8")
+    assert read_configuration(tmp_path / name) == {"name": "a", "fusion": {"epochs": 3}}
+
+
+REFUSED_JSON = {
+    "a key twice": (TABBED.replace("name", "fusion"), "fusion: expected each key once, found it more than once"),
+    "a key twice, inside": ('{"grid": [{"seeds": [0], "seeds": [1]}]}', r"grid\.0\.seeds: expected each key once, .*"),
+    "a comma too many": (TABBED.replace("3", "3,"), "expected JSON, found .*line 5 column 2.*"),
+    "nesting without end": ("[" * 100_000, "expected JSON, found more nesting than can be read"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED_JSON)
+def test_what_is_no_configuration_in_json_is_one_line(tmp_path: Path, name: str) -> None:
+    text, line = REFUSED_JSON[name]
+    path = tmp_path / "study.json"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(UserError, match=rf"^{path}: {line}$"):
+        read_configuration(path)

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from certifuse.base.files import write_text
-from certifuse.base.records import Settings
+from certifuse.base.records import Settings, summary_of
 from certifuse.study.settings.augmentation import AUGMENTATIONS, AugmentationSettings
 from certifuse.study.settings.fusion import GUIDE_DEFAULTS, FusionTraining
 from certifuse.study.study import Study
@@ -60,7 +60,7 @@ def models_in(annotation: Any) -> list[type[BaseModel]]:
 
 
 def _table(model: type[BaseModel], heading: str) -> str:
-    summary = (model.__doc__ or "").strip().splitlines()[0]
+    summary = summary_of(model)
     lines = [
         f"## {_title(model, heading)}",
         "",

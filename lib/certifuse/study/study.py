@@ -8,10 +8,10 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, create_model, model_validator
 
-from certifuse.base.records import Count, MisfitError, Settings
+from certifuse.base.records import Count, MisfitError, Settings, summary_of
 from certifuse.study.cells import FINETUNED, SINGLE, WIDER, Cell, Family, SubloraCell, SubspaceCell
 from certifuse.study.figures import Drawing, figures_of
-from certifuse.study.reading.command_line import with_command_line_types
+from certifuse.study.reading.command_line import with_command_line_sources, with_command_line_types
 from certifuse.study.reading.problems import read_settings, refuse_unplain
 from certifuse.study.results_directory import check_place, results_directory
 from certifuse.study.settings.architectures import ARCHITECTURE_SETTINGS
@@ -34,7 +34,7 @@ ArchitecturesSettings: Any = create_model(
     __base__=Settings,
     __doc__="The size of each architecture; the defaults are the published full-size networks.",
     **{  # type: ignore[call-overload]
-        name: (settings, Field(default=settings(), description=(settings.__doc__ or "").splitlines()[0]))
+        name: (settings, Field(default=settings(), description=summary_of(settings)))
         for name, settings in ARCHITECTURE_SETTINGS.items()
     },
 )
@@ -231,6 +231,7 @@ def read_study(config: Mapping[str, Any], command_line: Mapping[str, Any] = Mapp
         UserError: one line per problem, each with path, value, what is allowed and the nearest spelling.
     """
     refuse_unplain(config, "config")
-    study = read_settings(Study, with_command_line_types(Study, config, command_line), "config")
+    config = with_command_line_sources(config, command_line)
+    study = read_settings(Study, with_command_line_types(Study, config, command_line), "config", command_line)
     check_place(study.results_dir)
     return study

@@ -16,6 +16,7 @@ from certifuse.models.compute.runtime import Runtime
 from certifuse.study.settings.augmentation import AugmentationSettings
 from certifuse.training.loop.finite import FiniteWatch
 from certifuse.training.optimisation import ParameterGroup
+from certifuse.training.single_values import require_values_to_normalise
 
 Objective = Callable[[Any, Tensor], Mapping[str, Tensor]]
 """(network output, soft targets (N, K)) -> named scalar losses, one of them `total`."""
@@ -34,6 +35,11 @@ class EpochTrainer:
     augmentation: AugmentationSettings
     runtime: Runtime
     seed: int
+
+    def __post_init__(self) -> None:
+        if min(len(self.indices), self.batch_size) == 1:
+            image_1CHW = self.runtime.arrange(self.data.batch(self.indices[:1]))
+            require_values_to_normalise(self.network, image_1CHW, len(self.indices), self.batch_size)
 
     @property
     def images_per_epoch(self) -> int:

@@ -191,6 +191,19 @@ def test_too_few_images_or_classes_say_what_to_change(labels, choice, complaint)
     assert "\n" not in str(caught.value)
 
 
+def test_a_class_that_lost_its_images_as_copies_says_so():
+    """Of class 2 all ten images are equal, of the others none."""
+    labels = torch.tensor([0, 1] * 50 + [2] * 10)
+    pixels = torch.arange(110, dtype=torch.uint8).view(-1, 1, 1, 1).expand(-1, 1, 2, 2).clone()
+    pixels[100:] = 255
+    images = ImageSet(pixels, labels, pixels[:1], labels[:1], 3, "copies")
+    with pytest.raises(
+        UserError, match="class 2, which has 10 training images, 9 of them left out as copies"
+    ) as caught:
+        make_splits(images, SplitSettings())
+    assert "splits.duplicate_correlation" in str(caught.value)
+
+
 # ---- files ---------------------------------------------------------------------------------------
 
 

@@ -77,7 +77,8 @@ def _check_data(manifest: dict[str, Any], manifest_file: Path, images: Path, spl
     for name, file in {"images": images, "splits": splits}.items():
         here = digest_file(file)
         if (recorded := manifest["data_sha256"].get(name)) != [here]:
+            told = f"SHA-256 {' and '.join(map(str, recorded))}" if recorded else "no known digest"
             raise UserError(
-                f"{manifest_file}: trained with {name} {recorded}, expected {here}: the model may have seen images "
+                f"{manifest_file}: trained with {name} of {told}, expected {here}: the model may have seen images "
                 f"that it is certified on; train it again with these {name}"
             )

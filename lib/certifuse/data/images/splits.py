@@ -108,7 +108,7 @@ def make_splits(image_set: ImageSet, settings: SplitSettings) -> Splits:
     pool, rest = stratified_draw(rest, labels[rest], len(kept) - holdout_size, stream)
     stream = numpy_stream(settings.seed, "splits", "validation")
     validation, fusion = stratified_draw(rest, labels[rest], validation_size, stream)
-    _check_classes({"pool": labels[pool], "fusion": labels[fusion]}, labels[kept], image_set.num_classes)
+    _check_classes({"pool": pool, "fusion": fusion}, labels, dropped, image_set.num_classes)
 
     if settings.scheme == "by_class":
         experts = _experts_by_class(pool, labels, image_set.num_classes, settings)
@@ -166,15 +166,20 @@ def _pool_statistics(images_NCHW: Tensor) -> tuple[tuple[float, ...], tuple[floa
     return mean, std
 
 
-def _check_classes(labels_of: Mapping[str, Indices], labels: Indices, num_classes: int) -> None:
+def _check_classes(sets: Mapping[str, Indices], labels: Indices, dropped: Indices, num_classes: int) -> None:
     images_K = np.bincount(labels, minlength=num_classes)
-    for name, own in labels_of.items():
-        counts_K = np.bincount(own, minlength=num_classes)
+    for name, indices in sets.items():
+        counts_K = np.bincount(labels[indices], minlength=num_classes)
         if not counts_K.all():
             missing = int(counts_K.argmin())
+            copies = int((labels[dropped] == missing).sum())
+            left_out = f", {copies} of them left out as copies" if copies else ""
+            remedy = "add some, or change splits.fusion_fraction"
+            if copies:
+                remedy += " or splits.duplicate_correlation"
             raise UserError(
                 f"splits: expected every class in the {name} set, found none of class {missing}, which has "
-                f"{images_K[missing]} training images; add some, or change splits.fusion_fraction"
+                f"{images_K[missing]} training images{left_out}; {remedy}"
             )
 
 
@@ -187,7 +192,10 @@ def _check_filled(splits: Splits, settings: SplitSettings) -> None:
     for name, indices in splits.named().items():
         may_be_empty = name == "dropped" or (name == "certificate" and settings.certificate_fraction == 0)
         if len(indices) == 0 and not may_be_empty:
-            raise UserError(f"splits: the {name} set is empty; add images, or change splits.{fraction_of[name]}")
+            copies = f" ({len(splits.dropped)} images were left out as copies)" if len(splits.dropped) else ""
+            raise UserError(
+                f"splits: the {name} set is empty{copies}; add images, or change splits.{fraction_of[name]}"
+            )
 
 
 def save_splits(splits: Splits, path: Path) -> None:

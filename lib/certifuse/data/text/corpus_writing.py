@@ -30,6 +30,8 @@ from certifuse.data.text.sources.streams import Part
 from certifuse.data.text.tokenisers import Tokeniser, Tokens
 
 LOGGER = logging.getLogger(__name__)
+SHOWN, SOUGHT = 40, 1000
+"""Characters of a document that a message shows, and that it looks at for them."""
 LOG_EVERY = 100_000
 """Documents read between two lines of the log."""
 
@@ -109,7 +111,10 @@ def _write_parts(
     with ExitStack() as files:
         writers = {part: _PartWriter(directory, part, files) for part in PARTS}
         for number, (part, text) in enumerate(documents, start=1):
-            _add_document(writers[part], text, tokeniser, min_tokens, part_of)
+            try:
+                _add_document(writers[part], text, tokeniser, min_tokens, part_of)
+            except UserError as error:
+                raise UserError(f"corpus: document {number} of those read, {_beginning(text)}: {error}") from error
             if number % LOG_EVERY == 0:
                 LOGGER.info("%s documents read", f"{number:,}")
         for writer in writers.values():
@@ -134,6 +139,13 @@ def _add_document(
         return
     part_of[digest] = writer.part
     writer.append(tokens_T, len(encoded))
+
+
+def _beginning(text: str) -> str:
+    """What tells a document from others: its length, and its first words where it has some."""
+    words = " ".join(text[:SOUGHT].split())
+    said = f"with {words[:SHOWN]!r} at its beginning" if words else "blank at its beginning"
+    return f"{len(text):,} characters, {said}"
 
 
 def _check_filled(writer: _PartWriter) -> None:

@@ -10,6 +10,7 @@ never a target. The end of a document is not predicted: T is given.
 | `gpt2` | 50,257, as published | 50,256 `<|endoftext|>`, which text never becomes | 50,257 |
 """
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -91,8 +92,15 @@ class BytePairTokeniser:
         self.vocabulary = Vocabulary(tokenizer=name, size=encoding.n_vocab, start_token=encoding.eot_token)
 
     def encode(self, text: str) -> Tokens:
-        """The tokens (T,) of a text, without a start token."""
-        tokens_T = self._encoding.encode_to_numpy(text, disallowed_special=())
+        """The tokens (T,) of a text, without a start token. UserError for a run of blanks too long to be divided."""
+        try:
+            tokens_T = self._encoding.encode_to_numpy(text, disallowed_special=())
+        except ValueError as error:
+            longest = max(map(len, re.findall(r"\s+", text)), default=0)
+            raise UserError(
+                f"expected text that the pattern of {self.vocabulary.tokenizer} can divide, found a run of {longest:,} "
+                f"blanks ({error}); shorten it, or use corpus.tokenizer: bytes"
+            ) from error
         return np.asarray(tokens_T, dtype=self.vocabulary.dtype)
 
     def decode(self, tokens_T: Tokens) -> str:

@@ -1,4 +1,4 @@
-"""A configuration file as plain values. A key that stands twice is refused: YAML would let the last one win."""
+"""A configuration file, YAML or JSON, as plain values. A key that stands twice is refused: the last would win."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +8,7 @@ import yaml  # type: ignore[import-untyped]
 
 from certifuse.base.errors import UserError
 from certifuse.base.files import read_text
+from certifuse.study.reading.json_document import json_value, repeated_keys
 from certifuse.study.reading.plain_values import DEEPEST, dotted
 from certifuse.study.reading.yaml_document import Document
 
@@ -21,22 +22,33 @@ def read_configuration(path: Path) -> dict[str, Any]:
     """The mapping in a configuration file.
 
     Raises:
-        UserError: the file is absent, too large, no YAML, no mapping, or gives a key twice.
+        UserError: the file is absent, too large, neither JSON nor YAML, no mapping, or gives a key twice.
     """
     try:
-        document = Document(read_text(path, LARGEST_BYTES))
-        repeated = list(_repeated_keys(document.root, ()))
-        config = document.value()
+        config, repeated = _parsed(read_text(path, LARGEST_BYTES), is_json=path.suffix == ".json")
     except OSError as error:
         raise UserError(f"{path}: expected a configuration, found none ({error.strerror}): see config/") from None
     except UNREADABLE as error:
-        raise UserError(f"{path}: expected YAML, found {_reason(error)}") from None
+        language = "JSON" if path.suffix == ".json" else "YAML"
+        raise UserError(f"{path}: expected {language}, found {_reason(error)}") from None
     if repeated:
         raise UserError(*(f"{path}: {problem}" for problem in repeated))
     if not isinstance(config, dict):
         found = "nothing" if config is None else type(config).__name__
         raise UserError(f"{path}: expected a mapping of settings, found {found}")
     return config
+
+
+def _parsed(text: str, is_json: bool) -> tuple[Any, list[str]]:
+    """The value of a text in JSON, or else in YAML, and a line for each key that stands twice."""
+    try:
+        value = json_value(text)
+        return value, list(repeated_keys(value))
+    except (ValueError, RecursionError):
+        if is_json:
+            raise
+    document = Document(text)
+    return document.value(), list(_repeated_keys(document.root, ()))
 
 
 def _reason(error: Exception) -> str:

@@ -13,6 +13,7 @@ from certifuse.base.records import (
     Probability,
     Settings,
     free_names,
+    kept,
     overridden,
     overrides_of,
 )
@@ -129,6 +130,7 @@ class FusionSettings(FusionTraining):
         default={}, description="Keys that differ for one fusion rule."
     )
 
+    @kept
     def resolved(self, fusion: str) -> FusionTraining:
         """The training of one rule: `per_fusion` wins over the section's keys, which win over the guides' values.
 
@@ -141,11 +143,13 @@ class FusionSettings(FusionTraining):
             fixed |= {key: getattr(FusionModuleSettings(), key) for key in ATTENTION}
         return overridden(chosen, None, **fixed)
 
+    @kept
     def resolved_without_fusion(self, fusion: str) -> FusionTraining:
         """The training of one rule for experts that are not fused: `FUSION_ONLY` keys are at the rule's own values."""
         own = FusionSettings().resolved(fusion).plain()
         return overridden(self.resolved(fusion), None, **{key: own[key] for key in FUSION_ONLY})
 
+    @kept
     def resolved_in_subspace(self, fusion: str) -> FusionTraining:
         """Module and loss of one rule for training in a subspace: all keys but `IN_SUBSPACE` are at the rule's own."""
         chosen = self.resolved(fusion).plain()

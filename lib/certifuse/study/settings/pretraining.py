@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import Field
 
-from certifuse.base.records import Count, NonNegative, Positive, Probability, Settings, overridden, overrides_of
+from certifuse.base.records import Count, NonNegative, Positive, Probability, Settings, kept, overridden, overrides_of
 from certifuse.study.settings.architectures import ArchitectureName
 from certifuse.study.settings.augmentation import AUGMENTATIONS, Augmentation
 
@@ -39,6 +39,7 @@ class PretrainingSettings(ExpertTraining):
         default={}, description="Keys that differ for one architecture."
     )
 
+    @kept
     def resolved(self, architecture: str) -> ExpertTraining:
         """The training of one architecture."""
         base = ExpertTraining.model_validate_json(self.model_dump_json(exclude={"per_architecture"}))
