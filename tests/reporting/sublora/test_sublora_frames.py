@@ -6,6 +6,7 @@ from reporting_study import changed, written
 
 from certifuse.base.errors import UserError
 from certifuse.reporting.choice import unbeaten
+from certifuse.reporting.frames import Frames
 from certifuse.reporting.sublora.choice import (
     best_certificate,
     compared_levels,
@@ -14,6 +15,7 @@ from certifuse.reporting.sublora.choice import (
     size_kb,
 )
 from certifuse.reporting.sublora.frames import (
+    SCHEMAS,
     budgets_of,
     grid,
     modes_at,
@@ -22,6 +24,8 @@ from certifuse.reporting.sublora.frames import (
     study_modes,
 )
 from certifuse.reporting.sublora.modes import is_allocation, is_asymmetric, mode_label, mode_looks, modes_in_order
+from certifuse.reporting.sublora.quoting import each_by_itself, quoted_text, scored_text
+from certifuse.reporting.sublora.tables import summary_rows, summary_tex
 from certifuse.study.settings import sublora as configured
 from certifuse.study.settings.figures import FigureSettings
 
@@ -118,9 +122,22 @@ def test_the_frontier_is_what_brute_force_finds(frames):
     assert 1 < len(free) < len(pairs)
 
 
-def test_quoting_the_best_costs_log2_of_the_candidates(frames):
+def test_the_best_is_quoted_as_the_best_of_all_that_the_study_asked_for(frames):
     best = best_certificate(frames.metrics)
-    assert best.row["bound_best_bpd"] == frames.metrics["bound_best_bpd"].min()
-    assert best.selection_bits == pytest.approx(math.log2(len(frames.metrics)))
+    assert best["bound_best_bpd"] == frames.metrics["bound_best_bpd"].min()
+    said = f"best of 48 certificates, at delta / 48 in every step, {best['bound_best_bpd'] + 0.03:.3f}"
+    assert said in quoted_text(best)
+    assert "no bound" in quoted_text(best | {"candidates": 5000, "bound_best_of_bpd": math.nan})
     assert best_certificate(frames.metrics.iloc[:0]) is None
     assert size_kb(8000.0) == 1.0
+
+
+def test_a_study_without_a_draw_has_no_bound_that_does_not_hold(frames):
+    drawn, none = frames.metrics["subsample"], frames.metrics["subsample"].mask(frames.metrics["d"].notna()).iloc[:1]
+    assert scored_text(drawn) == "n = 5,000 drawn"
+    assert scored_text(none) == "all scored"
+    assert "published" in each_by_itself(drawn)
+    assert "published" not in each_by_itself(none)
+    metrics = frames.metrics.assign(subsample=pd.array([None] * len(drawn), dtype="Int64"))
+    whole = Frames(**{name: getattr(frames, name) for name in SCHEMAS} | {"metrics": metrics})
+    assert "all scored" in summary_tex(summary_rows(whole, 0.95), "digits", 0.95)

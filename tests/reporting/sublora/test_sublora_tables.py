@@ -85,7 +85,7 @@ def test_latex_shows_the_rounded_numbers_and_the_reason(summary):
     assert f"& 3 & {row['bpd']:.3f} [" in line
     assert f"{bound} & {row['size_kb']:.3f} & 1.040" in line
     assert (
-        r"2,000 & fixed 0.2 &  & 3 + & 0 & \multicolumn{7}{l}{\emph{missing: training failed: out of memory}}" in text
+        r"2,000 & fixed 0.2 &  & 3 + & 0 & \multicolumn{8}{l}{\emph{missing: training failed: out of memory}}" in text
     )
     assert "& 2 of 3 &" in text
     assert " *" in row_line(text, "uniform table")

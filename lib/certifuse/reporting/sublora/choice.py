@@ -1,8 +1,6 @@
-"""The number of levels at which modes are compared, the best certificate, and what quoting it costs."""
+"""The number of levels at which modes are compared, and the best certificate."""
 
-import math
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -47,25 +45,12 @@ def mean_points(rows: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
     return rows.groupby(["d", "mode", "levels"], dropna=False, as_index=False)[columns].mean()
 
 
-@dataclass(frozen=True, kw_only=True)
-class Best:
-    """The model with the lowest bound of ours, and how many there were to choose it from."""
-
-    row: Mapping[Hashable, Any]
-    candidates: int
-
-    @property
-    def selection_bits(self) -> float:
-        """log2 of the number of candidates: what quoting the best adds to its code length."""
-        return math.log2(self.candidates)
-
-
-def best_certificate(rows: pd.DataFrame) -> Best | None:
-    """The best of the certificates; of equal ones the fewest bits first."""
+def best_certificate(rows: pd.DataFrame) -> Mapping[Hashable, Any] | None:
+    """The certificate with the lowest bound of ours; of equal ones the one with the fewest bits."""
     if rows.empty:
         return None
-    first = rows.sort_values([HEADLINE, "code_bits"], kind="stable").iloc[0]
-    return Best(row=first.to_dict(), candidates=len(rows))
+    best: Mapping[Hashable, Any] = rows.sort_values([HEADLINE, "code_bits"], kind="stable").iloc[0].to_dict()
+    return best
 
 
 def size_kb(code_bits: Any) -> Any:

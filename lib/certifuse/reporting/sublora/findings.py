@@ -17,6 +17,7 @@ from certifuse.reporting.sublora.frames import NGRAM, budgets_of, grid, of_model
 from certifuse.reporting.sublora.modes import EQUAL_SHARE, fixed_share, is_asymmetric, mode_label, modes_in_order
 from certifuse.reporting.sublora.notes import missing_reasons
 from certifuse.reporting.sublora.questions import learned_budgets, learned_gates
+from certifuse.reporting.sublora.quoting import PAID, each_by_itself, quoted_text, scored_text
 
 
 def setting(frames: Frames) -> list[str]:
@@ -28,8 +29,9 @@ def setting(frames: Frames) -> list[str]:
     where = compared_levels_in_words(metrics, budgets_of(frames))
     said = (
         f"{len(models)} certificates of language models and {len(metrics) - len(models)} of coded n-gram tables. "
-        f"m = {first['documents']:,} documents, n = {first['subsample']:,} of them drawn and scored, "
-        f"V = {first['vocabulary']:,}, delta = {first['delta']:g}. Losses are in bits per token (BPD)."
+        f"m = {first['documents']:,} documents, {scored_text(metrics['subsample'])}, "
+        f"V = {first['vocabulary']:,}, delta = {first['delta']:g} {each_by_itself(metrics['subsample'])}. Losses are in "
+        "bits per token (BPD)."
     )
     rule = (
         f"Modes are compared at {where}: the number of levels with the lowest mean of our bound over all allocations."
@@ -78,15 +80,14 @@ def bound_findings(metrics: pd.DataFrame) -> list[str]:
     best = best_certificate(models)
     if best is None:
         return ["No language model has a certificate."]
-    row, vacuous = best.row, float(metrics["vacuous_bpd"].max())
+    row, vacuous = best, float(metrics["vacuous_bpd"].max())
     below = {column: int((models[column] < models["vacuous_bpd"]).sum()) for column in (HEADLINE, PUBLISHED)}
     said = [
         f"Below the vacuous line of log2 V = {vacuous:.4g}: {below[HEADLINE]} of {len(models)} certificates by our "
         f"bound, {below[PUBLISHED]} by the published one.",
         f"The lowest bound of ours is {row[HEADLINE]:.3f} (published inequality on the same bitstream: "
-        f"{row[PUBLISHED]:.3f}; risk {row['risk_bpd']:.3f}, {row['code_bits']:,.0f} bits, deviation of a document's "
-        f"loss {row['deviation_bpd']:.3f}): {_name(row)}. It is the best of {best.candidates} certificates; quoting it "
-        f"as such costs log2 {best.candidates} = {best.selection_bits:.1f} bits, if its ledger has no row for that.",
+        f"{row[PUBLISHED]:.3f}, and {row[PAID]:.3f} where it pays for its smoothing in both steps; risk "
+        f"{row['risk_bpd']:.3f}, {row['code_bits']:,.0f} bits, deviation of a document's loss {row['deviation_bpd']:.3f}): {_name(row)}; {quoted_text(row)}.",
     ]
     shrank = models[PUBLISHED] - models[HEADLINE]
     said.append(

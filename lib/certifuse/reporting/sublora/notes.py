@@ -11,6 +11,7 @@ from certifuse.reporting.notes import counts_text, deltas_text
 from certifuse.reporting.sublora.choice import HEADLINE, PUBLISHED, compared_levels_in_words
 from certifuse.reporting.sublora.frames import SUBLORA, at_budget, grid, of_models
 from certifuse.reporting.sublora.modes import mode_label, modes_in_order
+from certifuse.reporting.sublora.quoting import each_by_itself, scored_text
 
 MOST_REASONS = 2
 REASON_CHARACTERS = 70
@@ -67,9 +68,10 @@ def _missing(frames: Frames, d: int | None) -> pd.DataFrame:
 
 def sample_note(metrics: pd.DataFrame) -> str:
     """The numbers of documents and of those drawn, the vocabulary, and the confidence at which a bound holds."""
-    documents, drawn, words = (counts_text(metrics[name]) for name in ("documents", "subsample", "vocabulary"))
-    sizes = f"m = {documents} documents, n = {drawn} drawn, V = {words}"
-    return f"{sizes}, δ = {deltas_text(metrics['delta'])} for each certificate by itself."
+    documents, words = (counts_text(metrics[name]) for name in ("documents", "vocabulary"))
+    drawn = metrics["subsample"]
+    sizes = f"m = {documents} documents, {scored_text(drawn)}, V = {words}"
+    return f"{sizes}, δ = {deltas_text(metrics['delta'])} {each_by_itself(drawn)}."
 
 
 def cut_note(rows: pd.DataFrame, highest: float) -> list[str]:

@@ -17,6 +17,7 @@ from certifuse.reporting.sublora.frames import IDENTITY, NGRAM, SUBLORA, budgets
 from certifuse.reporting.sublora.modes import mode_label, modes_in_order
 from certifuse.reporting.sublora.page import page_tex, sections
 from certifuse.reporting.sublora.questions import answers
+from certifuse.reporting.sublora.quoting import PAID, UNPAID, scored_text
 from certifuse.reporting.tables import Row, Table, spent_rows
 from certifuse.reporting.text import mean_text, missing_text, seeds_text, whole
 
@@ -28,6 +29,7 @@ MEASURED = {
     "code_bits": "code_bits",
     "size_kb": "size_kb",
     "bound_published_bpd": "bound_published_bpd",
+    PAID: PAID,
     "bound_bpd": HEADLINE,
     "deviation_bpd": "deviation_bpd",
     "top1_risk": "top1_risk",
@@ -49,7 +51,14 @@ COLUMNS = {
 VACUOUS_MARK, COMPARED_MARK = " *", " +"
 SUMMARY = (
     *(("budget d", "r"), ("mode", "l"), ("ratio", "r"), ("L", "r"), ("seeds", "r"), ("BPD", "r"), ("held out", "r")),
-    *(("KL (nats)", "r"), ("bound, published", "r"), ("bound, ours", "r"), ("size (KB)", "r"), ("top-1 bound", "r")),
+    *(
+        ("KL (nats)", "r"),
+        ("bound, published", "r"),
+        ("paid", "r"),
+        ("bound, ours", "r"),
+        ("size (KB)", "r"),
+        ("top-1 bound", "r"),
+    ),
 )
 LEDGER = (
     *(("budget d", "r"), ("mode", "l"), ("seed", "r"), ("L", "r")),
@@ -101,9 +110,9 @@ def ledger_rows(frames: Frames) -> list[Row]:
         configuration = next(members)
         best = best_certificate(_of(frames.metrics, {name: configuration[name] for name in ("model", "d", "mode")}))
         if best is not None:
-            names = _names(best.row) | {name: _number(best.row[name]) for name in ("seed", "levels")}
-            charges = _of(frames.ledgers, {name: best.row[name] for name in IDENTITY})
-            rows += spent_rows(names, charges, float(best.row["code_bits"]))
+            names = _names(best) | {name: _number(best[name]) for name in ("seed", "levels")}
+            charges = _of(frames.ledgers, {name: best[name] for name in IDENTITY})
+            rows += spent_rows(names, charges, float(best["code_bits"]))
     return rows
 
 
@@ -127,7 +136,7 @@ def _means(rows: pd.DataFrame, confidence: float) -> Row:
     vacuous = rows[HEADLINE] >= rows["vacuous_bpd"]
     found: Row = {"ratio": None if pd.isna(first["ratio"]) else first["ratio"], "seeds": len(rows)}
     found |= {"seed_list": " ".join(map(str, seeds)), "vacuous_seeds": int(vacuous.sum())}
-    found |= {name: first[name] for name in SAMPLE}
+    found |= {name: None if pd.isna(first[name]) else first[name] for name in SAMPLE}
     for name, column in MEASURED.items():
         mean = estimate(rows[column], confidence)
         found[name] = None if mean is None else mean.mean
@@ -158,13 +167,17 @@ def _number(value: Any) -> int | None:
 
 def summary_tex(rows: Sequence[Row], study: str, confidence: float) -> str:
     """Every configuration."""
-    sizes = {tuple(row[name] for name in SAMPLE) for row in rows if row["seeds"]}
-    sample = "; ".join(f"m = {m:,} documents, n = {n:,} drawn, log2 V = {line:.4g}" for m, n, line in sorted(sizes))
+    sizes = dict.fromkeys(tuple(row[name] for name in SAMPLE) for row in rows if row["seeds"])
+    sample = "; ".join(
+        f"m = {m:,} documents, {scored_text(pd.Series([n]))}, log2 V = {line:.4g}" for m, n, line in sizes
+    )
+    drawn = any(n is not None for _, n, _ in sizes)
+    unpaid = f" {UNPAID.capitalize()}; paid: where it does." if drawn else ""
     caption = (
         f"Study {study}. Every configuration: means over seeds, [{100 * confidence:g}% t interval] where there are "
         "two. BPD: empirical risk of the decoded, smoothed model, bits per token. Held out: validation loss. KL: "
-        "K ln 2. Size: K / 8,000 KB. Ratio: share of the budget for B that was set. A mean of bounds certifies "
-        f"nothing: each certificate is of one model. {sample}.{VACUOUS_MARK}: at or above log2 V in at least one seed."
+        f"K ln 2.{unpaid} Size: K / 8,000 KB. Ratio: share of the budget for B that was set. A mean of bounds "
+        f"certifies nothing: each certificate is of one model. {sample}.{VACUOUS_MARK}: at or above log2 V in at least one seed."
         f"{COMPARED_MARK}: where modes are compared."
     )
     lines = spaced(((row["model"], row["budget"]), _summary_line(row)) for row in rows)
@@ -192,7 +205,7 @@ def _summary_line(row: Row) -> TableRow:
     )
     vacuous = VACUOUS_MARK if row["vacuous_seeds"] else ""
     seeds = seeds_text(row["seeds"], row["missing_seeds"])
-    bounds = (f"{row['kl_nats']:,.0f}", published, ours + vacuous, f"{row['size_kb']:.3f}")
+    bounds = (f"{row['kl_nats']:,.0f}", published, mean_text(row[PAID]), ours + vacuous, f"{row['size_kb']:.3f}")
     return TableRow((*names, seeds, bpd, held_out, *bounds, mean_text(row["top1_bound"])))
 
 

@@ -14,6 +14,7 @@ from certifuse.reporting.sublora import notes, panels
 from certifuse.reporting.sublora.choice import HEADLINE, PUBLISHED, best_certificate
 from certifuse.reporting.sublora.frames import NGRAM, of_models, of_modes
 from certifuse.reporting.sublora.modes import NULLS, REFERENCES, is_allocation, mode_label, mode_looks
+from certifuse.reporting.sublora.quoting import quoted_text
 from certifuse.study.settings.figures import FigureSettings
 from certifuse.study.steps.reporting import DrawFigure
 
@@ -65,7 +66,7 @@ def _draw_models(axes: Axes, swept: pd.DataFrame, references: pd.DataFrame, colu
         axes.plot(rows[BITS], rows[column], ls="", zorder=3, **looks[mode].mark | {"ms": SMALL + 0.7})
     best = best_certificate(swept)
     if best is not None and column == HEADLINE:
-        axes.plot([best.row[BITS]], [best.row[column]], color=style.baseline_colour, **RING)
+        axes.plot([best[BITS]], [best[column]], color=style.baseline_colour, **RING)
 
 
 def _write_budgets(axes: Axes, swept: pd.DataFrame) -> None:
@@ -112,11 +113,10 @@ def _notes(frames: Frames, shown: pd.DataFrame, swept: pd.DataFrame) -> list[str
     best = best_certificate(swept)
     sentences = [notes.sample_note(shown), "Every point is one certificate; numbers in the first panel: d."]
     if best is not None:
-        row = best.row
+        row = best
         sentences.append(
             f"Lowest bound: {row[HEADLINE]:.3f} bits per token (d = {row['d']:,}, {mode_label(row['mode'])}, "
-            f"L = {row['levels']}, seed {row['seed']}); quoting the best of {best.candidates} costs "
-            f"{best.selection_bits:.1f} bits."
+            f"L = {row['levels']}, seed {row['seed']}); {quoted_text(row)}."
         )
     nulls = len(of_modes(of_models(frames.metrics), NULLS.__contains__))
     sentences += [f"{nulls} certificates of gates that were not learned are left out."] if nulls else []
