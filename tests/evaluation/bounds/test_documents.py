@@ -187,6 +187,10 @@ def test_all_documents_scored_leave_no_subsampling_term():
     assert all(bound.subsampling == 0.0 < bound.complexity for bound in bounds.values())
     expected = low + width * betting_occam((losses - low) / width, 100.0, DELTA)
     assert bounds["betting"].value == pytest.approx(expected, abs=1e-4)
+    many = np.random.default_rng(1).normal(4.0, 0.1, 20_000)
+    exact = low + width * betting_occam((many - low) / width, 100.0, DELTA)
+    on_grid = betting.LOSSES.whole(LossSample(many, low, width, 20_000, drawn=False), 100.0, DELTA)
+    assert exact < on_grid < exact + width / 2**16 + 2e-5
     with pytest.raises(ValueError, match="nested_betting: expected losses of a drawn sample"):
         decomposed_bounds(whole, 100.0, DELTA, INEQUALITIES)
     with pytest.raises(ValueError, match="one for each of 3000"):

@@ -30,8 +30,8 @@ def setting(frames: Frames) -> list[str]:
     said = (
         f"{len(models)} certificates of language models and {len(metrics) - len(models)} of coded n-gram tables. "
         f"m = {first['documents']:,} documents, {scored_text(metrics['subsample'])}, "
-        f"V = {first['vocabulary']:,}, delta = {first['delta']:g} {each_by_itself(metrics['subsample'])}. Losses are in "
-        "bits per token (BPD)."
+        f"V = {first['vocabulary']:,}, delta = {first['delta']:g} {each_by_itself(metrics['subsample'])}. "
+        "Losses are in bits per token (BPD)."
     )
     rule = (
         f"Modes are compared at {where}: the number of levels with the lowest mean of our bound over all allocations."
@@ -87,7 +87,8 @@ def bound_findings(metrics: pd.DataFrame) -> list[str]:
         f"bound, {below[PUBLISHED]} by the published one.",
         f"The lowest bound of ours is {row[HEADLINE]:.3f} (published inequality on the same bitstream: "
         f"{row[PUBLISHED]:.3f}, and {row[PAID]:.3f} where it pays for its smoothing in both steps; risk "
-        f"{row['risk_bpd']:.3f}, {row['code_bits']:,.0f} bits, deviation of a document's loss {row['deviation_bpd']:.3f}): {_name(row)}; {quoted_text(row)}.",
+        f"{row['risk_bpd']:.3f}, {row['code_bits']:,.0f} bits, deviation of a document's loss "
+        f"{row['deviation_bpd']:.3f}): {_name(row)}; {quoted_text(row)}.",
     ]
     shrank = models[PUBLISHED] - models[HEADLINE]
     said.append(

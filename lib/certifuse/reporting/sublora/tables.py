@@ -177,8 +177,8 @@ def summary_tex(rows: Sequence[Row], study: str, confidence: float) -> str:
         f"Study {study}. Every configuration: means over seeds, [{100 * confidence:g}% t interval] where there are "
         "two. BPD: empirical risk of the decoded, smoothed model, bits per token. Held out: validation loss. KL: "
         f"K ln 2.{unpaid} Size: K / 8,000 KB. Ratio: share of the budget for B that was set. A mean of bounds "
-        f"certifies nothing: each certificate is of one model. {sample}.{VACUOUS_MARK}: at or above log2 V in at least one seed."
-        f"{COMPARED_MARK}: where modes are compared."
+        f"certifies nothing: each certificate is of one model. {sample}.{VACUOUS_MARK}: at or above log2 V in at least "
+        f"one seed.{COMPARED_MARK}: where modes are compared."
     )
     lines = spaced(((row["model"], row["budget"]), _summary_line(row)) for row in rows)
     return longtable("sublora_summary", caption, SUMMARY, lines)

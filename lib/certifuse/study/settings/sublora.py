@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from certifuse.base.digests import canonical_json, digest_bytes
 from certifuse.base.errors import nearest
@@ -134,8 +134,16 @@ class SubloraTraining(Settings):
 MOST_DRAWS = 1_000_000
 """More than that is a waste: score all documents instead."""
 MOST_CHOICES = 100
-MOST_BATCH_TOKENS = 1 << 20
+MOST_BATCH_TOKENS = 1_000_000
 Draws = Annotated[int, Field(ge=2, le=MOST_DRAWS)]
+ALL: Final = "all"
+
+
+def _draws_or_all(value: Any) -> Any:
+    """One sentence where there would be one for each of both kinds."""
+    if value != ALL and not (type(value) is int and 2 <= value <= MOST_DRAWS):
+        raise ValueError(f"expected a whole number from 2 to {MOST_DRAWS:,}, or all; found {shown(value)}")
+    return value
 
 
 class SubloraBounds(Settings):
@@ -148,7 +156,7 @@ class SubloraBounds(Settings):
         default=(0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5),
         description="Shares of the uniform distribution that predictions are mixed with; the choice is paid for.",
     )
-    subsample: Draws | Literal["all"] = Field(
+    subsample: Annotated[Draws | Literal["all"], BeforeValidator(_draws_or_all)] = Field(
         default=10_000,
         description="Training documents drawn, n, by a seed that follows from bitstream, documents and these settings. "
         "`all`: every document is scored, and there is no draw to trust or to pay for.",
@@ -180,7 +188,7 @@ class SubloraBounds(Settings):
     @property
     def whole(self) -> bool:
         """True where every document is scored."""
-        return self.subsample == "all"
+        return self.subsample == ALL
 
     @property
     def sha256(self) -> str:
