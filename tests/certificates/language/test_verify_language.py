@@ -123,7 +123,8 @@ def scored_once(monkeypatch):
 def test_every_leaf_that_is_changed_and_sealed_again_is_caught(damaged, scored_once, name):
     directory = damaged.certificate_directory(name)
     content, tried, uncaught = content_of(directory), 0, []
-    for path in leaves(content):
+    few = content | {"best_of": content["best_of"][:2]}
+    for path in leaves(few):
         if {path[:1], path[:2], path} & FREE or (name, path) == ("bigram", ("terms", "stride")):
             continue
         value = content
