@@ -9,6 +9,7 @@ from typing import Any
 from certifuse.base.errors import UserError, printable
 from certifuse.certificates.images.certificate import Certificate
 from certifuse.certificates.language.certificate import LanguageCertificate
+from certifuse.certificates.language.words import on_trust
 from certifuse.cli.render import positive
 from certifuse.study.paths import CERTIFICATE_FILE
 
@@ -67,7 +68,9 @@ def _summary(certificate: Certificate | LanguageCertificate) -> dict[str, Any]:
     common = {**certificate.identity, "kind": certificate.kind, "code_bits": certificate.code_bits}
     claim = certificate.claim
     if isinstance(certificate, LanguageCertificate):
-        return common | {"delta": certificate.terms.delta, **claim.plain()}
+        terms = certificate.terms
+        trust = {"terms_sha256": terms.sha256, "on_trust": on_trust(terms)}
+        return common | {"delta": terms.delta, **claim.plain(), **trust}
     held_out = certificate.held_out_claim
     return common | {
         "delta": certificate.delta,
@@ -96,9 +99,9 @@ def _image_line(certificate: Certificate) -> str:
 
 def _language_line(certificate: LanguageCertificate) -> str:
     claim, terms, sizes = certificate.claim, certificate.terms, certificate.sizes
+    scored = f"all {sizes.documents}" if terms.whole else f"{terms.subsample} draws from {sizes.documents}"
     return (
         f"at most {claim.bound_bpd:.4f} bits per token with {100 * (1 - terms.delta):g} % confidence "
-        f"({claim.inequality}, alpha {claim.alpha:g}), {claim.risk_bpd:.4f} on {terms.subsample} draws from "
-        f"{sizes.documents} documents, {certificate.code_bits:g} bits; a uniform guess costs "
-        f"{math.log2(sizes.vocabulary):.4f}"
+        f"({claim.inequality}, alpha {claim.alpha:g}), {claim.risk_bpd:.4f} on {scored} documents, "
+        f"{certificate.code_bits:g} bits; a uniform guess costs {math.log2(sizes.vocabulary):.4f}; {on_trust(terms)}"
     )

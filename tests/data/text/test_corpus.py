@@ -20,7 +20,7 @@ from certifuse.base.errors import UserError
 from certifuse.base.manifest import read_manifest
 from certifuse.base.registry import implementations
 from certifuse.data.text import corpus as corpus_module
-from certifuse.data.text.corpus import check_disjoint, load_corpus
+from certifuse.data.text.corpus import check_distinct, load_corpus
 from certifuse.data.text.corpus_writing import write_corpus
 from certifuse.data.text.sources.python_docs import documentation_strings, python_documents
 from certifuse.data.text.sources.registry import PACKAGE, read_documents, source_settings
@@ -177,10 +177,11 @@ def test_a_corpus_is_replaced_as_a_whole_or_not_at_all(tmp_path, monkeypatch):
 
 def test_parts_with_a_common_document_are_found(tmp_path):
     corpus, other = (prepared(tmp_path / str(n), TEXTS[:9], TEXTS[9 + n : 12 + n]) for n in range(2))
-    check_disjoint(corpus)
+    check_distinct(corpus)
     vars(corpus)["validation"] = other.train
-    with pytest.raises(ValueError, match="training document 0 is validation document 0"):
-        check_disjoint(corpus)
+    assert "9 copies among 9 training documents; the first: training document 0 is validation" in refusal(
+        check_distinct, corpus
+    )
 
 
 def test_a_part_without_documents_is_refused(tmp_path):

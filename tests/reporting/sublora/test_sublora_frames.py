@@ -1,9 +1,11 @@
+import math
+
 import pandas as pd
 import pytest
 from reporting_study import changed, written
 
 from certifuse.base.errors import UserError
-from certifuse.reporting.frames import read_frames
+from certifuse.reporting.frames import Frames, read_frames
 from certifuse.reporting.frontier import unbeaten
 from certifuse.reporting.sublora.choice import (
     best_first,
@@ -20,6 +22,8 @@ from certifuse.reporting.sublora.frames import (
     study_modes,
 )
 from certifuse.reporting.sublora.modes import is_allocation, is_asymmetric, mode_label, mode_looks, modes_in_order
+from certifuse.reporting.sublora.quoting import each_by_itself, quoted_text, scored_text
+from certifuse.reporting.sublora.tables import summary_rows, summary_tex
 from certifuse.study.settings import sublora as configured
 from certifuse.study.settings.figures import FigureSettings
 
@@ -120,3 +124,21 @@ def test_the_best_has_the_lowest_bound_and_of_equal_ones_the_fewest_bits(frames)
     assert best_first(frames.metrics)["bound_best_bpd"].iloc[0] == frames.metrics["bound_best_bpd"].min()
     level = frames.metrics.assign(bound_best_bpd=1.0)
     assert best_first(level)["code_bits"].iloc[0] == frames.metrics["code_bits"].min()
+
+
+def test_the_best_is_quoted_as_the_best_of_all_that_the_study_asked_for(frames):
+    best = best_first(frames.metrics).iloc[0].to_dict()
+    said = f"best of 48 certificates, at delta / 48 in every step, {best['bound_best_bpd'] + 0.03:.3f}"
+    assert said in quoted_text(best)
+    assert "no bound" in quoted_text(best | {"candidates": 5000, "bound_best_of_bpd": math.nan})
+
+
+def test_a_study_without_a_draw_has_no_bound_that_does_not_hold(frames):
+    drawn, none = frames.metrics["subsample"], frames.metrics["subsample"].mask(frames.metrics["d"].notna()).iloc[:1]
+    assert scored_text(drawn) == "n = 5,000 drawn"
+    assert scored_text(none) == "all scored"
+    assert "published" in each_by_itself(drawn)
+    assert "published" not in each_by_itself(none)
+    metrics = frames.metrics.assign(subsample=pd.array([None] * len(drawn), dtype="Int64"))
+    whole = Frames(**{name: getattr(frames, name) for name in SCHEMAS} | {"metrics": metrics})
+    assert "all scored" in summary_tex(summary_rows(whole, 0.95), "digits", 0.95)

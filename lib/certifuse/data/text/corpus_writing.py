@@ -17,11 +17,12 @@ from certifuse.base.errors import UserError
 from certifuse.base.files import in_use, remove_leftovers, write_json
 from certifuse.base.machine import stored_bytes, writing
 from certifuse.data.text.corpus import (
+    COUNTS,
     FORMAT,
     MANIFEST,
     OFFSET_DTYPE,
     PARTS,
-    check_disjoint,
+    check_distinct,
     corpus_digest,
     load_corpus,
     settings_digest,
@@ -34,9 +35,6 @@ SHOWN, SOUGHT = 40, 1000
 """Characters of a document that a message shows, and that it looks at for them."""
 LOG_EVERY = 100_000
 """Documents read between two lines of the log."""
-
-COUNTS = ("read", "too_short", "duplicates", "duplicates_of_other_part", "documents", "tokens", "text_bytes")
-"""`read` is the sum of the next four. A duplicate equals a document kept before, in its own or in the other part."""
 
 
 class _PartWriter:
@@ -100,7 +98,7 @@ def write_corpus(
         }
         seals = {"digest": corpus_digest(manifest), "settings_sha256": settings_digest(manifest)}
         write_json(staged / MANIFEST, manifest | seals)
-        check_disjoint(load_corpus(staged))
+        check_distinct(load_corpus(staged))
         _publish(staged, directory)
 
 

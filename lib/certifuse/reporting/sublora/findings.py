@@ -1,7 +1,5 @@
 """Findings of the page beside its tests: the setting, who dominates whom, what is certified and what is missing."""
 
-import math
-
 import pandas as pd
 
 from certifuse.reporting.frames import Frames, records, rows_with
@@ -16,6 +14,7 @@ from certifuse.reporting.sublora.frames import NGRAM, budgets_of, grid, of_model
 from certifuse.reporting.sublora.modes import EQUAL_SHARE, fixed_share, is_asymmetric, mode_label, modes_in_order
 from certifuse.reporting.sublora.notes import missing_reasons
 from certifuse.reporting.sublora.questions import learned_budgets, learned_gates
+from certifuse.reporting.sublora.quoting import PAID, each_by_itself, quoted_text, scored_text
 
 
 def setting(frames: Frames) -> list[str]:
@@ -27,8 +26,9 @@ def setting(frames: Frames) -> list[str]:
     where = compared_levels_in_words(metrics, budgets_of(frames))
     said = (
         f"{len(models)} certificates of language models and {len(metrics) - len(models)} of coded n-gram tables. "
-        f"m = {first['documents']:,} documents, n = {first['subsample']:,} of them drawn and scored, "
-        f"V = {first['vocabulary']:,}, delta = {first['delta']:g}. Losses are in bits per token (BPD)."
+        f"m = {first['documents']:,} documents, {scored_text(metrics['subsample'])}, "
+        f"V = {first['vocabulary']:,}, delta = {first['delta']:g} {each_by_itself(metrics['subsample'])}. "
+        "Losses are in bits per token (BPD)."
     )
     rule = "the number of levels with the lowest mean of our bound over all allocations."
     return [said, *([f"Modes are compared at {where}: {rule}"] if where else [])]
@@ -78,10 +78,10 @@ def bounds(metrics: pd.DataFrame) -> list[str]:
         f"Below the vacuous line of log2 V = {vacuous:.4g}: {ours} of {len(models)} certificates by our "
         f"bound, {published} by the published one.",
         f"The lowest bound of ours is {best[HEADLINE]:.3f} (published inequality on the same bitstream: "
-        f"{best[PUBLISHED]:.3f}; risk {best['risk_bpd']:.3f}, {best['code_bits']:,.0f} bits, deviation of a document's "
-        f"loss {best['deviation_bpd']:.3f}): {mode_label(best['mode'])}, d = {best['d']:,}, L = {best['levels']}, "
-        f"seed {best['seed']}. It is the best of {len(models)} certificates; quoting it as such costs "
-        f"log2 {len(models)} = {math.log2(len(models)):.1f} bits, if its ledger has no row for that.",
+        f"{best[PUBLISHED]:.3f}, and {best[PAID]:.3f} where it pays for its smoothing in both steps; risk "
+        f"{best['risk_bpd']:.3f}, {best['code_bits']:,.0f} bits, deviation of a document's loss "
+        f"{best['deviation_bpd']:.3f}): {mode_label(best['mode'])}, d = {best['d']:,}, L = {best['levels']}, "
+        f"seed {best['seed']}; {quoted_text(best)}.",
         f"From the published bound to ours the certificates of language models shrank by {shrank.mean():.3f} on "
         f"average ({shrank.min():.3f} to {shrank.max():.3f}).",
     ]

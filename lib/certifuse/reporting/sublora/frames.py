@@ -21,7 +21,15 @@ _TRAINED = {"d": "Int64", "mode": "str", "seed": "Int64"}
 _IDENTITY = {"model": "str", **_TRAINED, "levels": "Int64"}
 _MEASURED = (
     *("ratio", "delta", "alpha", "validation_bpd", "risk_bpd", "deviation_bpd", "code_bits", "kl_nats"),
-    *("bound_published_bpd", "bound_best_bpd", "vacuous_bpd", "top1_risk", "top1_bound"),
+    *(
+        "bound_published_bpd",
+        "bound_hoeffding_bpd",
+        "bound_best_bpd",
+        "bound_best_of_bpd",
+        "vacuous_bpd",
+        "top1_risk",
+        "top1_bound",
+    ),
 )
 
 
@@ -37,6 +45,7 @@ def _true_metrics(rows: pd.DataFrame) -> dict[str, "pd.Series[bool]"]:
         "vacuous_bpd to be log2 vocabulary": (rows["vacuous_bpd"] - np.log2(rows["vocabulary"])).abs() <= 1e-6,
         "bound_best_bpd at or above risk_bpd": rows["bound_best_bpd"] >= rows["risk_bpd"] - 1e-6,
         "a published bound": rows["bound_published_bpd"].notna(),
+        "bound_best_of_bpd at or above bound_best_bpd": ~(rows["bound_best_of_bpd"] < rows["bound_best_bpd"] - 1e-6),
     }
 
 
@@ -51,7 +60,8 @@ def _true_gates(rows: pd.DataFrame) -> dict[str, "pd.Series[bool]"]:
 SCHEMAS = {
     "metrics": Schema(
         _IDENTITY
-        | dict.fromkeys(("documents", "subsample", "vocabulary"), "int64")
+        | dict.fromkeys(("documents", "vocabulary", "candidates"), "int64")
+        | {"subsample": "Int64"}
         | dict.fromkeys(_MEASURED, "float64")
         | {"inequality": "str"},
         holding=_true_metrics,

@@ -10,6 +10,7 @@ from certifuse.reporting.frames import Frames, rows_with
 from certifuse.reporting.sublora.choice import HEADLINE, PUBLISHED, compared_levels_in_words
 from certifuse.reporting.sublora.frames import SUBLORA, grid, of_models
 from certifuse.reporting.sublora.modes import modes_in_words
+from certifuse.reporting.sublora.quoting import each_by_itself, scored_text
 from certifuse.reporting.text import counts_text, deltas_text
 
 MOST_REASONS = 2
@@ -57,9 +58,10 @@ def _of_budget(rows: pd.DataFrame, d: int | None) -> pd.DataFrame:
 
 def sample_note(metrics: pd.DataFrame) -> str:
     """The numbers of documents and of those drawn, the vocabulary, and the confidence at which a bound holds."""
-    documents, drawn, words = (counts_text(metrics[name]) for name in ("documents", "subsample", "vocabulary"))
-    sizes = f"m = {documents} documents, n = {drawn} drawn, V = {words}"
-    return f"{sizes}, δ = {deltas_text(metrics['delta'])} for each certificate by itself."
+    documents, words = (counts_text(metrics[name]) for name in ("documents", "vocabulary"))
+    drawn = metrics["subsample"]
+    sizes = f"m = {documents} documents, {scored_text(drawn)}, V = {words}"
+    return f"{sizes}, δ = {deltas_text(metrics['delta'])} {each_by_itself(drawn)}."
 
 
 def cut_note(rows: pd.DataFrame, highest: float) -> str:

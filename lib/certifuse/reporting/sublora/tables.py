@@ -15,6 +15,7 @@ from certifuse.reporting.sublora.choice import HEADLINE, best_first, compared_le
 from certifuse.reporting.sublora.frames import IDENTITY, NGRAM, SUBLORA, budgets_of, grid
 from certifuse.reporting.sublora.modes import mode_label, modes_in_order
 from certifuse.reporting.sublora.page import page_tex, sections
+from certifuse.reporting.sublora.quoting import PAID, UNPAID, scored_text
 from certifuse.reporting.tables import Row, Table
 from certifuse.reporting.text import mean_text, missing_text, seeds_text, whole
 
@@ -26,6 +27,7 @@ MEASURED = {
     "code_bits": "code_bits",
     "size_kb": "size_kb",
     "bound_published_bpd": "bound_published_bpd",
+    PAID: PAID,
     "bound_bpd": HEADLINE,
     "deviation_bpd": "deviation_bpd",
     "top1_risk": "top1_risk",
@@ -47,7 +49,14 @@ COLUMNS = {
 VACUOUS_MARK, COMPARED_MARK = " *", " +"
 SUMMARY = (
     *(("budget d", "r"), ("mode", "l"), ("ratio", "r"), ("L", "r"), ("seeds", "r"), ("BPD", "r"), ("held out", "r")),
-    *(("KL (nats)", "r"), ("bound, published", "r"), ("bound, ours", "r"), ("size (KB)", "r"), ("top-1 bound", "r")),
+    *(
+        ("KL (nats)", "r"),
+        ("bound, published", "r"),
+        ("paid", "r"),
+        ("bound, ours", "r"),
+        ("size (KB)", "r"),
+        ("top-1 bound", "r"),
+    ),
 )
 
 
@@ -130,14 +139,18 @@ def _names(row: Row) -> Row:
 
 def summary_tex(rows: Sequence[Row], study: str, confidence: float) -> str:
     """Every configuration."""
-    sizes = {tuple(row[name] for name in SAMPLE) for row in rows if row["seeds"]}
-    sample = "; ".join(f"m = {m:,} documents, n = {n:,} drawn, log2 V = {line:.4g}" for m, n, line in sorted(sizes))
+    sizes = dict.fromkeys(tuple(row[name] for name in SAMPLE) for row in rows if row["seeds"])
+    sample = "; ".join(
+        f"m = {m:,} documents, {scored_text(pd.Series([n]))}, log2 V = {line:.4g}" for m, n, line in sizes
+    )
+    drawn = any(n is not None for _, n, _ in sizes)
+    unpaid = f" {UNPAID.capitalize()}; paid: where it does." if drawn else ""
     caption = (
         f"Study {study}. Every configuration: means over seeds, [{100 * confidence:g}% t interval] where there are "
         "two. BPD: empirical risk of the decoded, smoothed model, bits per token. Held out: validation loss. KL: "
-        "K ln 2. Size: K / 8,000 KB. Ratio: share of the budget for B that was set. A mean of bounds certifies "
-        f"nothing: each certificate is of one model. {sample}.{VACUOUS_MARK}: at or above log2 V in at least one seed."
-        f"{COMPARED_MARK}: where modes are compared."
+        f"K ln 2.{unpaid} Size: K / 8,000 KB. Ratio: share of the budget for B that was set. A mean of bounds "
+        f"certifies nothing: each certificate is of one model. {sample}.{VACUOUS_MARK}: at or above log2 V in at least "
+        f"one seed.{COMPARED_MARK}: where modes are compared."
     )
     return longtable("sublora_summary", caption, SUMMARY, [_summary_line(row) for row in rows])
 
@@ -160,7 +173,7 @@ def _summary_line(row: Row) -> TableRow:
     )
     vacuous = VACUOUS_MARK if row["vacuous_seeds"] else ""
     seeds = seeds_text(row["seeds"], row["missing_seeds"])
-    bounds = (f"{row['kl_nats']:,.0f}", published, ours + vacuous, f"{row['size_kb']:.3f}")
+    bounds = (f"{row['kl_nats']:,.0f}", published, mean_text(row[PAID]), ours + vacuous, f"{row['size_kb']:.3f}")
     return TableRow((*names, seeds, bpd, held_out, *bounds, mean_text(row["top1_bound"])), group=group)
 
 

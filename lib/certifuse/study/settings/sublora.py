@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from itertools import product
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from certifuse.base.digests import canonical_json, digest_bytes
 from certifuse.base.errors import nearest
 from certifuse.base.records import (
     Count,
@@ -127,20 +128,42 @@ class SubloraTraining(Settings):
         return self if mode.startswith(LEARNED) else self.model_copy(update={"gates": GateSettings()})
 
 
+MOST_DRAWS = 1_000_000
+"""More than that is a waste: score all documents instead."""
+MOST_CHOICES = 100
+MOST_BATCH_TOKENS = 1_000_000
+Draws = Annotated[int, Field(ge=2, le=MOST_DRAWS)]
+ALL: Final = "all"
+
+
+def _draws_or_all(value: Any) -> Any:
+    """One sentence where there would be one for each of both kinds."""
+    if value != ALL and not (type(value) is int and 2 <= value <= MOST_DRAWS):
+        raise ValueError(f"expected a whole number from 2 to {MOST_DRAWS:,}, or all; found {shown(value)}")
+    return value
+
+
 class SubloraBounds(Settings):
-    """Bounds on the loss of a new document, from training documents that are drawn once the model is coded."""
+    """Bounds on the loss of a new document, from training documents that are drawn once the model is coded, or all."""
 
     delta: OpenFraction = Field(default=0.05, description="Probability with which a bound may fail.")
-    alphas: Annotated[tuple[OpenFraction, ...], Field(min_length=1), AfterValidator(distinct)] = Field(
+    alphas: Annotated[
+        tuple[OpenFraction, ...], Field(min_length=1, max_length=MOST_CHOICES), AfterValidator(distinct)
+    ] = Field(
         default=(0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5),
         description="Shares of the uniform distribution that predictions are mixed with; the choice is paid for.",
     )
-    subsample: Annotated[int, Field(ge=2)] = Field(default=10_000, description="Training documents drawn, n.")
-    token_subsample: Annotated[int, Field(ge=2)] | None = Field(
-        default=None, description="Documents drawn by length for the claim on tokens. Null: as many as `subsample`."
+    subsample: Annotated[Draws | Literal["all"], BeforeValidator(_draws_or_all)] = Field(
+        default=10_000,
+        description="Training documents drawn, n, by a seed that follows from bitstream, documents and these settings. "
+        "`all`: every document is scored, and there is no draw to trust or to pay for.",
     )
-    subsample_seed: Index = Field(default=0, description="Seed of that draw, fixed before any training.")
-    top_k: Annotated[tuple[Count, ...], AfterValidator(distinct)] = Field(
+    token_subsample: Draws | None = Field(
+        default=None,
+        description="Documents drawn by length for the claim on tokens. Null: as many as `subsample`; with `all` there "
+        "is no such draw.",
+    )
+    top_k: Annotated[tuple[Count, ...], Field(max_length=MOST_CHOICES), AfterValidator(distinct)] = Field(
         default=(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 50, 100), description="k of the top-k errors that are bounded too."
     )
     stride: Count | None = Field(
@@ -148,7 +171,26 @@ class SubloraBounds(Settings):
         description="Tokens between the windows of a document that is longer than the context. Null: the context, so "
         "that windows do not overlap; less gives more context and more work.",
     )
-    batch_tokens: Count = Field(default=16_384, description="Tokens scored at once; it can change last bits.")
+    batch_tokens: Annotated[int, Field(ge=1, le=MOST_BATCH_TOKENS)] = Field(
+        default=16_384, description="Tokens scored at once; it can change last bits."
+    )
+
+    @model_validator(mode="after")
+    def _draws_of_one_kind(self) -> Self:
+        if self.whole and self.token_subsample is not None:
+            problem = f"expected null where subsample is all, found {self.token_subsample}"
+            raise MisfitError("token_subsample", problem)
+        return self
+
+    @property
+    def whole(self) -> bool:
+        """True where every document is scored."""
+        return self.subsample == ALL
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the terms of a claim: all of these settings but the size of a batch."""
+        return digest_bytes(canonical_json(self.model_dump(mode="json", exclude={"batch_tokens"})).encode())
 
 
 class SubloraSettings(Settings):
