@@ -10,6 +10,7 @@ import pytest
 from table_studies import EMBEDDED, USER_FILES
 
 from certifuse.steps.command import step_parser
+from certifuse.study import tasks
 from certifuse.study.steps.registry import STEPS
 from certifuse.study.steps.training import TrainingFiles
 
@@ -78,6 +79,15 @@ def test_no_two_jobs_share_a_log_a_file_or_the_state_of_a_run(graph: Any) -> Non
     own.update(str(options_of(job)["resume_dir"]) for job in graph if job.rule in TRAININGS)
     assert [path for path, count in own.items() if count > 1] == []
     assert all(job.log for job in graph if job.rule != "all")
+
+
+@pytest.mark.parametrize("task", [name for name in vars(tasks) if name.lower() in STEPS])
+def test_logs_are_where_the_names_of_the_tasks_say(graph: Any, task: str) -> None:
+    """What `certifuse status` looks for is what the rules write."""
+    for job in jobs_of(graph, task.lower()):
+        assert Path(job.log) == Path(
+            EMBEDDED["results_dir"], "logs", getattr(tasks, task).format(**job.wildcards) + ".log"
+        )
 
 
 @pytest.mark.parametrize("rule", sorted(TRAININGS))

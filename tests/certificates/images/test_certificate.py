@@ -130,7 +130,7 @@ def test_neither_a_missing_file_nor_a_directory_is_a_certificate(tmp_path):
         with pytest.raises(UserError, match="expected a certificate, found no file"):
             read_certificate(directory)
     (tmp_path / CERTIFICATE_FILE).mkdir()
-    with pytest.raises(UserError, match="expected a (certificate|regular file), found"):
+    with pytest.raises(UserError, match=r"expected a (certificate|regular file), found"):
         read_certificate(tmp_path)
 
 
