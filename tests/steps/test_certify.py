@@ -309,11 +309,11 @@ REFUSED = {
     ),
     "trained on the fusion images": (
         lambda study: edited(study, lambda manifest: manifest["identity"].update(member="fusion")),
-        "expected a model trained as one of expert_0, expert_1, found 'fusion'",
+        "expected a model trained as .*'expert_1', found .*'fusion'",
     ),
     "the single model, which knows the fusion images": (
         lambda study: edited(study, lambda manifest: manifest["identity"].update(member="single")),
-        "found 'single'",
+        "found .*'single'",
     ),
     "a manifest without inputs": (
         lambda study: edited(study, lambda manifest: manifest.pop("inputs_sha256")),
@@ -335,7 +335,7 @@ REFUSED = {
 @pytest.mark.parametrize("case", REFUSED)
 def test_experts_that_may_know_the_sample_are_refused_before_any_training(certified, tmp_path, monkeypatch, case):
     study = certified.copy(tmp_path / "study")
-    study.evidence().check_independence()
+    study.evidence().check_independence(study.step().cell.names())
     change, message = REFUSED[case]
     change(study)
     monkeypatch.setattr("certifuse.steps.certify_subspace.train_in_subspace", lambda *_: pytest.fail("trained"))

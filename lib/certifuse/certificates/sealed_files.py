@@ -40,15 +40,32 @@ def read_sealed_json(path: Path, model: type[SettingsType]) -> SettingsType:
         UserError: the file is absent, of another format or model, or not byte for byte as it was written.
     """
     try:
-        return model.from_json(canonical_json(sealed_content(path)))
+        content = _of_format(path, model.model_fields["format"].default)
+        value = model.from_json(canonical_json(content))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         raise UserError(f"{path}: {where}: {first['msg']}: make it again") from None
+    expect(str(path), content, value.plain(), tolerance=0.0)
+    return value
+
+
+def _of_format(path: Path, expected: int) -> dict[str, Any]:
+    content = sealed_content(path)
+    found = content.get("format")
+    if found != expected:
+        older = isinstance(found, int) and found < expected
+        mend = (
+            "an older version wrote it: delete its directory and run the study again, or verify it with that version"
+            if older
+            else "verify it with the version that wrote it"
+        )
+        raise UserError(f"{path}: expected a certificate of format {expected}, found {found!r}: {mend}")
+    return content
 
 
 def sealed_content(path: Path) -> dict[str, Any]:
-    """The content of a file, of whatever model. UserError as in `read_sealed_json`."""
+    """The content of a file, of whatever format and model. UserError as in `read_sealed_json`."""
     try:
         data = path.read_bytes()
     except OSError:
@@ -57,8 +74,6 @@ def sealed_content(path: Path) -> dict[str, Any]:
         content = unsealed(json.loads(data), SEAL)
     except (ValueError, RecursionError):
         raise UserError(f"{path}: expected a certificate, found a damaged file: make it again") from None
-    if content.get("format") != FORMAT:
-        raise UserError(f"{path}: expected a certificate of format {FORMAT}, found {content.get('format')!r}")
     if data != _text(content).encode():
         raise UserError(f"{path}: its bytes differ from those that were written: make it again")
     return content

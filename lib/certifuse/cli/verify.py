@@ -20,7 +20,7 @@ EXAMPLES = """examples:
 
 The model is rebuilt on the CPU from the experts, or from its seed, and the bitstream; its mistakes are counted again on
 the images, or its losses on the drawn documents; and every bit, bound and digest is derived again. Says `verified`, or
-names the first thing that differs and exits with 2.
+names the first thing that differs and exits with 2. The last line names what was taken on trust, because no file tells.
 The files that a certificate rests on are found by their paths from its directory: move them together.
 """
 
@@ -46,19 +46,22 @@ def execute(arguments: argparse.Namespace) -> int:
     if not directories:
         raise UserError(f"{arguments.directory}: expected a certificate ({CERTIFICATE_FILE}), found none")
 
-    from certifuse.certificates.verify import verify
+    from certifuse.certificates.verify import on_trust, verify
 
     verified = []
+    trusted: dict[str, None] = {}
     for directory in directories:
         try:
             certificate = verify(directory, arguments.threads)
         except UserError as error:
             raise UserError(f"{directory}: not verified: {error}") from None
-        verified.append({"directory": str(directory), "verified": True, **_summary(certificate)})
+        trust = on_trust(certificate)
+        trusted |= dict.fromkeys(trust)
+        row = {"directory": str(directory), "verified": True, **_summary(certificate), "on_trust": list(trust)}
+        verified.append(row)
         if not arguments.json:
             print(f"{directory}: verified: {_line(certificate)}")
-    if arguments.json:
-        print(json.dumps(verified, indent=2))
+    print(json.dumps(verified, indent=2) if arguments.json else f"on trust: {'; '.join(trusted)}")
     return 0
 
 
