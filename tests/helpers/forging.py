@@ -1,4 +1,4 @@
-"""Certificates that are changed and sealed again, as whoever wants to deceive would: all digests are as they should be."""
+"""Certificates that are changed and sealed again, as whoever wants to deceive would: each digest is as it should be."""
 
 import hashlib
 import json
@@ -80,7 +80,7 @@ def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
         yield path
 
 
-def place(content: Any, path: tuple[Any, ...]) -> tuple[Any, Any]:
+def holder_of(content: Any, path: tuple[Any, ...]) -> tuple[Any, Any]:
     """Where a leaf stands: its holder, and its key in that."""
     *way, last = path
     for key in way:

@@ -119,7 +119,10 @@ def test_every_truncation_and_every_addition_is_caught(tmp_path):
         (json.dumps(json.loads(sealed_text(CONTENT))), "its bytes differ"),
         (sealed_text(CONTENT).replace('"delta": 0.05', '"delta": 0.050'), "its bytes differ"),
         (sealed_text(CONTENT).replace('"delta"', '"delta": 0.05,\n  "delta"', 1), "its bytes differ"),
-        (sealed_text(CONTENT | {"format": 1}), "format 2, found 1: an older version wrote it: delete its directory and run"),
+        (
+            sealed_text(CONTENT | {"format": 1}),
+            "format 2, found 1: an older version wrote it: delete its directory and run",
+        ),
         (sealed_text(CONTENT | {"format": 3}), "format 2, found 3: verify it with the version that wrote it"),
         (sealed_text({key: value for key, value in CONTENT.items() if key != "format"}), "format 2, found None"),
     ],

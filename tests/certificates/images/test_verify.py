@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from bitstreams import claiming, unpaid
-from forging import content_of, leaves, place, reseal
+from forging import content_of, holder_of, leaves, reseal
 
 from certifuse.base.errors import UserError
 from certifuse.certificates.coding.codec import decode, encode
@@ -157,9 +157,9 @@ def test_every_leaf_that_is_changed_and_sealed_again_is_caught_by_name(damaged, 
     for path in leaves(content):
         if path[0] in FREE:
             continue
-        for other in changes(place(content, path)[0][path[-1]]):
+        for other in changes(holder_of(content, path)[0][path[-1]]):
             forged = copy.deepcopy(content)
-            here, last = place(forged, path)
+            here, last = holder_of(forged, path)
             here[last] = other
             reseal(directory, forged)
             said = refusal(directory)
@@ -196,14 +196,14 @@ def test_every_key_that_is_dropped_or_added_is_caught(damaged, kind):
         if path[0] in FREE:
             continue
         forged = copy.deepcopy(content)
-        here, last = place(forged, path)
+        here, last = holder_of(forged, path)
         del here[last]
         reseal(directory, forged)
         assert refusal(directory), path
         if isinstance(last, int):
             continue
         forged = copy.deepcopy(content)
-        place(forged, path)[0]["novelty"] = None
+        holder_of(forged, path)[0]["novelty"] = None
         reseal(directory, forged)
         refusal(directory)
 

@@ -167,7 +167,13 @@ def test_overlapping_splits_cannot_be_built(name):
     other = "fusion" if name == "pool" else "pool"
     sets[name] = sorted([*sets[name], sets[other][0]])
     with pytest.raises(UserError, match="1 common indices"):
-        Splits((), **{key: torch.tensor(value) for key, value in sets.items()}, mean=(0.5,), std=(0.2,), settings=SplitSettings(experts=1))
+        Splits(
+            (),
+            **{key: torch.tensor(value) for key, value in sets.items()},
+            mean=(0.5,),
+            std=(0.2,),
+            settings=SplitSettings(experts=1),
+        )
 
 
 @pytest.mark.parametrize(
@@ -185,9 +191,7 @@ def test_no_image_has_two_names_and_experts_see_the_pool_alone(indices, said):
     empty = torch.tensor([], dtype=torch.int64)
     others = dict.fromkeys(("fusion", "validation", "certificate", "dropped"), empty)
     with pytest.raises(UserError, match=said) as raised:
-        Splits(
-            (torch.tensor([0]),), pool=indices, **others, mean=(0.5,), std=(0.2,), settings=SplitSettings(experts=1)
-        )
+        Splits((torch.tensor([0]),), pool=indices, **others, mean=(0.5,), std=(0.2,), settings=SplitSettings(experts=1))
     assert "\n" not in str(raised.value)
 
 

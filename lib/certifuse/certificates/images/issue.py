@@ -208,8 +208,10 @@ class Claims:
 
     def or_worse(self, other: Self) -> Self:
         """Of each claim the one with the larger bound."""
-        pairs = {name: [each for each in (claim, getattr(other, name)) if each] for name, claim in self.named().items()}
-        return type(self)(**{name: max(both, key=lambda claim: claim.bound, default=None) for name, both in pairs.items()})
+        theirs = other.named()
+        pairs = {name: [each for each in (claim, theirs[name]) if each] for name, claim in self.named().items()}
+        worse = {name: max(both, key=lambda claim: claim.bound, default=None) for name, both in pairs.items()}
+        return type(self)(**worse)
 
     def named(self) -> dict[str, Any]:
         """By their names in a certificate."""

@@ -1,4 +1,4 @@
-"""The sample of a certificate, drawn again from the images, and looked through for copies."""
+"""The sample of a certificate: drawn again from the images, and looked through for copies."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -13,8 +13,10 @@ from certifuse.data.images.image_set import ImageSet, load_image_set
 from certifuse.data.images.splits import Splits, load_splits, make_splits
 
 NEAR_COPY = 0.995
-"""Pixel correlation from which an image is a copy of another for a certificate, whatever the study calls one. Above what
-different images have: of 1,258 handwritten digits of 8 x 8 pixels no two correlate so."""
+"""Pixel correlation from which an image is a copy of another for a certificate, whatever the study calls one.
+
+Above that of different images: of 1,258 handwritten digits of 8 x 8 pixels no two correlate so.
+"""
 
 STATISTICS_TOLERANCE = 1e-12
 """Relative, of mean and standard deviation of the pool: sums in double precision, whose order differs."""
@@ -57,10 +59,11 @@ def check_copies(image_set: ImageSet, splits: Splits, where: str) -> None:
     """
     if splits.settings.duplicate_correlation <= NEAR_COPY:
         return
-    kept = [indices for name, indices in splits.named().items() if name in ("pool", "fusion", "validation", "certificate")]
-    number = len(duplicates(image_set.train_images[torch.cat(kept)], NEAR_COPY))
+    named = splits.named()
+    kept = torch.cat([named[name] for name in ("pool", "fusion", "validation", "certificate")])
+    number = len(duplicates(image_set.train_images[kept], NEAR_COPY))
     if number:
         raise UserError(
-            f"{where}: expected no images that are nearly copies of others (pixel correlation {NEAR_COPY}), found {number}: "
-            f"a certificate needs independent images; set splits.duplicate_correlation to {NEAR_COPY} or lower"
+            f"{where}: expected no images that are nearly copies of others (pixel correlation {NEAR_COPY}), found "
+            f"{number}: a certificate needs independent ones; set splits.duplicate_correlation to {NEAR_COPY} or lower"
         )

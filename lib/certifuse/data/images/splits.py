@@ -17,9 +17,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
-
 from pydantic import ValidationError
+from torch import Tensor
 
 from certifuse.base.digests import canonical_json
 from certifuse.base.errors import UserError
@@ -66,8 +65,8 @@ class Splits:
         for index, indices in enumerate(self.experts):
             if outside := len(np.setdiff1d(indices.numpy(), self.pool.numpy(), assume_unique=True)):
                 raise UserError(
-                    f"splits: expected the images of 'expert_{index}' to be images of the pool, found {outside} others; "
-                    "make the splits again"
+                    f"splits: expected the images of 'expert_{index}' to be images of the pool, found {outside} "
+                    "others; make the splits again"
                 )
 
     def named(self) -> dict[str, Tensor]:
@@ -235,7 +234,9 @@ def load_splits(path: Path) -> Splits:
     """Read it back. UserError when it is absent, foreign or changed, or no `Splits`."""
     sets, facts = read_sealed(path, KIND)
     if "settings" not in facts:
-        raise UserError(f"{path}: expected {KIND} that say how they were drawn, found those of an older version: {MEND}")
+        raise UserError(
+            f"{path}: expected {KIND} that say how they were drawn, found those of an older version: {MEND}"
+        )
     try:
         settings = SplitSettings.from_json(canonical_json(facts["settings"]))
         experts = tuple(sets.pop(f"expert_{index}") for index in range(settings.experts))

@@ -25,8 +25,8 @@ FEW_NEAR_TIES, NEAR_TIES_PER_IMAGE = 2, 1e-3
 
 @dataclass(frozen=True, eq=False)
 class Decisions:
-    """`wrong_N` where the classifier errs or abstains; `near_N` where an image sits so near to the edge between right and
-    wrong that another order of summation might move it across."""
+    """`wrong_N` where the classifier errs or abstains; `near_N` where an image sits so near to the edge between right
+    and wrong that another order of summation might move it across."""
 
     wrong_N: Tensor
     near_N: Tensor
