@@ -27,7 +27,7 @@ def other(value: Any, rng: np.random.Generator) -> Any:
     if isinstance(value, bool):
         return not value
     if isinstance(value, int):
-        return value + int(rng.choice([1, -1, 7, -value, 10**6]))
+        return value + int(rng.choice([1, -1, 7, -value, 1000]))
     if isinstance(value, float):
         return float(rng.choice([value * 1.01 + 1e-3, value - 1e-3, value / 2, 0.0]))
     if isinstance(value, str):
@@ -57,6 +57,7 @@ def certificate_leaves(forger: Forger, rng: np.random.Generator, only: str = "")
     for path in [*chosen(parts, 30, rng), *([] if only else chosen(free, 6, rng))]:
         reseal(forger.directory, with_claims(changed(honest | free, path, rng)))
         yield f"certificate {path}"
+    forger.restore()
 
 
 def manifest_leaves(forger: Forger, rng: np.random.Generator, only: str = "") -> Iterator[str]:
