@@ -12,10 +12,11 @@ import pytest
 import torch
 from forger import Forger, Truth, of_kinds
 from forging import manifest_of, read, reseal, write_sealed
-from weaknesses import CLAIMS, CODE, COPIES, COUNTS, DRAW, EXPERTS, INDICES, LEVELS, MODEL, Check
+from weaknesses import CLAIMS, CODE, COPIES, COUNTS, DRAW, EXPERTS, INDICES, LEVELS, MODEL, Check, nothing
 
 from certifuse.base.errors import UserError
 from certifuse.certificates.coding.codec import decode, encode
+from certifuse.certificates.images import verify as verification
 from certifuse.certificates.images.verify import verify_certificate
 from certifuse.models.subspace.codebook import Codebook, half_patterns
 from certifuse.models.subspace.reparametrisation import trainable_size
@@ -126,21 +127,27 @@ def fewer_bits_than_were_spent(forger: Forger) -> None:
     forger.seal(ledger=short, code_bits=sum(short.values()))
 
 
+def on_one_level(size: int, value: float) -> bytes:
+    return encode(np.zeros(size, dtype=np.int32), Codebook("free", 1, half_patterns(np.array([value]))))
+
+
 def a_vector_on_one_level(forger: Forger) -> None:
     """All that it says stands in the description of the model."""
     size = len(decode((forger.directory / BITSTREAM_FILE).read_bytes()).symbols)
-    forger.write_bitstream(encode(np.zeros(size, dtype=np.int32), Codebook("free", 1, half_patterns(np.array([0.5])))))
+    forger.write_bitstream(on_one_level(size, 0.5))
     content = forger.content
     content["settings"]["levels"] = [1, 3, 5]
     forger.seal(settings=content["settings"])
 
 
 def the_identity_as_projector(forger: Forger) -> None:
-    """251 of 251 images wrong, and certified: every weight of fusion module and head equal, for 36 bits."""
+    """Every image a tie, said to be right: all weights of fusion module and head are one huge number, for 36 bits."""
     content = forger.content
     model = content["model"] | {"parameters": "fusion_and_head"}
     size = trainable_size(forger.prior_of(content | {"model": model}))
-    forger.write_bitstream(encode(np.zeros(size, dtype=np.int32), Codebook("free", 1, half_patterns(np.array([0.5])))))
+    forger.write_bitstream(
+        encode(np.zeros(size, dtype=np.int32), Codebook("free", 1, half_patterns(np.array([60_000.0]))))
+    )
     settings = content["settings"]
     settings["training"] |= {"projector": "identity", "parameters": "fusion_and_head"}
     settings["levels"] = [1]
@@ -242,6 +249,19 @@ def test_without_its_check_the_attack_succeeds_and_what_is_verified_is_false(att
         monkeypatch.setattr(owner, name, weak)
     verified = verify_certificate(forger.directory)
     assert Truth(forger).falsehoods(verified)
+
+
+@of_kinds("subspace")
+def test_ties_are_mistakes_even_if_every_description_is_believed(forger, monkeypatch):
+    honest = verification.check_settings(verification.read_certificate(forger.directory))
+    the_identity_as_projector(forger)
+    for owner, name, instead in (
+        *(LEVELS, MODEL, (verification, "check_written", nothing)),
+        (verification, "check_settings", lambda _: honest),
+    ):
+        monkeypatch.setattr(owner, name, instead)
+    with pytest.raises(UserError, match=r"counts.errors: the certificate says 0, found 56"):
+        verify_certificate(forger.directory)
 
 
 # ---- files beside the certificate ------------------------------------------------------------------

@@ -79,7 +79,7 @@ def sealed_leaves(forger: Forger, rng: np.random.Generator, only: str = "") -> I
     What a component says of its sizes is left alone: whether a network can be built of it is asked elsewhere.
     """
     content = forger.content
-    components = [content["experts"][0]["component"], *content["components"][:1], *content["components"][-2:]]
+    components = [content["experts"][0]["component"], *content["components"][-1:]]
     files = [forger.study.tiny.images, forger.study.tiny.splits]
     for path in (*files, *(forger.directory / file["path"] for file in components)):
         if only not in path.name:

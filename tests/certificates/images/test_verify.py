@@ -300,32 +300,62 @@ def test_a_component_swapped_with_its_digests_is_caught_by_its_manifest(damaged)
 # ---- rounding of other machines --------------------------------------------------------------------
 
 
-def test_a_count_may_differ_by_near_ties_and_by_no_more(certified, monkeypatch):
-    """As if this machine turned one image that sits on the edge."""
+class Rounding:
+    """A judge whose machine turns images of one sample, of those that sit on the edge: so many, that `ties` are."""
+
+    def __init__(self, judge: Any, sample: str, ties: int, to_wrong: int = 0, to_right: int = 0):
+        self.judge, self.sample = judge, sample
+        self.ties, self.to_wrong, self.to_right = ties, to_wrong, to_right
+
+    def measure(self, coded: Any, trained: Any = None) -> Measured:
+        found = self.judge.measure(coded, trained)
+        verdicts = {name: getattr(found, name) for name in ("fusion", "certificate", "test")}
+        of_sample = verdicts[self.sample]
+        honest_N = of_sample.model.wrong_N
+        wrong_N = honest_N.clone()
+        wrong_N[torch.nonzero(honest_N)[: self.to_right, 0]] = False
+        wrong_N[torch.nonzero(~honest_N)[: self.to_wrong, 0]] = True
+        near_N = torch.arange(len(wrong_N)) < self.ties
+        return Measured(**verdicts | {self.sample: Verdict(Decisions(wrong_N, near_N), of_sample.prior)})
+
+
+def verified_with(monkeypatch: pytest.MonkeyPatch, directory: Path, **rounding: Any) -> Any:
     honest = recipe.Evidence.judge
+    with monkeypatch.context() as patch:
+        patch.setattr(recipe.Evidence, "judge", lambda evidence, model: Rounding(honest(evidence, model), **rounding))
+        return verify_certificate(directory)
 
-    def judge_of(ties: int, turned: int):
-        class Rounding:
-            def __init__(self, judge):
-                self.judge, self.samples = judge, judge.samples
 
-            def measure(self, coded, trained=None):
-                found = self.judge.measure(coded, trained)
-                wrong_N = found.test.model.wrong_N.clone()
-                wrong_N[torch.nonzero(wrong_N)[:turned, 0]] = False
-                near_N = torch.arange(len(wrong_N)) < ties
-                test = Verdict(Decisions(wrong_N, near_N), found.test.prior)
-                return Measured(found.fusion, found.certificate, test)
+NAMED = {"fusion": "counts.errors", "certificate": "held_out.errors", "test": "test.errors"}
 
-        return lambda evidence, model: Rounding(honest(evidence, model))
 
+@pytest.mark.parametrize("sample", NAMED)
+def test_a_count_may_differ_by_its_own_near_ties_and_by_no_more(certified, monkeypatch, sample):
     for ties, turned, passes in ((0, 0, True), (1, 1, True), (2, 2, True), (0, 1, False), (1, 2, False)):
-        with monkeypatch.context() as patch:
-            patch.setattr(recipe.Evidence, "judge", judge_of(ties, turned))
+        for way in ("to_right", "to_wrong"):
+            choice = {"sample": sample, "ties": ties, way: turned}
             if passes:
-                verify_certificate(certified.subspace)
+                verified_with(monkeypatch, certified.subspace, **choice)
             else:
-                assert "test.errors: the certificate says" in refusal(certified.subspace)
+                with pytest.raises(UserError, match=f"{NAMED[sample]}: the certificate says"):
+                    verified_with(monkeypatch, certified.subspace, **choice)
+
+
+@pytest.mark.parametrize("sample", NAMED)
+def test_many_near_ties_are_refused_although_no_count_differs(certified, monkeypatch, sample):
+    with pytest.raises(UserError, match=r"expected at most 2 of \d+ images so near to a tie that .*, found 3"):
+        verified_with(monkeypatch, certified.subspace, sample=sample, ties=3)
+
+
+@pytest.mark.parametrize(("sample", "name"), [("fusion", "claim"), ("certificate", "held_out_claim")])
+def test_the_claim_is_the_worse_of_recorded_and_recounted(certified, monkeypatch, sample, name):
+    recorded = read_certificate(certified.subspace)
+    bound = getattr(recorded, name).bound
+    worse = verified_with(monkeypatch, certified.subspace, sample=sample, ties=2, to_wrong=2)
+    better = verified_with(monkeypatch, certified.subspace, sample=sample, ties=2, to_right=2)
+    assert getattr(worse, name).bound > bound + 0.01
+    assert getattr(better, name).bound == bound
+    assert (worse.prior_claim, worse.held_out_prior_claim) == (recorded.prior_claim, recorded.held_out_prior_claim)
 
 
 def test_networks_run_last(damaged, monkeypatch):

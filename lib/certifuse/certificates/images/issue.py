@@ -203,14 +203,17 @@ class Claims:
     def found(cls, certificate: Certificate, measured: Measured) -> Self:
         """Those that follow from the counts of this machine."""
         kept = measured.certificate
-        seen = (untouched(kept.model), untouched(kept.prior)) if kept else (None, None)
-        return cls.derived(measured.fusion.counts, *seen, certificate.code_bits, certificate.delta)
+        held_out, held_out_prior = (untouched(kept.model), untouched(kept.prior)) if kept else (None, None)
+        counts = measured.fusion.counts
+        return cls.derived(counts, held_out, held_out_prior, certificate.code_bits, certificate.delta)
 
     def or_worse(self, other: Self) -> Self:
         """Of each claim the one with the larger bound."""
         theirs = other.named()
-        pairs = {name: [each for each in (claim, theirs[name]) if each] for name, claim in self.named().items()}
-        worse = {name: max(both, key=lambda claim: claim.bound, default=None) for name, both in pairs.items()}
+        worse: dict[str, Any] = {}
+        for name, claim in self.named().items():
+            both = [each for each in (claim, theirs[name]) if each]
+            worse[name] = max(both, key=lambda each: float(each.bound), default=None)
         return type(self)(**worse)
 
     def named(self) -> dict[str, Any]:
