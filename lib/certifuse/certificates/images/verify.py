@@ -56,14 +56,15 @@ def verify_certificate(directory: Path, threads: int = 1) -> Certificate:
 
 def on_trust(certificate: Certificate) -> tuple[str, ...]:
     """What no verification can see, and a reader of a verified certificate takes on trust."""
-    seeds = f"split seed {certificate.split_settings.seed}"
-    if certificate.kind == "subspace":
-        seeds += f" and projector seed {certificate.model.projector.seed}"
-    return (
+    trusted = (
         "that the images are independent draws of one origin, and were neither chosen nor changed before the study",
         "that the experts, and a joint model, were trained on no images but those that their manifests name",
-        f"that {seeds} and the other settings were not chosen by what they lead to",
+        f"that split seed {certificate.split_settings.seed} was not chosen by what it leads to",
+        "that the settings were fixed before the sample was looked at",
     )
+    if certificate.kind == "joint":
+        return trusted
+    return (*trusted, f"that projector seed {certificate.model.projector.seed} was not chosen by what it leads to")
 
 
 def _files(directory: Path, certificate: Certificate, threads: int) -> tuple[Evidence, JointModel | None]:
