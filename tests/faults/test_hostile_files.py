@@ -17,9 +17,9 @@ from typing import Any
 
 import pytest
 import torch
+from forging import content_of, reseal
 from safetensors.torch import save_file
 
-from certifuse.base.sealed import sealed, unsealed
 from certifuse.models.components.assembly import expert_spec, fusion_spec, head_spec
 from certifuse.models.components.files import save_component
 from certifuse.study import paths
@@ -111,10 +111,9 @@ def certificate(line: str, **changes: Any) -> Case:
     """A certificate with other values, sealed again."""
 
     def make(here: Path) -> list[str]:
-        path = here / "subspace/levels_3" / CERTIFICATE_FILE
-        content = unsealed(json.loads(path.read_bytes()), "sha256") | changes
-        path.write_text(json.dumps(sealed(content, "sha256"), indent=2, sort_keys=True) + "\n")
-        return ["verify", str(path.parent)]
+        directory = here / "subspace/levels_3"
+        reseal(directory, content_of(directory) | changes)
+        return ["verify", str(directory)]
 
     return Case(make, rf"error: .*: not verified: {line}")
 

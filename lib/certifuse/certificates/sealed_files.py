@@ -44,11 +44,14 @@ def read_sealed_json(path: Path, model: type[SettingsType]) -> SettingsType:
         UserError: the file is absent, of another format or model, or not byte for byte as it was written.
     """
     try:
-        return model.from_json(canonical_json(_of_format(path, model.model_fields["format"].default)))
+        content = _of_format(path, model.model_fields["format"].default)
+        value = model.from_json(canonical_json(content))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         raise UserError(f"{path}: {where}: {first['msg']}: make it again") from None
+    expect(str(path), content, value.plain(), tolerance=0.0)
+    return value
 
 
 def _of_format(path: Path, expected: int) -> dict[str, Any]:
@@ -82,6 +85,14 @@ def sealed_content(path: Path) -> dict[str, Any]:
 
 def _text(content: Mapping[str, Any]) -> str:
     return json.dumps(sealed(content, SEAL), indent=2, sort_keys=True, allow_nan=False) + "\n"
+
+
+def check_directory(directory: Path, names: set[str]) -> None:
+    """UserError for a file, or anything else, in the directory of a certificate that is none of it."""
+    foreign = sorted(path.name for path in directory.iterdir() if path.name not in names)
+    if foreign:
+        expected = ", ".join(sorted(names))
+        raise UserError(f"{directory / foreign[0]}: expected {expected} and nothing else, found it there: move it away")
 
 
 def write_bitstream(directory: Path, bitstream: bytes) -> bytes:

@@ -9,7 +9,6 @@ from typing import Any
 from certifuse.base.errors import UserError, printable
 from certifuse.certificates.images.certificate import Certificate
 from certifuse.certificates.language.certificate import LanguageCertificate
-from certifuse.certificates.language.words import on_trust
 from certifuse.cli.render import positive
 from certifuse.study.paths import CERTIFICATE_FILE
 
@@ -21,7 +20,7 @@ EXAMPLES = """examples:
 
 The model is rebuilt on the CPU from the experts, or from its seed, and the bitstream; its mistakes are counted again on
 the images, or its losses on the drawn documents; and every bit, bound and digest is derived again. Says `verified`, or
-names the first thing that differs and exits with 2.
+names the first thing that differs and exits with 2. The last line names what was taken on trust, because no file tells.
 The files that a certificate rests on are found by their paths from its directory: move them together.
 """
 
@@ -47,19 +46,22 @@ def execute(arguments: argparse.Namespace) -> int:
     if not directories:
         raise UserError(f"{arguments.directory}: expected a certificate ({CERTIFICATE_FILE}), found none")
 
-    from certifuse.certificates.verify import verify
+    from certifuse.certificates.verify import on_trust, verify
 
     verified = []
+    trusted: dict[str, None] = {}
     for directory in directories:
         try:
             certificate = verify(directory, arguments.threads)
         except UserError as error:
             raise UserError(f"{directory}: not verified: {error}") from None
-        verified.append({"directory": str(directory), "verified": True, **_summary(certificate)})
+        trust = on_trust(certificate)
+        trusted |= dict.fromkeys(trust)
+        row = {"directory": str(directory), "verified": True, **_summary(certificate), "on_trust": list(trust)}
+        verified.append(row)
         if not arguments.json:
             print(printable(f"{directory}: verified: {_line(certificate)}"))
-    if arguments.json:
-        print(json.dumps(verified, indent=2))
+    print(json.dumps(verified, indent=2) if arguments.json else printable(f"on trust: {'; '.join(trusted)}"))
     return 0
 
 
@@ -69,8 +71,7 @@ def _summary(certificate: Certificate | LanguageCertificate) -> dict[str, Any]:
     claim = certificate.claim
     if isinstance(certificate, LanguageCertificate):
         terms = certificate.terms
-        trust = {"terms_sha256": terms.sha256, "on_trust": on_trust(terms)}
-        return common | {"delta": terms.delta, **claim.plain(), **trust}
+        return common | {"delta": terms.delta, **claim.plain(), "terms_sha256": terms.sha256}
     held_out = certificate.held_out_claim
     return common | {
         "delta": certificate.delta,
@@ -103,5 +104,5 @@ def _language_line(certificate: LanguageCertificate) -> str:
     return (
         f"at most {claim.bound_bpd:.4f} bits per token with {100 * (1 - terms.delta):g} % confidence "
         f"({claim.inequality}, alpha {claim.alpha:g}), {claim.risk_bpd:.4f} on {scored} documents, "
-        f"{certificate.code_bits:g} bits; a uniform guess costs {math.log2(sizes.vocabulary):.4f}; {on_trust(terms)}"
+        f"{certificate.code_bits:g} bits; a uniform guess costs {math.log2(sizes.vocabulary):.4f}"
     )

@@ -209,6 +209,12 @@ def test_every_byte_of_the_files_beside_counts(damaged, name):
         assert name in refusal(path.parent)
 
 
+def test_nothing_else_lies_beside_it(damaged):
+    directory = damaged.certificate_directory("bigram")
+    (directory / "README.txt").write_text("better than it looks")
+    assert "README.txt: expected" in refusal(directory)
+
+
 def test_an_older_version_is_named_and_how_to_renew_it(damaged):
     directory = damaged.certificate_directory("bigram")
     reseal(directory, content_of(directory) | {"format": 1})

@@ -28,7 +28,7 @@ from certifuse.certificates.language.model import (
     described_start,
 )
 from certifuse.certificates.language.words import sample_words, statement
-from certifuse.certificates.sealed_files import as_it_was, read_bitstream
+from certifuse.certificates.sealed_files import as_it_was, check_directory, read_bitstream
 from certifuse.data.text.corpus import Corpus, check_distinct, load_corpus
 from certifuse.models.compute import runtime as runtimes
 from certifuse.study import paths
@@ -122,7 +122,9 @@ def check_settings(certificate: LanguageCertificate) -> None:
 
 
 def check_files_beside(directory: Path, certificate: LanguageCertificate) -> None:
-    """The metrics and the manifest beside a certificate, where they are there, are those of its making."""
+    """What lies beside a certificate is its metrics and its manifest, where they are there, as they were made."""
+    names = {paths.CERTIFICATE_FILE, paths.BITSTREAM_FILE, paths.SUBLORA_METRICS_FILE, paths.MANIFEST_FILE}
+    check_directory(directory, names)
     metrics, manifest = directory / paths.SUBLORA_METRICS_FILE, directory / paths.MANIFEST_FILE
     if manifest.exists():
         facts = read_manifest(manifest)

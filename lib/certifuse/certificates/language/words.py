@@ -40,10 +40,12 @@ def sample_words(terms: SubloraBounds) -> str:
     return SAMPLE.format(scored=DRAWN, paid=paid, but=PUBLISHED, both=" in both steps")
 
 
-def on_trust(terms: SubloraBounds) -> str:
-    """What a verification cannot see, in one line."""
-    draw = "" if terms.whole else ", that no other bitstreams or terms were tried for the sake of their draw"
-    return (
-        "on trust: that the documents are independent draws from one source (copies with changes count as documents)"
-        f"{draw}, and that the terms with SHA-256 {terms.sha256} were fixed before"
+def on_trust(terms: SubloraBounds) -> tuple[str, ...]:
+    """What no verification can see, and a reader of a verified certificate takes on trust."""
+    trusted = (
+        "that the documents are independent draws from one source (copies with changes count as documents)",
+        f"that the terms with SHA-256 {terms.sha256} were fixed before",
     )
+    if terms.whole:
+        return trusted
+    return (*trusted, "that no other bitstreams or terms were tried for the sake of their draw")
