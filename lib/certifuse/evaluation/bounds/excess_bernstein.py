@@ -12,7 +12,7 @@ SOURCE = "prior exactly, difference by empirical Bernstein"
 
 
 def excess_bernstein(pairs: PriorComparison, code_bits: float, delta: float) -> float:
-    """L(h0) by `binomial_occam` at 0 bits, the difference by empirical Bernstein over a range of 2.
+    """L(h0) by `binomial_occam`, the difference by empirical Bernstein over a range of 2.
 
     Maurer and Pontil (2009). ValueError for a single example, which has no variance.
     """

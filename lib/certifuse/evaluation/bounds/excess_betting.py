@@ -9,7 +9,7 @@ SOURCE = "prior exactly, difference by betting"
 
 
 def excess_betting(pairs: PriorComparison, code_bits: float, delta: float) -> float:
-    """L(h0) by `binomial_occam` at 0 bits, the difference, mapped from {-1, 0, 1} to {0, 1/2, 1}, by `betting_occam`."""
+    """L(h0) by `binomial_occam`, the difference, mapped from {-1, 0, 1} to {0, 1/2, 1}, by `betting_occam`."""
     n = pairs.examples
     counts = (pairs.better, n - pairs.better - pairs.worse, pairs.worse)
     difference = 2.0 * betting_occam((0.0, 0.5, 1.0), code_bits, delta / 2.0, counts) - 1.0

@@ -10,7 +10,7 @@ SOURCE = "prior exactly, difference by split-kl (Wu, Seldin 2022)"
 
 
 def excess_split_kl(pairs: PriorComparison, code_bits: float, delta: float) -> float:
-    """L(h0) by `binomial_occam` at 0 bits, the difference as P(worse) - P(better), each by kl inversion at delta / 4.
+    """L(h0) by `binomial_occam`, the difference as P(worse) - P(better), each by kl inversion at delta / 4.
 
     The split-kl inequality (Wu and Seldin 2022, arXiv 2206.00706, Theorem 5) for a ternary variable.
     """
