@@ -10,6 +10,7 @@ from certifuse.base.errors import UserError, printable
 from certifuse.certificates.images.certificate import Certificate
 from certifuse.certificates.language.certificate import LanguageCertificate
 from certifuse.cli.render import positive
+from certifuse.evaluation.bounds.rounding import upper
 from certifuse.study.paths import CERTIFICATE_FILE
 
 EXAMPLES = """examples:
@@ -77,6 +78,7 @@ def _summary(certificate: Certificate | LanguageCertificate) -> dict[str, Any]:
         "delta": certificate.delta,
         "risk": certificate.claim.risk,
         "bound": certificate.claim.bound,
+        "vacuous": certificate.claim.bound >= 1,
         "inequality": claim.inequality,
         "prior_bound": certificate.prior_claim.bound,
         "held_out_bound": None if held_out is None else held_out.bound,
@@ -90,19 +92,21 @@ def _line(certificate: Certificate | LanguageCertificate) -> str:
 
 def _image_line(certificate: Certificate) -> str:
     claim, confidence = certificate.claim, 100 * (1 - certificate.delta)
+    vacuous = ", which is vacuous" if claim.bound >= 1 else ""
     text = (
-        f"error at most {100 * claim.bound:.2f} % with {confidence:g} % confidence ({claim.inequality}), "
-        f"{100 * claim.risk:.2f} % on {certificate.counts.examples} images, {certificate.code_bits:g} bits"
+        f"error at most {upper(claim.bound, 2, 100)} % with {confidence:g} % confidence ({claim.inequality}){vacuous}, "
+        f"on new images with the classes in the proportions of the sample; {100 * claim.risk:.2f} % on its "
+        f"{certificate.counts.examples} images, {certificate.code_bits:g} bits"
     )
     held_out = certificate.held_out_claim
-    return text if held_out is None else f"{text}; at most {100 * held_out.bound:.2f} % by untouched images"
+    return text if held_out is None else f"{text}; at most {upper(held_out.bound, 2, 100)} % by untouched images"
 
 
 def _language_line(certificate: LanguageCertificate) -> str:
     claim, terms, sizes = certificate.claim, certificate.terms, certificate.sizes
     scored = f"all {sizes.documents}" if terms.whole else f"{terms.subsample} draws from {sizes.documents}"
     return (
-        f"at most {claim.bound_bpd:.4f} bits per token with {100 * (1 - terms.delta):g} % confidence "
+        f"at most {upper(claim.bound_bpd, 4)} bits per token with {100 * (1 - terms.delta):g} % confidence "
         f"({claim.inequality}, alpha {claim.alpha:g}), {claim.risk_bpd:.4f} on {scored} documents, "
         f"{certificate.code_bits:g} bits; a uniform guess costs {math.log2(sizes.vocabulary):.4f}"
     )

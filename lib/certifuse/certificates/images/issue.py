@@ -30,6 +30,7 @@ from certifuse.data.images.splits import load_splits
 from certifuse.evaluation.bounds.claims import coded_claim, untouched_claim
 from certifuse.evaluation.bounds.excess import PriorComparison
 from certifuse.evaluation.bounds.ledger import Ledger
+from certifuse.evaluation.bounds.rounding import upper
 from certifuse.models.components.assembly import load_network
 from certifuse.models.images.fused_network import FusedNetwork
 
@@ -38,17 +39,19 @@ log = logging.getLogger(__name__)
 Kind = Literal["subspace", "joint"]
 STATEMENTS: dict[Kind, str] = {
     "subspace": "With probability 1 - delta over the draw of the sample, the model that the bitstream decodes to errs "
-    "on at most a fraction `claim.bound` of new images, although it was trained on the sample.",
+    "on at most a fraction `claim.bound` of new images with the classes in the proportions of the sample, although it "
+    "was trained on the sample.",
     "joint": "With probability 1 - delta over the draw of the certificate images, the jointly trained model errs on at "
-    "most a fraction `held_out_claim.bound` of new images. `claim` is about its compressed copy, on the sample that it "
-    "was trained on.",
+    "most a fraction `held_out_claim.bound` of new images. `claim` is about its compressed copy, on new images with "
+    "the classes in the proportions of the sample that it was trained on, and vacuous where its bound is 1.",
 }
 HELD_OUT_MODELS: dict[Kind, Literal["decoded", "components"]] = {"subspace": "decoded", "joint": "components"}
 SAMPLE = (
     "the fusion images: drawn without replacement, stratified by class, from what is left of the training images after "
     "a simple draw of the certificate images. Given the classes, they are independent but not identically distributed; "
-    "the bounds are on the mean over the sample of each image's error probability (Hoeffding 1956, 1963), that is for "
-    "the classes in the proportions of the sample."
+    "the bounds are on the mean over the sample of each image's error probability, that is for the classes in the "
+    "proportions of the sample. The binomial tail is used as far as it holds for such draws (errors at most examples p "
+    "- 1 at the bound p, Hoeffding 1956), and the kl form beyond (Hoeffding 1963)."
 )
 SETTINGS = (
     " The model is described by the settings of its step with SHA-256 {digest}, which were fixed before the sample was "
@@ -160,8 +163,8 @@ def write_coded_certificate(
         environment=environment_record(),
     )
     write_certificate(directory, certificate)
-    bound_percent, bits = 100 * certificate.claim.bound, ledger.code_bits
-    log.info("[%s-%s] at most %.2f %% wrong, with %.0f bits", label(identity), kind, bound_percent, bits)
+    bound_percent, bits = upper(certificate.claim.bound, 2, 100), ledger.code_bits
+    log.info("[%s-%s] at most %s %% wrong, with %.0f bits", label(identity), kind, bound_percent, bits)
 
 
 @dataclass(frozen=True)

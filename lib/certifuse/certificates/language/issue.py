@@ -46,6 +46,7 @@ from certifuse.certificates.sealed_files import stored, write_bitstream
 from certifuse.data.text.corpus import MANIFEST, Corpus
 from certifuse.evaluation.bounds.documents import Floats, smoothing_charge
 from certifuse.evaluation.bounds.ledger import Ledger
+from certifuse.evaluation.bounds.rounding import upper
 from certifuse.evaluation.language.document_scores import losses_bpd, top_k_errors, unsmoothed_bpd
 from certifuse.evaluation.language.subsample import (
     Subsample,
@@ -250,7 +251,8 @@ def write_language_certificate(
         environment=environment_record(),
     )
     write_certificate_file(directory, certificate)
-    log.info("[%s] at most %.3f bits per token, with %.0f bits", label(identity), claim.bound_bpd, ledger.code_bits)
+    bound_bpd, bits = upper(claim.bound_bpd, 3), ledger.code_bits
+    log.info("[%s] at most %s bits per token, with %.0f bits", label(identity), bound_bpd, bits)
     write_json(directory / paths.SUBLORA_METRICS_FILE, metrics_of(certificate, measured.scoring_wall_s))
     outputs = [directory / name for name in (BITSTREAM_FILE, CERTIFICATE_FILE, paths.SUBLORA_METRICS_FILE)]
     record.write(directory / paths.MANIFEST_FILE, outputs, runtime=runtime)
