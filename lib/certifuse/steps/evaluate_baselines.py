@@ -8,7 +8,6 @@ minutes.
 from collections.abc import Mapping
 
 from torch import Tensor
-from torch.nn import functional
 
 from certifuse.base.manifest import StepRecord
 from certifuse.data.images.image_set import load_image_set
@@ -50,8 +49,7 @@ def evaluate_baselines(step: EvaluateBaselines, files: EvaluateBaselines.Files) 
             network = load_network(single, None, None)
             sheet.add(predictor, forward_costs(network, image_shape))
             logits = _expert_logits(step, network, parts.scored(), runtime)
-            log_probs = (functional.log_softmax(part[0].double(), -1) for part in (logits.test, logits.validation))
-            sheet.add_soft(predictor, *log_probs)
+            sheet.add_network(predictor, logits.test[0], logits.validation[0])
     sheet.write(files.output, runtime, record)
 
 

@@ -5,7 +5,6 @@ for every test image, and a manifest. One pass over the test and validation imag
 """
 
 import torch
-from torch.nn import functional
 
 from certifuse.base.manifest import StepRecord
 from certifuse.data.images.image_set import load_image_set
@@ -41,13 +40,11 @@ def evaluate_fusion(step: EvaluateFusion, files: EvaluateFusion.Files) -> None:
 
     batch_size = step.evaluation.batch_size
     logits = {name: fused_logits_of(network, *part, runtime, batch_size) for name, part in parts.scored().items()}
-    fused = {name: functional.log_softmax(pair[0].double(), -1) for name, pair in logits.items()}
-    experts = {name: functional.log_softmax(pair[1].double(), -1) for name, pair in logits.items()}
     together = {
-        name: combination.probability_average(torch.cat([fused[name][None], experts[name]]))
-        for name in ("test", "validation")
+        name: combination.probability_average(torch.cat([fused_NK[None], experts_ENK]).double().log_softmax(-1))
+        for name, (fused_NK, experts_ENK) in logits.items()
     }
-    sheet.add_soft("fused", fused["test"], fused["validation"])
+    sheet.add_network("fused", logits["test"][0], logits["validation"][0])
     sheet.add_soft("fused_plus_experts", together["test"], together["validation"])
     sheet.add_experts("after", ExpertLogits(**{name: pair[1] for name, pair in logits.items()}))
     sheet.write(files.output, runtime, record)

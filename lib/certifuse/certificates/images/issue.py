@@ -39,16 +39,16 @@ STATEMENTS: dict[Kind, str] = {
     "on at most a fraction `claim.bound` of new images with the classes in the proportions of the sample, although it "
     "was trained on the sample.",
     "joint": "With probability 1 - delta over the draw of the certificate images, the jointly trained model errs on at "
-    "most a fraction `held_out_claim.bound` of new images. `claim` is about its compressed copy, on new images with the "
-    "classes in the proportions of the sample that it was trained on, and vacuous where its bound is 1.",
+    "most a fraction `held_out_claim.bound` of new images. `claim` is about its compressed copy, on new images with "
+    "the classes in the proportions of the sample that it was trained on, and vacuous where its bound is 1.",
 }
 HELD_OUT_MODELS: dict[Kind, Literal["decoded", "components"]] = {"subspace": "decoded", "joint": "components"}
 SAMPLE = (
     "the fusion images: drawn without replacement, stratified by class, from what is left of the training images after "
     "a simple draw of the certificate images. Given the classes, they are independent but not identically distributed; "
     "the bounds are on the mean over the sample of each image's error probability, that is for the classes in the "
-    "proportions of the sample. The binomial tail is used as far as it holds for such draws (errors at most examples p - "
-    "1 at the bound p, Hoeffding 1956), and the kl form beyond (Hoeffding 1963)."
+    "proportions of the sample. The binomial tail is used as far as it holds for such draws (errors at most examples p "
+    "- 1 at the bound p, Hoeffding 1956), and the kl form beyond (Hoeffding 1963)."
 )
 
 
