@@ -6,7 +6,6 @@ minutes.
 """
 
 from torch import Tensor
-from torch.nn import functional
 
 from certifuse.base.manifest import StepRecord
 from certifuse.data.images.image_set import load_image_set
@@ -51,6 +50,5 @@ def evaluate_baselines(step: EvaluateBaselines, files: EvaluateBaselines.Files) 
             network = load_network(single, None, None)
             sheet.add(predictor, forward_costs(network, image_shape))
             logits = expert_logits(network, parts.scored())
-            log_probs = logits.map(lambda part: functional.log_softmax(part[0].double(), -1))
-            sheet.add_soft(predictor, log_probs.test, log_probs.validation)
+            sheet.add_network(predictor, logits.test[0], logits.validation[0])
     sheet.write(files.output, runtime, record)

@@ -5,7 +5,6 @@ for every test image, and a manifest. One pass over the test and validation imag
 """
 
 import torch
-from torch.nn import functional
 
 from certifuse.base.manifest import StepRecord
 from certifuse.data.images.image_set import load_image_set
@@ -16,7 +15,7 @@ from certifuse.models.components.assembly import find_components, load_network
 from certifuse.models.components.belonging import check_belonging
 from certifuse.models.compute import runtime as runtimes
 from certifuse.models.compute.inference import fused_logits_of
-from certifuse.steps.score_sheet import empty_sheet, image_parts
+from certifuse.steps.score_sheet import empty_sheet, image_parts, log_probs_of
 from certifuse.study.steps.training import EvaluateFusion
 
 
@@ -41,9 +40,9 @@ def evaluate_fusion(step: EvaluateFusion, files: EvaluateFusion.Files) -> None:
 
     batch_size = step.evaluation.batch_size
     logits = parts.scored().map(lambda part: fused_logits_of(network, *part, runtime, batch_size))
-    log_probs = logits.map(lambda pair: [functional.log_softmax(one.double(), -1) for one in pair])
-    together = log_probs.map(lambda pair: combination.probability_average(torch.cat([pair[0][None], pair[1]])))
-    sheet.add_soft("fused", log_probs.test[0], log_probs.validation[0])
+    networks = logits.map(lambda pair: log_probs_of(torch.cat([pair[0][None], pair[1]])))
+    together = networks.map(combination.probability_average)
+    sheet.add_network("fused", logits.test[0], logits.validation[0])
     sheet.add_soft("fused_plus_experts", together.test, together.validation)
     sheet.add_experts("after", logits.map(lambda pair: pair[1]))
     sheet.write(files.output, runtime, record)

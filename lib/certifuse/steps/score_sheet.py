@@ -67,6 +67,11 @@ def image_parts(images: ImageSet, splits: Splits, runtime: Runtime) -> Parts[Ima
     )
 
 
+def log_probs_of(logits: Tensor) -> Tensor:
+    """Log-probabilities in double precision."""
+    return functional.log_softmax(logits.double(), -1)
+
+
 def empty_sheet(
     identity: Mapping[str, Any], settings: EvaluationSettings, parts: Parts[Images], images: ImageSet
 ) -> "ScoreSheet":
@@ -102,8 +107,19 @@ class ScoreSheet:
         self._add_superclasses(predictor, predicted_N)
         self.predictions[f"{predictor}/predicted"] = predicted_N.to(torch.int16)
 
+    def add_network(self, predictor: str, test_NK: Tensor, validation_NK: Tensor) -> tuple[Tensor, Tensor]:
+        """A predictor with logits of its own: they are kept in single precision, and scored as they are kept.
+
+        Returns its log-probabilities on both parts, in double precision.
+        """
+        kept = {"logits": test_NK.float(), "validation_logits": validation_NK.float()}
+        self.predictions |= {f"{predictor}/{name}": logits_NK for name, logits_NK in kept.items()}
+        log_probs_NK, validation_log_probs_NK = (log_probs_of(logits_NK) for logits_NK in kept.values())
+        self.add_soft(predictor, log_probs_NK, validation_log_probs_NK)
+        return log_probs_NK, validation_log_probs_NK
+
     def add_soft(self, predictor: str, test_NK: Tensor, validation_NK: Tensor) -> None:
-        """A predictor with log-probabilities: scores as they are, and after temperature."""
+        """A predictor with log-probabilities that follow from others': scores as they are, and after temperature."""
         labels_N = self.labels.test
         temperature = calibration.fit_temperature(validation_NK, self.labels.validation)
         cooled_NK = calibration.apply_temperature(test_NK, temperature)
@@ -119,9 +135,6 @@ class ScoreSheet:
             self._add_bins(predictor, calibrated, log_probs_NK)
         self._add_classes(predictor, test_NK)
         self.predictions[f"{predictor}/predicted"] = test_NK.argmax(-1).to(torch.int16)
-        label_N = test_NK.gather(1, labels_N[:, None])[:, 0]
-        self.predictions[f"{predictor}/log_probability_of_label"] = label_N.to(torch.float32)
-        self.predictions[f"{predictor}/log_confidence"] = test_NK.amax(-1).to(torch.float32)
 
     def add_experts(self, stage: str, logits: Parts[Tensor]) -> None:
         """The experts of one stage: each alone, every way to combine them, and how they differ.
@@ -130,17 +143,17 @@ class ScoreSheet:
             stage: `before`, `after` or `finetuned`.
             logits: (E, N, K) each; those of the fusion images for experts that have not trained on them.
         """
-        test_ENK, validation_ENK, fusion_ENK = logits.map(lambda part: functional.log_softmax(part.double(), -1))
-        for index, (test_NK, validation_NK) in enumerate(zip(test_ENK, validation_ENK, strict=True)):
-            self.add_soft(f"expert_{index}_{stage}", test_NK, validation_NK)
+        pairs = enumerate(zip(logits.test, logits.validation, strict=True))
+        scored = [self.add_network(f"expert_{index}_{stage}", *pair) for index, pair in pairs]
+        test_ENK, validation_ENK = (torch.stack(part) for part in zip(*scored, strict=True))
         averages = {
             "probability_average": combination.probability_average,
             "logit_average": combination.logit_average,
         }
         for name, combine in averages.items():
             self.add_soft(f"{name}_{stage}", combine(test_ENK), combine(validation_ENK))
-        if fusion_ENK is not None:
-            self._add_stacking(stage, test_ENK, validation_ENK, fusion_ENK)
+        if logits.fusion is not None:
+            self._add_stacking(stage, test_ENK, validation_ENK, log_probs_of(logits.fusion))
         self.add_hard(f"majority_vote_{stage}", combination.majority_vote(test_ENK))
         oracle_N = combination.oracle_correct(test_ENK, self.labels.test)
         self.add(f"oracle_{stage}", {"top1_percent": 100 * float(oracle_N.double().mean())})
@@ -158,7 +171,8 @@ class ScoreSheet:
         tables = {"metrics.csv": self.metrics, "per_class.csv": self.per_class, "calibration.csv": self.calibration}
         for name, rows in tables.items():
             write_rows(directory / name, rows)
-        predictions = self.predictions | {"labels": self.labels.test.to(torch.int16)}
+        labels = {"labels": self.labels.test, "validation_labels": self.labels.validation}
+        predictions = self.predictions | {name: label_N.to(torch.int16) for name, label_N in labels.items()}
         save_predictions(directory, predictions, self.identity)
         predictors = dict.fromkeys(row["predictor"] for row in self.metrics)
         count = len(self.labels.test)
@@ -175,7 +189,7 @@ class ScoreSheet:
         losses = [scores.nll_nats(fit.log_probs(validation_ENK), self.labels.validation) for _, fit in fits]
         l2, best = fits[losses.index(min(losses))]
         self.add(f"stacking_{stage}", {"l2": l2, "fit_converged": int(best.converged)})
-        self.add_soft(f"stacking_{stage}", best.log_probs(test_ENK), best.log_probs(validation_ENK))
+        self.add_network(f"stacking_{stage}", best.log_probs(test_ENK), best.log_probs(validation_ENK))
 
     def _add_superclasses(self, predictor: str, predicted_N: Tensor) -> None:
         if self.superclass_of_class is not None:
