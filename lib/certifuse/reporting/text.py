@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Sequence
 from textwrap import shorten
 
+from certifuse.evaluation.bounds.rounding import lower, upper
+
 SMALLEST_P = 0.001
 REASON_CHARACTERS = 90
 
@@ -36,6 +38,14 @@ def mean_text(mean: float | None, low: float | None = None, high: float | None =
         return ""
     around = "" if low is None or high is None else f" [{low:.{digits}f}, {high:.{digits}f}]"
     return f"{mean:.{digits}f}{around}"
+
+
+def bound_text(mean: float | None, low: float | None = None, high: float | None = None, digits: int = 3) -> str:
+    """An upper bound, or a mean of some, rounded up, and its interval outwards; nothing where there is no bound."""
+    if mean is None:
+        return ""
+    around = "" if low is None or high is None else f" [{lower(low, digits)}, {upper(high, digits)}]"
+    return f"{upper(mean, digits)}{around}"
 
 
 def seeds_text(seeds: int, missing: int) -> str:

@@ -11,7 +11,7 @@ from certifuse.reporting.frames import Frames, records, rows_with
 from certifuse.reporting.latex import TableRow, longtable
 from certifuse.reporting.ledgers import SPENT, ledger_table, spent_rows
 from certifuse.reporting.tables import Row, Table
-from certifuse.reporting.text import deltas_text, mean_text
+from certifuse.reporting.text import bound_text, deltas_text, mean_text
 
 QUOTED = "quoted"
 """The kind of the last row: the best trained certificate again, at the confidence that choosing it leaves."""
@@ -30,7 +30,7 @@ COLUMNS = {
 }
 NONE = "none"
 NO_PRIOR = "the prior of this architecture, seed and scheme has no certificate"
-BEST_MARK = " *"
+BEST_MARK, VACUOUS_MARK = " *", " (vacuous)"
 MODEL = {
     **{name: (name, "l") for name in ("architecture", "fusion")},
     **{"lambda": ("λ", "r"), "seed": ("seed", "r")},
@@ -119,9 +119,10 @@ def certificates_tex(rows: Sequence[Row], study: str) -> str:
     model, lines = _model(shown), []
     for row in shown:
         code, risk = [*_code(row), f"{row['examples']:,}"], f"{row['risk_percent']:.2f}"
-        bound = f"{row['bound_percent']:.2f}{BEST_MARK if row['best'] else ''}"
+        bound = bound_text(row["bound_percent"], digits=2) + (VACUOUS_MARK if row["bound_percent"] >= 100 else "")
+        bound += BEST_MARK if row["best"] else ""
         certified = (f"{row['code_bits']:,.0f}", bound, row["inequality"].replace("_", " "))
-        unseen = (mean_text(row[name], digits=2) for name in ("held_out_bound_percent", "test_percent"))
+        unseen = bound_text(row["held_out_bound_percent"], digits=2), mean_text(row["test_percent"], digits=2)
         cells = (*(str(row[name]) for name in model), row["kind"], *code, risk, *certified, *unseen)
         lines.append(TableRow(cells, group=[row[name] for name in RULE]))
     quotes = [remark for row in rows if row["kind"] == QUOTED for remark in _quoting(row, shown)]
@@ -158,12 +159,18 @@ def _quoting(row: Row, shown: Iterable[Row]) -> list[str]:
     cost = [
         "* lowest certified error of a trained model. To be quoted as the best of the study, that is of "
         f"M = {row['candidates']} priors (architecture, fusion, seed),",
-        f"it needs its bound at delta / M = {row['delta']:.3g}: {row['bound_percent']:.2f} instead of "
-        f"{best['bound_percent']:.2f}, by {row['inequality'].replace('_', ' ')}.",
+        f"it needs its bound at delta / M = {row['delta']:.3g}: {bound_text(row['bound_percent'], digits=2)} "
+        f"instead of {bound_text(best['bound_percent'], digits=2)}, by {row['inequality'].replace('_', ' ')}.",
     ]
     family = {"kind": PRIOR} | {name: row[name] for name in ("scheme", "architecture", "seed")}
     priors = [one for one in shown if family.items() <= one.items()]
-    return [*cost, *(f"The 0-bit certified error of its own prior is {one['bound_percent']:.2f}." for one in priors)]
+    return [
+        *cost,
+        *(
+            f"The 0-bit certified error of its own prior is {bound_text(one['bound_percent'], digits=2)}."
+            for one in priors
+        ),
+    ]
 
 
 def _caption(rows: Sequence[Row], study: str) -> str:
@@ -176,5 +183,5 @@ def _caption(rows: Sequence[Row], study: str) -> str:
         "Subspace: trained in d dimensions, quantised to L levels and coded. Joint: the ordinary jointly trained "
         "network, certified as its coded copy, held out and tested as it is. Error: on the n images of the certificate "
         "sample. K: length of the code. Held out: Clopper-Pearson bound on images that nothing was trained or selected "
-        f"on.{kept} Test: error on the test images, not used."
+        f"on.{kept} Test: error on the test images, not used. Bounds are rounded up."
     )

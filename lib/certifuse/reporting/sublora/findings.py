@@ -15,6 +15,7 @@ from certifuse.reporting.sublora.modes import EQUAL_SHARE, fixed_share, is_asymm
 from certifuse.reporting.sublora.notes import missing_reasons
 from certifuse.reporting.sublora.questions import learned_budgets, learned_gates
 from certifuse.reporting.sublora.quoting import PAID, each_by_itself, quoted_text, scored_text
+from certifuse.reporting.text import bound_text
 
 
 def setting(frames: Frames) -> list[str]:
@@ -77,9 +78,9 @@ def bounds(metrics: pd.DataFrame) -> list[str]:
     said = [
         f"Below the vacuous line of log2 V = {vacuous:.4g}: {ours} of {len(models)} certificates by our "
         f"bound, {published} by the published one.",
-        f"The lowest bound of ours is {best[HEADLINE]:.3f} (published inequality on the same bitstream: "
-        f"{best[PUBLISHED]:.3f}, and {best[PAID]:.3f} where it pays for its smoothing in both steps; risk "
-        f"{best['risk_bpd']:.3f}, {best['code_bits']:,.0f} bits, deviation of a document's loss "
+        f"The lowest bound of ours is {bound_text(best[HEADLINE])} (published inequality on the same bitstream: "
+        f"{bound_text(best[PUBLISHED])}, and {bound_text(best[PAID])} where it pays for its smoothing in both steps; "
+        f"risk {best['risk_bpd']:.3f}, {best['code_bits']:,.0f} bits, deviation of a document's loss "
         f"{best['deviation_bpd']:.3f}): {mode_label(best['mode'])}, d = {best['d']:,}, L = {best['levels']}, "
         f"seed {best['seed']}; {quoted_text(best)}.",
         f"From the published bound to ours the certificates of language models shrank by {shrank.mean():.3f} on "
@@ -89,7 +90,7 @@ def bounds(metrics: pd.DataFrame) -> list[str]:
         than = "below" if best[HEADLINE] < table[HEADLINE] else "not below"
         said.append(
             f"Coded {table['mode']} table: risk {table['risk_bpd']:.3f}, {table['code_bits']:,.0f} bits, our bound "
-            f"{table[HEADLINE]:.3f}; the best language model's bound is {than} it."
+            f"{bound_text(table[HEADLINE])}; the best language model's bound is {than} it."
         )
     return said
 

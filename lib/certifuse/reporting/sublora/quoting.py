@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from certifuse.reporting.text import counts_text
+from certifuse.reporting.text import bound_text, counts_text
 
 PAID = "bound_hoeffding_bpd"
 """The published formula, where its smoothing is paid for in both steps: it holds where `published` does not."""
@@ -29,4 +29,4 @@ def quoted_text(row: Mapping[Hashable, Any]) -> str:
     candidates, bound = int(row["candidates"]), row["bound_best_of_bpd"]
     if pd.isna(bound):
         return f"as the best of {candidates} certificates it has no bound: that is more than certificates are made for"
-    return f"as the best of {candidates} certificates, at delta / {candidates} in every step, {bound:.3f}"
+    return f"as the best of {candidates} certificates, at delta / {candidates} in every step, {bound_text(bound)}"

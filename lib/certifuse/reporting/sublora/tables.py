@@ -17,7 +17,7 @@ from certifuse.reporting.sublora.modes import mode_label, modes_in_order
 from certifuse.reporting.sublora.page import page_tex, sections
 from certifuse.reporting.sublora.quoting import PAID, UNPAID, scored_text
 from certifuse.reporting.tables import Row, Table
-from certifuse.reporting.text import mean_text, missing_text, seeds_text, whole
+from certifuse.reporting.text import bound_text, mean_text, missing_text, seeds_text, whole
 
 CONFIGURATION = ["model", "d", "mode", "levels"]
 MEASURED = {
@@ -34,7 +34,11 @@ MEASURED = {
     "top1_bound": "top1_bound",
 }
 """Columns of the table, and those of the metrics that they are means of."""
-WITH_INTERVAL = ("bpd", "validation_bpd", "bound_published_bpd", "bound_bpd")
+WITH_INTERVAL = {
+    **{"bpd": mean_text, "validation_bpd": mean_text},
+    **{"bound_published_bpd": bound_text, "bound_bpd": bound_text},
+}
+"""Columns with an interval, and how they are written."""
 SAMPLE = ("documents", "subsample", "vacuous_bpd")
 COLUMNS = {
     "summary_table": (
@@ -150,7 +154,7 @@ def summary_tex(rows: Sequence[Row], study: str, confidence: float) -> str:
         "two. BPD: empirical risk of the decoded, smoothed model, bits per token. Held out: validation loss. KL: "
         f"K ln 2.{unpaid} Size: K / 8,000 KB. Ratio: share of the budget for B that was set. A mean of bounds "
         f"certifies nothing: each certificate is of one model. {sample}.{VACUOUS_MARK}: at or above log2 V in at least "
-        f"one seed.{COMPARED_MARK}: where modes are compared."
+        f"one seed.{COMPARED_MARK}: where modes are compared. Bounds are rounded up."
     )
     return longtable("sublora_summary", caption, SUMMARY, [_summary_line(row) for row in rows])
 
@@ -169,12 +173,12 @@ def _summary_line(row: Row) -> TableRow:
     if not row["seeds"]:
         return TableRow((*names, "0"), missing_text(row["reason"]), group)
     bpd, held_out, published, ours = (
-        mean_text(row[name], row.get(f"{name}_low"), row.get(f"{name}_high")) for name in WITH_INTERVAL
+        text(row[name], row.get(f"{name}_low"), row.get(f"{name}_high")) for name, text in WITH_INTERVAL.items()
     )
     vacuous = VACUOUS_MARK if row["vacuous_seeds"] else ""
     seeds = seeds_text(row["seeds"], row["missing_seeds"])
-    bounds = (f"{row['kl_nats']:,.0f}", published, mean_text(row[PAID]), ours + vacuous, f"{row['size_kb']:.3f}")
-    return TableRow((*names, seeds, bpd, held_out, *bounds, mean_text(row["top1_bound"])), group=group)
+    bounds = (f"{row['kl_nats']:,.0f}", published, bound_text(row[PAID]), ours + vacuous, f"{row['size_kb']:.3f}")
+    return TableRow((*names, seeds, bpd, held_out, *bounds, bound_text(row["top1_bound"])), group=group)
 
 
 def _certificate(row: Row) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from certifuse.reporting.sublora.choice import HEADLINE, PUBLISHED, best_first
 from certifuse.reporting.sublora.frames import NGRAM, of_models, of_modes
 from certifuse.reporting.sublora.modes import NULLS, REFERENCES, is_allocation, mode_label, mode_looks
 from certifuse.reporting.sublora.quoting import quoted_text
+from certifuse.reporting.text import bound_text
 from certifuse.study.steps.reporting import DrawFigure
 
 BITS, RISK = "code_bits", "risk_bpd"
@@ -72,7 +73,7 @@ def draw(frames: Frames, step: DrawFigure) -> Figure:
     sentences = [
         notes.sample_note(shown),
         "Every point is one certificate; numbers in the first panel: d.",
-        f"Lowest bound: {best[HEADLINE]:.3f} bits per token (d = {best['d']:,}, {mode_label(best['mode'])}, "
+        f"Lowest bound: {bound_text(best[HEADLINE])} bits per token (d = {best['d']:,}, {mode_label(best['mode'])}, "
         f"L = {best['levels']}, seed {best['seed']}); {quoted_text(best)}.",
         f"{nulls} certificates of gates that were not learned are left out." if nulls else "",
         notes.cut_note(shown, highest),
