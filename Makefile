@@ -32,7 +32,7 @@ test: $(VENV)/.dev  ## Lint, formatting, types and tests
 	snakefmt --check Snakefile rules workflow/Snakefile
 	snakemake --lint
 	pytest -m slurm
-	pytest tests/workflow
+	pytest tests/workflow --numprocesses 2 --dist loadfile
 	pytest -m 'not slurm and not full' --ignore tests/workflow --numprocesses 2 --dist loadfile
 
 test-full: $(VENV)/.dev  ## The long forms of tests, such as the whole kill matrix

@@ -31,14 +31,14 @@ rule certify_subspace:
         source=source_of(CertifySubspace),
         directory=subpath(output.manifest, parent=True),
         results=subpath(output.manifest, ancestor=5),
-        job=job_of(tasks.CERTIFY_SUBSPACE),
+        job=tasks.CERTIFY_SUBSPACE,
     shell:
         "{params.run} --settings {params.settings:q} --source {params.source} "
-        "--images {input.images} --splits {input.splits} "
-        "--experts {input.experts} --expert-manifests {input.manifests} "
-        "--output {params.directory} --manifest {output.manifest} --log-file {output.csv} "
-        "--resume-dir {params.results}/.resume/{params.job} --telemetry-dir {params.results}/telemetry "
-        "--time-budget-min {resources.runtime} 2> {log}"
+        "--images {input.images:q} --splits {input.splits:q} "
+        "--experts {input.experts:q} --expert-manifests {input.manifests:q} "
+        "--output {params.directory:q} --manifest {output.manifest:q} --log-file {output.csv:q} "
+        "--resume-dir {params.results:q}/.resume/{params.job} --telemetry-dir {params.results:q}/telemetry "
+        "--time-budget-min {resources.runtime} 2> {log:q}"
 
 
 rule certify_joint:
@@ -66,12 +66,13 @@ rule certify_joint:
         directory=subpath(output.certificate, parent=True),
     shell:
         "{params.run} --settings {params.settings:q} --source {params.source} "
-        "--images {input.images} --splits {input.splits} "
-        "--experts {input.experts} --expert-manifests {input.manifests} "
-        "--components {params.components} --output {params.directory} 2> {log}"
+        "--images {input.images:q} --splits {input.splits:q} "
+        "--experts {input.experts:q} --expert-manifests {input.manifests:q} "
+        "--components {params.components:q} --output {params.directory:q} 2> {log:q}"
 
 
-CELL_CERTIFICATES = targets.certificates(study, rules.certify_subspace.output.certificates, rules.certify_joint.output)
+CELL_CERTIFICATES = targets.each(study.subspace_cells, *rules.certify_subspace.output.certificates)
+CELL_CERTIFICATES += targets.each(study.certified_cells, *rules.certify_joint.output)
 
 
 rule gather_certificates:
@@ -93,4 +94,4 @@ rule gather_certificates:
         results=subpath(output.certificates, ancestor=2),
         finished=targets.finished(study, CELL_CERTIFICATES),
     shell:
-        "{params.run} --settings {params.settings:q} --source {params.source} --results-dir {params.results} 2> {log}"
+        "{params.run} --settings {params.settings:q} --source {params.source} --results-dir {params.results:q} 2> {log:q}"

@@ -1,4 +1,6 @@
 # The study, and what every rule shares.
+from functools import cache, lru_cache
+
 from certifuse.base.errors import UserError
 from certifuse.base.fingerprint import source_fingerprint
 from certifuse.base.machine import require_writable
@@ -52,20 +54,22 @@ def program(script, launcher="python"):
     return Program(part(f"workflow/scripts/{script}.py"), ENVIRONMENT, launcher)
 
 
+@lru_cache(maxsize=1)
+def job(step, names):
+    """The job of a step with these wildcards. Snakemake asks twice in a row: for its settings, and for its source."""
+    return step.of(study, dict(names))
+
+
 def settings_of(step):
     """The settings of a job of this step, as text: what its outputs depend on beside its inputs and its source."""
-    return lambda wildcards: step.of(study, dict(wildcards.items())).text
+    return lambda wildcards: job(step, tuple(wildcards.items())).text
 
 
 def source_of(step):
-    """The fingerprint of all source that a job of this step uses."""
+    """The fingerprint of all source that a job of this step uses; jobs that use the same share it."""
     script = part(f"workflow/scripts/{step.rule}.py")
-    return lambda wildcards: source_fingerprint(script, step.of(study, dict(wildcards.items())).modules())
-
-
-def job_of(template):
-    """The name of a job: rule and wildcards."""
-    return lambda wildcards: template.format(**dict(wildcards.items()))
+    fingerprint = cache(lambda modules: source_fingerprint(script, modules))
+    return lambda wildcards: fingerprint(job(step, tuple(wildcards.items())).modules())
 
 
 def of_the_user(files):

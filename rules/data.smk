@@ -19,7 +19,7 @@ rule prepare_images:
         source=source_of(PrepareImages),
     shell:
         "{params.run} --settings {params.settings:q} --source {params.source} "
-        "--download {resources.download} --output {output.images} 2> {log}"
+        "--download {resources.download} --output {output.images:q} 2> {log:q}"
 
 
 rule split_images:
@@ -39,4 +39,4 @@ rule split_images:
         source=source_of(SplitImages),
     shell:
         "{params.run} --settings {params.settings:q} --source {params.source} "
-        "--images {input.images} --output {output.splits} --summary {output.summary} 2> {log}"
+        "--images {input.images:q} --output {output.splits:q} --summary {output.summary:q} 2> {log:q}"

@@ -32,8 +32,8 @@ rule evaluate_baselines:
         directory=subpath(output.metrics, parent=True),
     shell:
         "{params.run} --settings {params.settings:q} --source {params.source} "
-        "--images {input.images} --splits {input.splits} --experts {input.experts} --finetuned {input.finetuned} "
-        "--single {input.single} --wider {input.wider} --output {params.directory} 2> {log}"
+        "--images {input.images:q} --splits {input.splits:q} --experts {input.experts:q} --finetuned {input.finetuned:q} "
+        "--single {input.single:q} --wider {input.wider:q} --output {params.directory:q} 2> {log:q}"
 
 
 rule evaluate_fusion:
@@ -62,15 +62,15 @@ rule evaluate_fusion:
         directory=subpath(output.metrics, parent=True),
     shell:
         "{params.run} --settings {params.settings:q} --source {params.source} "
-        "--images {input.images} --splits {input.splits} --components {params.components} "
-        "--output {params.directory} 2> {log}"
+        "--images {input.images:q} --splits {input.splits:q} --components {params.components:q} "
+        "--output {params.directory:q} 2> {log:q}"
 
 
-SCORES = targets.fusion_files(study, [rules.evaluate_fusion.output.metrics], rules.evaluate_baselines.output.metrics)
-LOGS = targets.fusion_files(study, [rules.train_fusion.output.csv])
-PREDICTIONS = targets.fusion_files(
-    study, [rules.evaluate_fusion.output.predictions], rules.evaluate_baselines.output.predictions
-)
+SCORES = targets.each(study.cells, rules.evaluate_fusion.output.metrics)
+SCORES += targets.each(study.families, rules.evaluate_baselines.output.metrics)
+LOGS = targets.each(study.cells, rules.train_fusion.output.csv)
+PREDICTIONS = targets.each(study.cells, rules.evaluate_fusion.output.predictions)
+PREDICTIONS += targets.each(study.families, rules.evaluate_baselines.output.predictions)
 
 
 rule gather:
@@ -100,7 +100,7 @@ rule gather:
         results=subpath(output.summary, ancestor=2),
         finished=targets.finished(study, SCORES),
     shell:
-        "{params.run} --settings {params.settings:q} --source {params.source} --results-dir {params.results} 2> {log}"
+        "{params.run} --settings {params.settings:q} --source {params.source} --results-dir {params.results:q} 2> {log:q}"
 
 
 rule compare_cells:
@@ -120,4 +120,4 @@ rule compare_cells:
         results=subpath(output.comparison, ancestor=2),
         finished=targets.finished(study, PREDICTIONS),
     shell:
-        "{params.run} --settings {params.settings:q} --source {params.source} --results-dir {params.results} 2> {log}"
+        "{params.run} --settings {params.settings:q} --source {params.source} --results-dir {params.results:q} 2> {log:q}"

@@ -32,13 +32,13 @@ rule pretrain_expert:
         settings=settings_of(PretrainExpert),
         source=source_of(PretrainExpert),
         results=subpath(output.manifest, ancestor=4),
-        job=job_of(tasks.PRETRAIN_EXPERT),
+        job=tasks.PRETRAIN_EXPERT,
     shell:
         "{params.run} --settings {params.settings:q} --source {params.source} "
-        "--images {input.images} --splits {input.splits} "
-        "--output {output.component} --manifest {output.manifest} --log-file {output.csv} "
-        "--resume-dir {params.results}/.resume/{params.job} --telemetry-dir {params.results}/telemetry "
-        "--time-budget-min {resources.runtime} 2> {log}"
+        "--images {input.images:q} --splits {input.splits:q} "
+        "--output {output.component:q} --manifest {output.manifest:q} --log-file {output.csv:q} "
+        "--resume-dir {params.results:q}/.resume/{params.job} --telemetry-dir {params.results:q}/telemetry "
+        "--time-budget-min {resources.runtime} 2> {log:q}"
 
 
 rule finetune_experts:
@@ -65,10 +65,10 @@ rule finetune_experts:
         settings=settings_of(FinetuneExperts),
         source=source_of(FinetuneExperts),
         results=subpath(output.manifest, ancestor=4),
-        job=job_of(tasks.FINETUNE_EXPERTS),
+        job=tasks.FINETUNE_EXPERTS,
     shell:
         "{params.run} --settings {params.settings:q} --source {params.source} "
-        "--images {input.images} --splits {input.splits} --experts {input.experts} "
-        "--manifest {output.manifest} --log-file {output.csv} "
-        "--resume-dir {params.results}/.resume/{params.job} --telemetry-dir {params.results}/telemetry "
-        "--time-budget-min {resources.runtime} 2> {log}"
+        "--images {input.images:q} --splits {input.splits:q} --experts {input.experts:q} "
+        "--manifest {output.manifest:q} --log-file {output.csv:q} "
+        "--resume-dir {params.results:q}/.resume/{params.job} --telemetry-dir {params.results:q}/telemetry "
+        "--time-budget-min {resources.runtime} 2> {log:q}"

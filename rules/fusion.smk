@@ -28,10 +28,10 @@ rule train_fusion:
         settings=settings_of(TrainFusion),
         source=source_of(TrainFusion),
         results=subpath(output.manifest, ancestor=5),
-        job=job_of(tasks.TRAIN_FUSION),
+        job=tasks.TRAIN_FUSION,
     shell:
         "{params.run} --settings {params.settings:q} --source {params.source} "
-        "--images {input.images} --splits {input.splits} --experts {input.experts} "
-        "--manifest {output.manifest} --log-file {output.csv} "
-        "--resume-dir {params.results}/.resume/{params.job} --telemetry-dir {params.results}/telemetry "
-        "--time-budget-min {resources.runtime} 2> {log}"
+        "--images {input.images:q} --splits {input.splits:q} --experts {input.experts:q} "
+        "--manifest {output.manifest:q} --log-file {output.csv:q} "
+        "--resume-dir {params.results:q}/.resume/{params.job} --telemetry-dir {params.results:q}/telemetry "
+        "--time-budget-min {resources.runtime} 2> {log:q}"

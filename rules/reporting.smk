@@ -27,7 +27,7 @@ rule draw_figure:
         source=source_of(DrawFigure),
     shell:
         "{params.run} --settings {params.settings:q} --source {params.source} "
-        "--tables {input} --png {output.png} --pdf {output.pdf} 2> {log}"
+        "--tables {input:q} --png {output.png:q} --pdf {output.pdf:q} 2> {log:q}"
 
 
 TABLES = ["results", "baselines", "comparison", "costs", "training_costs"]
@@ -62,8 +62,8 @@ rule write_tables:
         directory=subpath(output[0], parent=True),
     shell:
         "{params.run} --settings {params.settings:q} --source {params.source} "
-        "--summary {input.summary} --missing {input.missing} --comparison {input.comparison} --costs {input.costs} "
-        "--output-dir {params.directory} 2> {log}"
+        "--summary {input.summary:q} --missing {input.missing:q} --comparison {input.comparison:q} --costs {input.costs:q} "
+        "--output-dir {params.directory:q} 2> {log:q}"
 
 
 CERTIFICATE_TABLES = ["certificates", "certificate_ledger"]
@@ -96,7 +96,7 @@ rule write_certificate_tables:
         directory=subpath(output[0], parent=True),
     shell:
         "{params.run} --settings {params.settings:q} --source {params.source} "
-        "--certificates {input.certificates} --ledgers {input.ledgers} --output-dir {params.directory} 2> {log}"
+        "--certificates {input.certificates:q} --ledgers {input.ledgers:q} --output-dir {params.directory:q} 2> {log:q}"
 
 
 if study.sublora is not None:
@@ -138,5 +138,5 @@ if study.sublora is not None:
             directory=subpath(output.page, parent=True),
         shell:
             "{params.run} --settings {params.settings:q} --source {params.source} "
-            "--metrics {input.metrics} --gates {input.gates} --missing {input.missing} --terms {input.terms} "
-            "--ledgers {input.ledgers} --output-dir {params.directory} 2> {log}"
+            "--metrics {input.metrics:q} --gates {input.gates:q} --missing {input.missing:q} --terms {input.terms:q} "
+            "--ledgers {input.ledgers:q} --output-dir {params.directory:q} 2> {log:q}"

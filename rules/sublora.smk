@@ -29,7 +29,7 @@ rule prepare_corpus:
         directory=subpath(output.manifest, parent=True),
     shell:
         "{params.run} --settings {params.settings:q} --source {params.source} "
-        "--download {resources.download} --directory {params.directory} 2> {log}"
+        "--download {resources.download} --directory {params.directory:q} 2> {log:q}"
 
 
 rule train_sublora:
@@ -61,13 +61,13 @@ rule train_sublora:
         source=source_of(TrainSublora),
         corpus=subpath(input.corpus, parent=True),
         results=subpath(output.manifest, ancestor=3),
-        job=job_of(tasks.TRAIN_SUBLORA),
+        job=tasks.TRAIN_SUBLORA,
     shell:
         "{params.run} --settings {params.settings:q} --source {params.source} "
-        "--corpus {params.corpus} --learned {input.learned} "
-        "--manifest {output.manifest} --log-file {output.csv} "
-        "--resume-dir {params.results}/.resume/{params.job} --telemetry-dir {params.results}/telemetry "
-        "--time-budget-min {resources.runtime} 2> {log}"
+        "--corpus {params.corpus:q} --learned {input.learned:q} "
+        "--manifest {output.manifest:q} --log-file {output.csv:q} "
+        "--resume-dir {params.results:q}/.resume/{params.job} --telemetry-dir {params.results:q}/telemetry "
+        "--time-budget-min {resources.runtime} 2> {log:q}"
 
 
 rule certify_sublora:
@@ -97,7 +97,7 @@ rule certify_sublora:
         directory=subpath(output.certificate, parent=True),
     shell:
         "{params.run} --settings {params.settings:q} --source {params.source} "
-        "--weights {input.weights} --corpus {params.corpus} --output {params.directory} 2> {log}"
+        "--weights {input.weights:q} --corpus {params.corpus:q} --output {params.directory:q} 2> {log:q}"
 
 
 rule certify_ngram:
@@ -122,13 +122,17 @@ rule certify_ngram:
         directory=subpath(output.certificate, parent=True),
     shell:
         "{params.run} --settings {params.settings:q} --source {params.source} "
-        "--corpus {params.corpus} --output {params.directory} 2> {log}"
+        "--corpus {params.corpus:q} --output {params.directory:q} 2> {log:q}"
 
 
-LANGUAGE_CERTIFICATES = targets.language_certificates(
-    study, rules.certify_sublora.output.certificate, rules.certify_ngram.output.certificate
-)
-LEARNED_MANIFESTS = targets.learned_manifests(study, rules.train_sublora.output.manifest)
+LANGUAGE_CERTIFICATES = [
+    certificate
+    for cell in study.sublora_cells
+    for levels in study.language.levels
+    for certificate in targets.each([cell], rules.certify_sublora.output.certificate, levels=levels)
+]
+LANGUAGE_CERTIFICATES += expand(rules.certify_ngram.output.certificate, ngram=study.language.ngrams)
+LEARNED_MANIFESTS = targets.each(study.learned_cells, rules.train_sublora.output.manifest)
 
 
 rule gather_sublora:
@@ -153,7 +157,7 @@ rule gather_sublora:
         results=subpath(output.metrics, ancestor=2),
         finished=targets.finished(study, LANGUAGE_CERTIFICATES),
     shell:
-        "{params.run} --settings {params.settings:q} --source {params.source} --results-dir {params.results} 2> {log}"
+        "{params.run} --settings {params.settings:q} --source {params.source} --results-dir {params.results:q} 2> {log:q}"
 
 
 rule gather_gates:
@@ -174,4 +178,4 @@ rule gather_gates:
         results=subpath(output.gates, ancestor=2),
         finished=targets.finished(study, LEARNED_MANIFESTS),
     shell:
-        "{params.run} --settings {params.settings:q} --source {params.source} --results-dir {params.results} 2> {log}"
+        "{params.run} --settings {params.settings:q} --source {params.source} --results-dir {params.results:q} 2> {log:q}"

@@ -68,3 +68,30 @@ def test_the_commit_and_a_difference_from_it_are_recorded(repository: Path) -> N
 def test_without_git_there_is_no_state(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     assert environment.git_state()["commit"] is None
+
+
+def committed(repository: Path) -> None:
+    (repository / "file").write_text("one\n")
+    git(repository, "init")
+    git(repository, "add", "file")
+    git(repository, "commit", "-m", "first")
+
+
+def test_why_git_is_silent_about_a_checkout_is_logged_and_recorded(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A shared checkout that belongs to somebody else, which git asks to be told of."""
+    committed(repository)
+    assert "problem" not in environment.git_state()
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
+    state = environment.git_state()
+    assert (state["commit"], state["dirty"]) == (None, None)
+    assert "dubious ownership" in state["problem"]
+    assert state["problem"] in caplog.text
+
+
+def test_a_checkout_on_a_machine_without_git_says_so(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    committed(repository)
+    monkeypatch.setenv("PATH", "")
+    assert environment.git_state()["problem"] == "git: No such file or directory"

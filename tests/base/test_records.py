@@ -3,7 +3,7 @@
 import pytest
 from pydantic import create_model
 
-from certifuse.base.records import Settings, free_names
+from certifuse.base.records import Settings, free_names, kept
 
 
 @pytest.mark.parametrize("name", ["plain", "from_json", "copy", "model_dump"])
@@ -31,3 +31,20 @@ def test_the_names_of_implementations_are_plain_identifiers_that_no_model_uses()
         free_names("fusion rule", {"mean": 1, "plain": 2})
     with pytest.raises(ValueError, match=r"found 'mean-of-all', which is no plain identifier: choose another$"):
         free_names("fusion rule", ["mean-of-all"])
+
+
+class Doubled(Settings):
+    number: int
+
+    @kept
+    def times(self, factor: int) -> list[int]:
+        """A new list each time that it is worked out."""
+        return [factor * self.number]
+
+
+def test_a_kept_answer_is_one_per_argument_and_object() -> None:
+    two = Doubled(number=2)
+    assert two.times(3) is two.times(3)
+    assert (two.times(3), two.times(4)) == ([6], [8])
+    assert two.model_copy(update={"number": 5}).times(3) == [15]
+    assert (two.plain(), two == Doubled(number=2)) == ({"number": 2}, True)

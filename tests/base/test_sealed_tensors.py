@@ -105,7 +105,7 @@ def test_every_flipped_bit_is_noticed(sealed):
 
 def test_absent_foreign_and_misplaced_files(sealed, tmp_path):
     assert "found no file" in refusal(tmp_path / "absent")
-    assert "found no file" in refusal(tmp_path)
+    assert "found a directory" in refusal(tmp_path)
     (tmp_path / "text").write_text("hello, I am no tensor file")
     assert "found a damaged file" in refusal(tmp_path / "text")
     save_file({"weights": torch.zeros(2)}, tmp_path / "foreign")

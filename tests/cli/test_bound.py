@@ -1,4 +1,3 @@
-import argparse
 import json
 import math
 
@@ -6,16 +5,14 @@ import numpy as np
 import pytest
 
 from certifuse.base.errors import UserError
-from certifuse.cli import bound
+from certifuse.cli.main import program_parser
 
 ZERO_ONE = "--loss zero-one --risk 0.1362 --bits 8490 --examples 50000 --delta 0.05"
 BPD = "--loss bpd --risk 9.0 --bits 3125.2 --documents 8009762 --subsample 10000 --alpha 0.1 --vocabulary 50257"
 
 
 def certifuse(line):
-    parser = argparse.ArgumentParser(prog="certifuse")
-    bound.add_parser(parser.add_subparsers(required=True))
-    args = parser.parse_args(["bound", *line.split()])
+    args = program_parser().parse_args(["bound", *line.split()])
     return args.execute(args)
 
 
@@ -33,10 +30,26 @@ def test_golden_rows(capsys):
 def test_tables(capsys):
     certifuse(ZERO_ONE)
     table = capsys.readouterr().out
-    assert "35.12 %" in table
     assert "(vacuous)" in table
     certifuse(BPD)
-    assert "9.4489" in capsys.readouterr().out
+    assert "9.4490" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("line", "scale"), [(ZERO_ONE, 100), (BPD + " --deviation 1.0", 1)])
+def test_the_table_rounds_every_bound_up(capsys, line, scale):
+    certifuse(line + " --json")
+    exact = values(capsys)
+    certifuse(line)
+    printed = {row.split()[0]: float(row.split()[1]) for row in capsys.readouterr().out.splitlines()[1:]}
+    assert all(0 <= printed[name] - scale * value < 1.0 / scale for name, value in exact.items())
+    nearest = {name: round(scale * value, 2 if scale == 100 else 4) for name, value in exact.items()}
+    assert any(nearest[name] < scale * exact[name] for name in exact), "else this would pass without rounding up"
+
+
+def test_what_is_drawn_holds_for_a_smoothing_that_was_fixed_before(capsys):
+    for line, said in ((BPD, True), (BPD.replace("--subsample 10000", ""), False), (ZERO_ONE, False)):
+        certifuse(line + " --json")
+        assert ("hoeffding" in json.loads(capsys.readouterr().out)["evidence"]["holds"]) is said
 
 
 def test_further_evidence_opens_further_bounds(capsys, tmp_path):

@@ -7,6 +7,7 @@ import torch
 
 from certifuse.data.images.image_set import ImageSet, save_image_set
 from certifuse.data.images.splits import Splits, save_splits
+from certifuse.study.settings.data import SplitSettings
 
 
 @pytest.fixture
@@ -23,7 +24,10 @@ def images(tmp_path):
     save_image_set(image_set, tmp_path / "images.safetensors")
     index = torch.arange(40)
     sets = (index[:20], index[20:30], index[33:40], index[:0], index[:0])
-    save_splits(Splits((index[:20],), *sets, mean=(MEAN,), std=(STD,)), tmp_path / "splits.safetensors")
+    save_splits(
+        Splits((index[:20],), *sets, mean=(MEAN,), std=(STD,), settings=SplitSettings(experts=1)),
+        tmp_path / "splits.safetensors",
+    )
     return image_set
 
 

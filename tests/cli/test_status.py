@@ -10,8 +10,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from certifuse.study import tasks
-
 ROOT = Path(__file__).parents[2]
 LAMBDAS = ("0.1", "0.5", "1.0", "2.0", "5.0")
 CELL = "resnet_concatenation_lambda_{}_seed_0"
@@ -200,25 +198,3 @@ def test_unusable_configurations(text, expected, tmp_path, certifuse):
 
 def test_absent_configuration(tmp_path, refused):
     assert "expected a configuration, found none" in refused("status", "--configfile", tmp_path / "config.yaml")
-
-
-@pytest.mark.parametrize(
-    ("job", "rules"),
-    [
-        (tasks.TRAIN_FUSION, "fusion.smk"),
-        (tasks.EVALUATE_FUSION, "evaluation.smk"),
-        (tasks.PRETRAIN_EXPERT, "experts.smk"),
-        (tasks.FINETUNE_EXPERTS, "experts.smk"),
-        (tasks.EVALUATE_BASELINES, "evaluation.smk"),
-        (tasks.TRAIN_SUBLORA, "sublora.smk"),
-        (tasks.CERTIFY_SUBLORA, "sublora.smk"),
-        (tasks.CERTIFY_NGRAM, "sublora.smk"),
-    ],
-)
-def test_names_are_those_of_the_rules(job, rules):
-    rule = job.partition("/")[0]
-    name = f"tasks.{rule.upper()}"
-    assert getattr(tasks, rule.upper()) == job
-    text = (ROOT / "rules" / rules).read_text().split(f"\nrule {rule}:")[-1].split("\nrule ")[0]
-    assert f"/logs/{{{name}}}.log" in text
-    assert rule.startswith(("evaluate", "certify")) or f"job=job_of({name})" in text

@@ -8,6 +8,7 @@ import pytest
 
 from certifuse.certificates.images.certificate import read_certificate
 from certifuse.cli.main import main
+from certifuse.evaluation.bounds.rounding import upper
 from certifuse.study.paths import CERTIFICATE_FILE
 
 
@@ -15,24 +16,34 @@ def test_a_line_for_a_certificate(certified, certifuse):
     code, out, err = certifuse("verify", certified.subspace)
     claim, held_out = read_certificate(certified.subspace).claim, read_certificate(certified.subspace).held_out_claim
     said = re.fullmatch(
-        r"(.+): verified: error at most ([0-9.]+) % with 90 % confidence \((\w+)\), ([0-9.]+) % on 56 images, "
-        r"([0-9]+) bits; at most ([0-9.]+) % by untouched images\n",
+        r"(.+): verified: error at most ([0-9.]+) % with 90 % confidence \((\w+)\), on new images with the classes in "
+        r"the proportions of the sample; ([0-9.]+) % on its 56 images, ([0-9]+) bits; at most ([0-9.]+) % by untouched "
+        r"images\n"
+        r"on trust: .*split seed 42.*\n",
         out,
     )
     assert (code, err) == (0, "")
     assert said is not None, out
     assert said[1] == str(certified.subspace)
-    assert math.isclose(float(said[2]), 100 * claim.bound, abs_tol=0.005)
+    assert said[2] == upper(claim.bound, 2, 100)
     assert said[3] == claim.inequality
     assert math.isclose(float(said[4]), 100 * claim.risk, abs_tol=0.005)
     assert float(said[5]) == read_certificate(certified.subspace).code_bits
-    assert math.isclose(float(said[6]), 100 * held_out.bound, abs_tol=0.005)
+    assert said[6] == upper(held_out.bound, 2, 100)
+
+
+def test_a_certificate_that_says_nothing_is_called_vacuous(certified, certifuse, certifuse_json):
+    assert (
+        "error at most 100.00 % with 90 % confidence (binomial), which is vacuous"
+        in certifuse("verify", certified.joint)[1]
+    )
+    assert [row["vacuous"] for row in certifuse_json("verify", certified.tiny.root)] == [True, False, False]
 
 
 def test_every_certificate_below_a_directory(certified, certifuse):
     code, out, _ = certifuse("verify", certified.tiny.root)
-    names = [line.split(": ")[0] for line in out.splitlines()]
-    assert code == 0
+    *names, trust = [line.split(": ")[0] for line in out.splitlines()]
+    assert (code, trust) == (0, "on trust")
     assert names == sorted(map(str, (certified.joint, certified.subspace, certified.subspace.parent / "levels_5")))
 
 
@@ -40,6 +51,7 @@ def test_json(certified, certifuse_json):
     rows = certifuse_json("verify", certified.tiny.root)
     assert [row["kind"] for row in rows] == ["joint", "subspace", "subspace"]
     assert {row["verified"] for row in rows} == {True}
+    assert all("split seed 42" in " ".join(row["on_trust"]) for row in rows)
     first = rows[1]
     certificate = read_certificate(certified.subspace)
     assert first["directory"] == str(certified.subspace)
@@ -71,7 +83,9 @@ def test_the_first_difference_stops(certified, tmp_path, certifuse):
 
 
 def test_a_certificate_without_its_files_says_what_is_missing(certified, tmp_path, refused):
-    shutil.copytree(certified.subspace, tmp_path / "alone")
+    shutil.copytree(certified.subspace, tmp_path / "alone" / "levels_3")
+    assert f"{tmp_path / 'alone' / 'manifest.json'}: expected the manifest" in refused("verify", tmp_path / "alone")
+    shutil.copy(certified.subspace.parent / "manifest.json", tmp_path / "alone")
     assert "expected a file with SHA-256" in refused("verify", tmp_path / "alone")
 
 

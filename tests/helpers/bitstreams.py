@@ -36,3 +36,15 @@ def unpaid(bitstream: bytes) -> bytes:
     sizes = len(coded.symbols).to_bytes(4, "big") + coded.codebook.levels.to_bytes(4, "big")
     body = b"CFQV" + bytes([1, 1]) + sizes + length.to_bytes(4, "big") + message
     return body + hashlib.sha256(body).digest()
+
+
+def message_bits(bitstream: bytes) -> int:
+    """The length of the message in a container: all that is paid for."""
+    return int.from_bytes(bitstream[6:10], "big")
+
+
+def rewrapped(bitstream: bytes, flipped: int) -> bytes:
+    """The same container with one bit of its message turned, and the digest of that."""
+    body = bytearray(bitstream[:-32])
+    body[10 + flipped // 8] ^= 0x80 >> flipped % 8
+    return bytes(body) + hashlib.sha256(body).digest()

@@ -23,7 +23,7 @@ MakeJoint = Callable[..., JointNetwork]
 
 @pytest.fixture
 def make_joint(tiny, tiny_images) -> MakeJoint:
-    """`make_joint(fusion, lam, experts, seed, images, execution, **training)`; 72 images train it unless told else."""
+    """`make_joint(fusion, lam, experts, seed, images, execution, blocks, **training)`; 72 images unless told."""
 
     def make(
         fusion: str | None = "concatenation",
@@ -32,12 +32,13 @@ def make_joint(tiny, tiny_images) -> MakeJoint:
         seed: int = 0,
         images: int = 72,
         execution: ExecutionSettings | None = None,
+        blocks: tuple[int, ...] = (1, 1),
         **changes: Any,
     ) -> JointNetwork:
         step = tiny.fusion_step(fusion, **({"execution": execution} if execution else {}), **changes)
         training, runtime = step.training, runtimes.start(step.execution)
         torch.manual_seed(seed)
-        members = [build_architecture("resnet", ResNetSettings(width=4, blocks=(1, 1)), 4, 1) for _ in range(experts)]
+        members = [build_architecture("resnet", ResNetSettings(width=4, blocks=blocks), 4, 1) for _ in range(experts)]
         module = None if fusion is None else build_fusion(fusion, experts, members[0].feature_dim, training)
         network = FusedNetwork(members, module, 4)
         set_batch_norms(network, training)

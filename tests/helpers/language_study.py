@@ -126,10 +126,12 @@ class Language:
         certify_sublora(self.step(cell, levels, **changes), files)
         return files.output
 
-    def certify_ngram(self, name: str) -> None:
-        step = CertifyNgram(ngram=name, bounds=BOUNDS, validation_documents=TRAINING.validation_documents)
-        output = self.certificate_directory(name)
+    def certify_ngram(self, name: str, directory: Path | None = None, **changes: object) -> Path:
+        bounds, documents = overridden(BOUNDS, None, **changes), TRAINING.validation_documents
+        output = directory or self.certificate_directory(name)
+        step = CertifyNgram(ngram=name, bounds=bounds, validation_documents=documents)
         certify_ngram(step, CertifyNgram.Files(corpus=self.corpus, output=output, source="test"))
+        return output
 
     def copy(self, root: Path) -> "Language":
         """A copy of all files, to damage."""

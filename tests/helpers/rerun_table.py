@@ -169,7 +169,7 @@ LANGUAGE_TRAINING = {
 NETWORK = {"size": "gpt2_small", "layers": 3, "heads": 4, "width": 32, "context": 64}
 LORA = {"rank": 2, "alpha": 16.0, "dropout": 0.1}
 GATES = {"lr": 0.3, "tau_start": 5.0, "tau_end": 0.2, "harden_at": 0.6}
-DRAWS = {"delta": 0.01, "alphas": [0.1], "subsample": 50, "token_subsample": 40, "subsample_seed": 1, "top_k": [1]}
+DRAWS = {"delta": 0.01, "alphas": [0.1], "subsample": 50, "token_subsample": 40, "top_k": [1]}
 
 
 def _images() -> Iterator[Change]:

@@ -12,7 +12,7 @@ AUGMENTED: dict[str, Any] = {"augmentation": {"crop_padding": 2}}
 
 EMBEDDED: dict[str, Any] = {
     "name": "table",
-    "results_dir": "results/embedded",
+    "results_dir": "results/Ziffern für März",  # blanks and letters that every command must quote
     "data": {"source": "digits"},
     "splits": {"experts": 2},
     "pretraining": {**AUGMENTED, "per_architecture": {"densenet": AUGMENTED}},

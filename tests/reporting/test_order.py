@@ -2,7 +2,7 @@
 
 import pytest
 
-from certifuse.reporting.order import ARCHITECTURES, FUSIONS, place_of_fusion
+from certifuse.reporting.cells import ARCHITECTURES, FUSIONS, place_of_fusion
 from certifuse.reporting.plot import fusion_look
 from certifuse.study.settings.architectures import ARCHITECTURE_SETTINGS
 from certifuse.study.settings.figures import FigureSettings

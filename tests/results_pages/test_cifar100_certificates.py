@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from certifuse.evaluation.bounds.rounding import upper
+
 STUDY = "cifar100_certificates"
 LEVELS = 3
 PUBLISHED = ["(Lotfi et al. 2022: 94.6 % from scratch, 81.3 % with transfer, 44.4 % with a data-dependent prior)"]
@@ -29,8 +31,8 @@ def subspace(page: Any, dim: int, fusion: str = "concatenation") -> Any:
 
 def risks(row: Any, separator: str = "") -> str:
     """Certified error, held-out certificate and test error of a row, as cells."""
-    certified = f"{separator}{row.bound_percent:.2f} %{separator}"
-    return f"{certified} | {row.held_out_bound_percent:.2f} % | {row.test_percent:.2f} % |"
+    certified = f"{separator}{upper(row.bound_percent, 2)} %{separator}"
+    return f"{certified} | {upper(row.held_out_bound_percent, 2)} % | {row.test_percent:.2f} % |"
 
 
 def table_claims(page: Any) -> list[str]:
@@ -45,7 +47,7 @@ def table_claims(page: Any) -> list[str]:
         lines.append(f"| {name} | {row.code_bits:,.0f} | {row.risk_percent:.2f} % | {risks(row)}")
     lines.append(
         f"| jointly trained, concatenation | {joint.code_bits:,.0f} (all weights) | {joint.risk_percent:.2f} % "
-        f"(compressed) | {joint.bound_percent:.0f} % (vacuous) | {joint.held_out_bound_percent:.2f} % "
+        f"(compressed) | {joint.bound_percent:.0f} % (vacuous) | {upper(joint.held_out_bound_percent, 2)} % "
         f"| {joint.test_percent:.2f} % |"
     )
     return lines
@@ -66,7 +68,7 @@ def setting_claims(page: Any) -> list[str]:
         f"{images('dropped')} near-duplicates (pixel correlation of {correlation:.2f} or more)",
         f"delta = {deltas[0]:g}; every bound",
         f"held-out certificate ({images('certificate'):,} images)",
-        f"because {images('fusion'):,} images bound more tightly than {images('certificate'):,} do",
+        f"{images('fusion'):,} images bound more tightly than {images('certificate'):,} do",
     ]
 
 
@@ -79,18 +81,20 @@ def finding_claims(page: Any) -> list[str]:
     assert all(row.bound_percent > prior.bound_percent for row in (first, second, middle, last, attention))
     assert all(row.bound_percent < row.held_out_bound_percent for row in (first, second))
     return [
-        f"is certified at {first.bound_percent:.1f} % (d = {first.d}), {second.bound_percent:.1f} % (d = {second.d}) "
-        f"and {attention.bound_percent:.1f} % (TransformerBase)",
+        f"is certified at {upper(first.bound_percent, 1)} % (d = {first.d}), "
+        f"{upper(second.bound_percent, 1)} % (d = {second.d}) and "
+        f"{upper(attention.bound_percent, 1)} % (TransformerBase)",
         f"At d = {first.d} and {second.d} the trained certificate is below the held-out certificate",
+        f"errs on {prior.held_out_percent:.2f} % of them and on {prior.risk_percent:.2f} % of the sample",
         f"about three quarters of a point at d = {first.d}",
         f"It lowers the error from {prior.risk_percent:.2f} % to {last.risk_percent:.2f} % at d = {last.d}",
         f"at d = {first.d} the certificate is {first.bound_percent - prior.bound_percent:.1f} points above the prior's "
         f"and the error {prior.risk_percent - first.risk_percent:.2f} below",
         f"No d crosses the {prior.code_bits:.0f}-bit certificate",
-        f"d = {last.d} about {last.bound_percent - last.risk_percent:.1f} of {last.bound_percent:.1f} points are bits",
+        f"d = {last.d} bits and confidence add {last.bound_percent - last.risk_percent:.1f} points to the error",
         f"makes d = {middle.d} and {last.d} readable at all**: paying bits for the {differing:.0f} % of images",
-        f"gives {middle.bound_percent:.1f} % at d = {middle.d}",
-        f"the exact binomial over the whole loss gives {middle.bound_binomial_percent:.1f} %",
+        f"gives {upper(middle.bound_percent, 1)} % at d = {middle.d}",
+        f"the exact binomial over the whole loss gives {upper(middle.bound_binomial_percent, 1)} %",
         f"({joint.test_percent:.1f} % test error against {prior.test_percent:.1f} %)",
         f"with {joint.code_bits / 1e6:.1f} million bits for {joint.examples:,} images",
     ]
@@ -123,9 +127,9 @@ def test_what_the_readme_quotes_is_in_the_tables(page: Any, check_page: Any) -> 
     section = readme.split("### Certificates", 1)[1].split("### ", 1)[0]
     prior, trained = page.row("certificates.csv", kind="prior"), subspace(page, 16)
     claims = [
-        f"certified at {trained.bound_percent:.1f} % error ({trained.code_bits:.0f} bits), its prior, the experts "
-        f"averaged, at {prior.bound_percent:.1f} % for no bits at all",
-        f"the same network on images kept aside at {trained.held_out_bound_percent:.1f} %",
+        f"certified at {upper(trained.bound_percent, 1)} % error ({trained.code_bits:.0f} bits), its prior, the "
+        f"experts averaged, at {upper(prior.bound_percent, 1)} % for no bits at all",
+        f"the same network on images kept aside at {upper(trained.held_out_bound_percent, 1)} %",
         f"with {100 * (1 - trained.delta):.0f} % confidence",
     ]
     check_page(" ".join(section.split()), claims)

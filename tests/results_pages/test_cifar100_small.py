@@ -159,7 +159,7 @@ def finding_claims(page: Any, baseline: Callable[[str, str], float], fused: Any)
     return [
         f"on three of the four architectures, by {spread(lost)} points (McNemar, Holm-adjusted p < 0.05,",
         f"the other three rules lose by {spread(lost_there)} points",
-        f"level with the average ({level[0]:.1f} points above it, {-level[1]:.1f} below; neither significant)",
+        f"from the average ({level[0]:.1f} points above it, {-level[1]:.1f} below)",
         f"by the adjusted test, by {gained[0]:.1f} points with TransformerBase and {gained[1]:.1f} with concatenation",
         f"It is {above_finetuned} points above the fine-tuned average",
         f"stacking by {spread(single[name] - stacked[name] for name in ARCHITECTURES)} points",
@@ -195,7 +195,7 @@ def expert_claims(page: Any, baseline: Callable[[str, str], float]) -> list[str]
 def tie_claims(page: Any) -> list[str]:
     names = {"architecture": "resnet", "lam": "1.0", "seed": 0, "predictor": "fused", "metric": "top1_percent"}
     first, second = (page.row(SUMMARY, fusion=fusion, **names).value for fusion in ("TransformerBase", "concatenation"))
-    return [f"TransformerBase is level with it ({first:.1f} and {second:.1f})"]
+    return [f"TransformerBase has {first:.1f} and it {second:.1f}"]
 
 
 def lambda_claims(page: Any) -> list[str]:
@@ -221,8 +221,7 @@ def lambda_claims(page: Any) -> list[str]:
         f"after the best epoch, is {agreeing.min():.2f} to {agreeing.max():.2f} whatever lambda is",
         f"single runs {single.min():.2f} to {single.max():.2f})",
         f"it is lower, {product.min():.2f} to {product.max():.2f} over all architectures",
-        "at lambda 0.1 the experts are as good as at lambda 5 (their average is "
-        f"{experts[0]:.1f} and {experts[1]:.1f})",
+        f"at lambda 0.1 the average of the experts is {experts[0]:.1f}, at lambda 5 {experts[1]:.1f}",
     ]
 
 

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from certifuse.evaluation.bounds.rounding import lower, upper
+
 METRICS, LEDGERS = "sublora.csv", "sublora_ledgers.csv"
 TERMS, HYPOTHESES = "tables/sublora/terms.csv", "tables/sublora/hypotheses.csv"
 OURS, PUBLISHED = "bound_best_bpd", "bound_published_bpd"
@@ -36,8 +38,8 @@ def best(networks: Any) -> Any:
 
 def line(name: str, rows: Any) -> str:
     """One row of the table of bounds: means over seeds."""
-    bits, *losses = rows[["code_bits", "risk_bpd", PUBLISHED, OURS]].mean()
-    return f"| {name} | {bits:,.0f} | {' | '.join(f'{loss:.2f}' for loss in losses)} |"
+    bits, risk, *losses = rows[["code_bits", "risk_bpd", PUBLISHED, OURS]].mean()
+    return f"| {name} | {bits:,.0f} | {risk:.2f} | {' | '.join(upper(loss, 2) for loss in losses)} |"
 
 
 def bounds(page: Any, networks: Any) -> list[str]:
@@ -51,7 +53,8 @@ def bounds(page: Any, networks: Any) -> list[str]:
         line("subspace only (no LoRA), d = 1,000", networks[networks["mode"] == "subspace_only"]),
         *(line(f"coded {name} table", page.rows(METRICS, mode=name)) for name in ("unigram", "bigram")),
         f"{len(networks)} of {len(networks)} networks are below",
-        f"from {networks[PUBLISHED].min():.2f} by the published formula and from {networks[OURS].min():.2f} by ours",
+        f"from {upper(networks[PUBLISHED].min(), 2)} by the published formula "
+        f"and from {upper(networks[OURS].min(), 2)} by ours",
     ]
 
 
@@ -83,12 +86,13 @@ def findings(page: Any, networks: Any, best: Any) -> list[str]:
     uniform = networks[(networks["mode"] == "uniform") & (networks["d"] == 1000)]
     rounding = uniform["validation_bpd"] - uniform["validation_bpd_unquantised"]
     return [
-        f"The coded bigram table is certified at {bigram[OURS]:.2f} bits a byte",
-        f"uniform at d = {best['d']:,} (seed {best['seed']}), at {best[OURS]:.2f}",
-        f"as the best of {len(networks)} would cost another {math.log2(len(networks)):.1f} bits",
+        f"The coded bigram table is certified at {upper(bigram[OURS], 2)} bits a byte",
+        f"uniform at d = {best['d']:,} (seed {best['seed']}), at {upper(best[OURS], 2)}",
+        f"As the best of {len(networks)} it would have to hold at delta / {len(networks)} in both steps",
+        f"more than the {math.log2(len(networks)):.1f} bits of the choice",
         f"{(networks[OURS] < unigram[OURS]).sum()} of {len(networks)} networks are below the unigram table "
-        f"({unigram[OURS]:.2f})",
-        f"({networks[PUBLISHED].min():.2f} against {unigram[PUBLISHED]:.2f})",
+        f"({upper(unigram[OURS], 2)})",
+        f"({upper(networks[PUBLISHED].min(), 2)} against {upper(unigram[PUBLISHED], 2)})",
         f"shrink by {shrank.mean():.2f} bits a byte on the same bitstreams** "
         f"({shrank.min():.2f} to {shrank.max():.2f})",
         f"mean over all {len(networks)}. By term",
@@ -97,7 +101,7 @@ def findings(page: Any, networks: Any, best: Any) -> list[str]:
         f"Of the {charges.sum():,.0f} bits of the best network, {charges['symbols']:,.0f} are",
         f"take the other {charges.sum() - charges['symbols']:.0f}",
         f"costs {rounding.min():.2f} to {rounding.max():.2f} bits a byte at d = 1,000",
-        f"certified at {100 * networks['top1_bound'].min():.0f} %** for the best network, "
+        f"certified at {upper(networks['top1_bound'].min(), 0, 100)} %** for the best network, "
         f"from {100 * networks.loc[networks['top1_bound'].idxmin(), 'top1_risk']:.0f} % measured",
     ]
 
@@ -107,6 +111,11 @@ def sharing(page: Any) -> list[str]:
 
     def test(what: str, budget: int) -> Any:
         return page.row(HYPOTHESES, test=what, budget=budget)
+
+    def between(what: str, budget: int) -> str:
+        """The interval, rounded outwards."""
+        row = test(what, budget)
+        return f"between {lower(row['low'], 2)} and {upper(row['high'], 2)}"
 
     def cost(mode: str) -> tuple[float, float]:
         return tuple(test(f"{mode} minus uniform", d)["estimate"] for d in (1000, 2000))
@@ -118,13 +127,17 @@ def sharing(page: Any) -> list[str]:
     gates = page.rows("sublora_gates.csv", d=1000, mode="learned", group="head")
     return [
         f"costs {fixed_a[0]:.2f} bits a byte at d = 1,000 and {fixed_a[1]:.2f} at d = 2,000",
-        f"beyond doubt (p = {test('fixed 0.2 minus uniform', 2000)['p_holm']:.3f})",
-        f"(fixed 0.8) costs {fixed_b[0]:.2f} and {fixed_b[1]:.2f}",
+        f"(the latter {between('fixed 0.2 minus uniform', 2000)}, "
+        f"p = {test('fixed 0.2 minus uniform', 2000)['p_holm']:.3f}; "
+        f"the former {between('fixed 0.2 minus uniform', 1000)}, undecided)",
+        f"(fixed 0.8) costs {fixed_b[0]:.2f} and {fixed_b[1]:.2f} (decided at d = 2,000: "
+        f"{between('fixed 0.8 minus uniform', 2000)}, p = {test('fixed 0.8 minus uniform', 2000)['p_holm']:.3f})",
         f"by {learned[0]:.2f} at d = 1,000 and {learned[1]:.2f} at d = 2,000 (p = {'; '.join(undecided)} in both",
         f"{gates['budget'].iloc[0]} of 1,000 directions",
-        f"(gamma {0.5 + head['estimate']:.2f} at d = 1,000, p = {head['p_holm']:.3f})",
-        f"(difference {permuted['estimate']:.2f}, p = {permuted['p_holm']:.3f})",
-        f"({drawn['estimate']:.2f}, p = {drawn['p_holm']:.3f})",
+        f"(gamma {0.5 + head['estimate']:.2f} at d = 1,000, p = {head['p_holm']:.3f} with three seeds)",
+        f"(difference {permuted['estimate']:.2f}, {between('learned minus learned splits permuted', 1000)}, "
+        f"p = {permuted['p_holm']:.3f})",
+        f"({drawn['estimate']:.2f}, {between('learned minus random gates', 1000)}, p = {drawn['p_holm']:.3f})",
     ]
 
 
@@ -141,11 +154,12 @@ def test_every_number_of_the_page_is_in_its_tables(page: Any, check_page: Any, n
 def test_what_the_readme_quotes(page: Any, networks: Any) -> None:
     readme = " ".join((Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8").split())
     bigram, m = page.row(METRICS, mode="bigram"), networks["documents"].iloc[0]
-    ours, published = networks[OURS].min(), networks[PUBLISHED].min()
+    ours, published = (upper(networks[column].min(), 2) for column in (OURS, PUBLISHED))
     assert (
         f"On {m:,} film reviews every one of {len(networks)} small networks has a bound below a uniform guess of "
-        f"{bigram['vacuous_bpd']:.0f} bits a byte, the best {ours:.2f} "
-        f"({published:.2f} by the published formula); a coded table of byte pairs has {bigram[OURS]:.2f}"
+        f"{bigram['vacuous_bpd']:.0f} bits a byte, the best {ours} "
+        f"({published} by the published formula, which is for comparison only); a coded table of byte pairs has "
+        f"{upper(bigram[OURS], 2)}"
     ) in readme
 
 

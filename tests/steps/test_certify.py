@@ -4,26 +4,20 @@ import json
 import shutil
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
-from scipy import stats
-from torch import nn
+from by_hand import ByHand, beta_limit, counted, wrong
 
 from certifuse.base.errors import UserError
 from certifuse.base.files import write_json
 from certifuse.base.manifest import read_manifest, write_manifest
-from certifuse.base.randomness import initialising
 from certifuse.base.rows import read_rows
 from certifuse.certificates.coding.codec import decode
 from certifuse.certificates.images.certificate import read_certificate
 from certifuse.data.images.image_set import load_image_set
 from certifuse.data.images.splits import load_splits, make_splits, save_splits
-from certifuse.evaluation.images.decisions import TIE
 from certifuse.models.components.assembly import load_network
 from certifuse.models.compute.device_images import DeviceImages
-from certifuse.models.images.fusion.registry import build_fusion
-from certifuse.models.subspace.projectors import KroneckerProjector
 from certifuse.steps import pretrain_expert as pretraining
 from certifuse.steps.certify_joint import certify_joint
 from certifuse.steps.gather_certificates import gather_certificates
@@ -36,70 +30,6 @@ from certifuse.study.steps.gathering import GatherCertificates, GatheringFiles
 from certifuse.study.steps.training import PretrainExpert
 from certifuse.training.loop import loop
 
-
-def wrong(logits_NK: torch.Tensor, labels_N: torch.Tensor) -> list[bool]:
-    """Image by image: the label's logit does not exceed all others by more than the tie."""
-    rows = zip(logits_NK.tolist(), labels_N.tolist(), strict=True)
-    return [not all(row[label] > value + TIE for k, value in enumerate(row) if k != label) for row, label in rows]
-
-
-def beta_limit(errors: int, examples: int, delta: float) -> float:
-    return float(stats.beta.ppf(1 - delta, errors + 1, examples - errors)) if errors < examples else 1.0
-
-
-class ByHand:
-    """The prior of a study and its decoded model in double precision, from component files, a seed and dense P."""
-
-    def __init__(self, study, settings, seed=0):
-        self.images, self.splits = load_image_set(study.tiny.images), load_splits(study.tiny.splits)
-        self.experts = load_network(study.tiny.experts, None, None).experts
-        with initialising(seed, "fusion", "concatenation", "weights"):
-            self.fusion = build_fusion("concatenation", 2, self.experts[0].feature_dim, settings)
-        self.head = nn.Linear(self.fusion.output_dim, 4)
-        nn.init.zeros_(self.head.weight)
-        nn.init.zeros_(self.head.bias)
-        self.parts = nn.ModuleList([self.experts, self.fusion, self.head]).double().eval()
-
-    def move(self, w_d: np.ndarray) -> None:
-        """theta0 + P w, with P written out as a matrix."""
-        theta0 = nn.utils.parameters_to_vector(self.parts.parameters()).detach()
-        projector = KroneckerProjector(len(w_d), len(theta0), seed=0)
-        p_Dd = torch.stack([projector.apply(unit) for unit in torch.eye(len(w_d))], dim=1).double()
-        nn.utils.vector_to_parameters(theta0 + p_Dd @ torch.from_numpy(w_d).double(), self.parts.parameters())
-
-    @torch.no_grad()
-    def wrong(self, sample: str) -> list[bool]:
-        pixels, labels = self.images.test_images, self.images.test_labels
-        if sample != "test":
-            indices = self.splits.named()[sample]
-            pixels, labels = self.images.train_images[indices], self.images.train_labels[indices]
-        mean, std = (torch.tensor(values).double()[:, None, None] for values in (self.splits.mean, self.splits.std))
-        features, logits = zip(*(expert((pixels.double() / 255 - mean) / std) for expert in self.experts), strict=True)
-        average_NK = torch.stack(logits).softmax(-1).mean(0).log()
-        return wrong(average_NK + self.correction(features), labels)
-
-    def correction(self, features) -> torch.Tensor:
-        """head(MLP(LN_1(x_1), ..., LN_E(x_E))), written out."""
-        normed = []
-        for index, feature in enumerate(features):
-            centred = feature - feature.mean(1, keepdim=True)
-            scaled = centred / (feature.var(1, unbiased=False, keepdim=True) + 1e-5).sqrt()
-            normed.append(scaled * self.fusion.norm.scale_E1d[index] + self.fusion.norm.shift_E1d[index])
-        return self.head(self.fusion.mlp(torch.cat(normed, dim=1)))
-
-
-def counted(prior: list[bool], model: list[bool]) -> dict[str, int]:
-    """The counts of a certificate."""
-    both = list(zip(prior, model, strict=True))
-    return {
-        "examples": len(both),
-        "errors": sum(model),
-        "prior_errors": sum(prior),
-        "worse": sum(m and not p for p, m in both),
-        "better": sum(p and not m for p, m in both),
-    }
-
-
 # ---- by value --------------------------------------------------------------------------------------
 
 
@@ -108,7 +38,7 @@ def test_a_certificate_equals_a_recount_by_hand(certified, levels):
     directory = certified.subspace.parent / f"levels_{levels}"
     certificate = read_certificate(directory)
     coded = decode((directory / BITSTREAM_FILE).read_bytes())
-    by_hand = ByHand(certified, certified.step().fusion)
+    by_hand = ByHand.of(certified)
     samples = ("fusion", "certificate", "test")
     prior = {sample: by_hand.wrong(sample) for sample in samples}
     by_hand.move(coded.codebook.centroids[coded.symbols])
@@ -135,7 +65,7 @@ def test_a_certificate_equals_a_recount_by_hand(certified, levels):
 def test_another_vector_would_not_give_the_counts(certified):
     """Negative control of the recount."""
     coded = decode((certified.subspace / BITSTREAM_FILE).read_bytes())
-    by_hand = ByHand(certified, certified.step().fusion)
+    by_hand = ByHand.of(certified)
     prior = by_hand.wrong("fusion")
     by_hand.move(-coded.values)
     assert counted(prior, by_hand.wrong("fusion")) != read_certificate(certified.subspace).counts.plain()
@@ -298,10 +228,10 @@ def other_splits(study) -> None:
 
 
 REFUSED = {
-    "other splits": (other_splits, r"trained with splits \['[0-9a-f]{64}'\], expected [0-9a-f]{64}"),
+    "other splits": (other_splits, "trained with splits of SHA-256 [0-9a-f]{64}, expected [0-9a-f]{64}"),
     "other images": (
         lambda study: edited(study, lambda manifest: manifest["data_sha256"].update(images=["0" * 64])),
-        r"trained with images \['0{64}'\], expected",
+        "trained with images of SHA-256 0{64}, expected",
     ),
     "another component": (
         lambda study: shutil.copy(study.tiny.experts[0], study.tiny.experts[1]),
@@ -309,11 +239,11 @@ REFUSED = {
     ),
     "trained on the fusion images": (
         lambda study: edited(study, lambda manifest: manifest["identity"].update(member="fusion")),
-        "expected a model trained as one of expert_0, expert_1, found 'fusion'",
+        "expected a model trained as .*'expert_1', found .*'fusion'",
     ),
     "the single model, which knows the fusion images": (
         lambda study: edited(study, lambda manifest: manifest["identity"].update(member="single")),
-        "found 'single'",
+        "found .*'single'",
     ),
     "a manifest without inputs": (
         lambda study: edited(study, lambda manifest: manifest.pop("inputs_sha256")),
@@ -335,7 +265,7 @@ REFUSED = {
 @pytest.mark.parametrize("case", REFUSED)
 def test_experts_that_may_know_the_sample_are_refused_before_any_training(certified, tmp_path, monkeypatch, case):
     study = certified.copy(tmp_path / "study")
-    study.evidence().check_independence()
+    study.evidence().check_independence(study.step().cell.names())
     change, message = REFUSED[case]
     change(study)
     monkeypatch.setattr("certifuse.steps.certify_subspace.train_in_subspace", lambda *_: pytest.fail("trained"))
@@ -351,9 +281,12 @@ def without_expert_0(manifest) -> None:
 
 
 JOINT_REFUSED = {
-    "other images": (lambda m: m["data_sha256"].update(images=["0" * 64]), r"trained with images \['0{64}'\]"),
-    "other splits": (lambda m: m["data_sha256"].update(splits=["0" * 64]), r"trained with splits \['0{64}'\]"),
-    "two sets of images": (lambda m: m["data_sha256"]["images"].append("0" * 64), "trained with images .*'0{64}'"),
+    "other images": (lambda m: m["data_sha256"].update(images=["0" * 64]), "trained with images of SHA-256 0{64}"),
+    "other splits": (lambda m: m["data_sha256"].update(splits=["0" * 64]), "trained with splits of SHA-256 0{64}"),
+    "two sets of images": (
+        lambda m: m["data_sha256"]["images"].append("0" * 64),
+        "trained with images of SHA-256 [0-9a-f]{64} and 0{64}",
+    ),
     "other experts": (without_expert_0, "expected a model trained from .*expert_0_best.safetensors, SHA-256 .*, found"),
     "continued": (lambda m: m["initial_components"].append("1" * 64), r"continues from components \(SHA-256 1{64}\)"),
     "other components": (lambda m: m["outputs_sha256"].clear(), "expected SHA-256 None as in"),

@@ -1,7 +1,9 @@
 """Certificates of language models: every number again, token by token; splits that come from the bits; refusals."""
 
+import hashlib
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +17,11 @@ from certifuse.base.rows import read_rows
 from certifuse.certificates.coding.codec import decode
 from certifuse.certificates.coding.split_code import decode_splits, encode_splits, rounding_charge, splits_bits
 from certifuse.certificates.language import issue as certify_language
-from certifuse.certificates.language.certificate import LanguageCertificate
+from certifuse.certificates.language.certificate import LanguageCertificate, read_language_certificate
+from certifuse.certificates.language.claims import as_best_of
 from certifuse.certificates.language.model import FlatParts, decode_sublora, split_ranges, start_of
+from certifuse.certificates.language.verify import verify_language
+from certifuse.evaluation.bounds.betting import betting_occam
 from certifuse.evaluation.bounds.nested_betting import nested_betting_occam_subsampled
 from certifuse.evaluation.language import subsample
 from certifuse.evaluation.language.subsample import drawn_documents
@@ -38,9 +43,14 @@ V, START, CONTEXT, STRIDE, DELTA, ALPHAS, N = 256, 256, 24, 16, 0.1, (0.2, 0.5),
 # ---- by hand ---------------------------------------------------------------------------------------
 
 
-def draws(purpose: str, highest: int) -> list[int]:
-    """n numbers below `highest` from the stream that the settings name."""
-    stream = np.random.Generator(np.random.Philox(derive_seed(0, "certificate", purpose)))
+def draws(language, directory: Path, purpose: str, highest: int) -> list[int]:
+    """n numbers below `highest` from the stream that bitstream, training documents and terms name."""
+    terms = {"delta": DELTA, "alphas": ALPHAS, "subsample": N, "token_subsample": None, "top_k": [1, 10], "stride": 16}
+    files = language.documents.manifest["parts"]["train"]["files"]
+    texts = [json.dumps(value, sort_keys=True, separators=(",", ":")).encode() for value in (files, terms)]
+    frozen = [(directory / BITSTREAM_FILE).read_bytes(), *texts]
+    digest = hashlib.sha256("\n".join(hashlib.sha256(data).hexdigest() for data in frozen).encode()).hexdigest()
+    stream = np.random.Generator(np.random.Philox(derive_seed(0, "certificate", purpose, digest)))
     return stream.integers(highest, size=N).tolist()
 
 
@@ -126,13 +136,13 @@ def test_a_certificate_equals_a_recount_by_hand(language, cell, levels):
     network, message_bits, splits = network_by_hand(language, cell, levels)
     bits, m = message_bits + math.log2(len(ALPHAS)), len(train)
     assert (certificate.code_bits, sum(certificate.ledger.values())) == pytest.approx((bits, bits), abs=1e-9)
-    assert certificate.identity == {"model": "sublora", **cell._asdict(), "levels": levels}
+    assert certificate.identity == {"model": "sublora", **cell.names(), "levels": levels}
     assert splits == load_vector(language.files(cell, levels).weights).structure.splits
     assert certificate.sizes.plain() == {
         "documents": 60, "tokens": sum(train.lengths), "vocabulary": V, "duplicates_dropped": 1,
     }  # fmt: skip
 
-    drawn = draws("documents", m)
+    drawn = draws(language, language.certificate_directory(cell, levels), "documents", m)
     scores = {index: tokens_by_hand(network, train.document(index)) for index in set(drawn)}
     for alpha in ALPHAS:
         losses = [loss(scores[index], alpha) for index in drawn]
@@ -164,10 +174,11 @@ def test_a_certificate_equals_a_recount_by_hand(language, cell, levels):
 def test_the_claim_at_the_level_of_tokens_is_of_documents_that_are_drawn_by_length(language):
     certificate, train = language.certificate(FIXED), language.documents.train
     network, _, _ = network_by_hand(language, FIXED)
-    places = draws("tokens", sum(train.lengths))
+    directory = language.certificate_directory(FIXED)
+    places = draws(language, directory, "tokens", sum(train.lengths))
     ends = np.cumsum(train.lengths)
     drawn = [next(index for index, end in enumerate(ends) if place < end) for place in places]
-    assert sorted(drawn) != sorted(draws("documents", len(train)))
+    assert sorted(drawn) != sorted(draws(language, directory, "documents", len(train)))
     scores = {index: tokens_by_hand(network, train.document(index)) for index in set(drawn)}
     for alpha in ALPHAS:
         risk = np.mean([loss(scores[index], alpha) for index in drawn])
@@ -189,7 +200,7 @@ def test_validation_documents_are_those_of_the_choice(language):
 def test_another_vector_or_other_splits_would_not_give_the_risk(language):
     """Negative control of the recount."""
     train = language.documents.train
-    drawn = draws("documents", len(train))[:8]
+    drawn = range(8)
     network, *_ = network_by_hand(language, LEARNED)
     turned, *_ = network_by_hand(language, LEARNED, turned=True)
     losses = [[loss(tokens_by_hand(net, train.document(i)), 0.2) for i in drawn] for net in (network, turned)]
@@ -277,6 +288,7 @@ def test_what_is_scored_is_what_is_on_disk(language, tmp_path, monkeypatch):
     language.certify(FIXED, 3, directory=tmp_path / "made")
     made = json.loads((tmp_path / "made" / "certificate.json").read_text())
     assert made["bounds"] == [row.plain() for row in language.certificate(FIXED, 7).bounds]
+    assert made["drawn_sha256"] == language.certificate(FIXED, 7).drawn_sha256, "the draw is that of the bits on disk"
 
 
 def certified(directory: Path) -> dict:
@@ -284,13 +296,15 @@ def certified(directory: Path) -> dict:
     return {key: value for key, value in content.items() if key not in ("environment", "corpus", "sha256")}
 
 
-def test_the_same_again_and_another_draw(language, tmp_path):
+def test_the_same_again_and_other_terms_have_another_draw(language, tmp_path):
     first = certified(language.certificate_directory(LEARNED))
     assert certified(language.certify(LEARNED, directory=tmp_path / "again")) == first
-    other = certified(language.certify(LEARNED, directory=tmp_path / "other", subsample_seed=1))
+    batches = certified(language.certify(LEARNED, directory=tmp_path / "batches", batch_tokens=500))
+    assert batches["drawn_sha256"] == first["drawn_sha256"], "the size of a batch is no term of the claim"
+    other = certified(language.certify(LEARNED, directory=tmp_path / "other", alphas=[0.2]))
     assert other["bitstream_sha256"] == first["bitstream_sha256"]
-    assert other["drawn_sha256"] != first["drawn_sha256"], "negative control: another seed of the draw"
-    assert other["claim"]["risk_bpd"] != first["claim"]["risk_bpd"]
+    assert other["drawn_sha256"] != first["drawn_sha256"], "negative control: other terms"
+    assert other["statement"] != first["statement"]
 
 
 @pytest.mark.parametrize(("cell", "levels"), [(FIXED, 7), (LEARNED, 3), (SubloraCell(30, "fixed_0.5", 8), 3)])
@@ -318,7 +332,8 @@ def test_a_unigram_by_hand(language):
     weights = np.exp(coded.values.astype(np.float64))
     probability = weights / weights.sum()
     for alpha in ALPHAS:
-        drawn = [train.document(index) for index in draws("documents", len(train))]
+        directory = language.certificate_directory("unigram")
+        drawn = [train.document(index) for index in draws(language, directory, "documents", len(train))]
         losses = [np.mean(-np.log2((1 - alpha) * probability[document] + alpha / V)) for document in drawn]
         assert row_of(certificate, "published", alpha).risk_bpd == pytest.approx(np.mean(losses), abs=1e-9)
     assert certificate.code_bits == int.from_bytes(data[6:10], "big") + 1.0
@@ -337,14 +352,67 @@ def test_documents_are_counted_some_at_a_time(language):
 
 
 def test_the_claim_on_tokens_can_have_a_draw_of_its_own_size(language, tmp_path):
-    whole = certified(language.certificate_directory(LEARNED))
     fewer = certified(language.certify(LEARNED, directory=tmp_path / "fewer", token_subsample=10))
-    same = certified(language.certify(LEARNED, directory=tmp_path / "same", token_subsample=30))
-    assert fewer["claim"] == same["claim"] == whole["claim"]
-    assert same["token_claim"] == whole["token_claim"]
-    assert fewer["drawn_sha256"]["documents"] == whole["drawn_sha256"]["documents"]
-    assert fewer["drawn_sha256"]["tokens"] != whole["drawn_sha256"]["tokens"]
-    assert fewer["token_claim"]["bound_bpd"] > whole["token_claim"]["bound_bpd"]
+    more = certified(language.certify(LEARNED, directory=tmp_path / "more", token_subsample=3000))
+    assert more["token_claim"]["bound_bpd"] < fewer["token_claim"]["bound_bpd"]
+
+
+# ---- all documents ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [FIXED, "unigram"])
+def test_all_documents_scored_by_hand(language, tmp_path, name):
+    """No draw, one step: betting on the losses of all 60 documents, with the choice of the smoothing in the bits."""
+    train = language.documents.train
+    if isinstance(name, str):
+        directory = language.certify_ngram(name, directory=tmp_path, subsample="all")
+        weights = np.exp(decode((directory / BITSTREAM_FILE).read_bytes()).values.astype(np.float64))
+        scores = [[(weights[token] / weights.sum(), 0) for token in train.document(i)] for i in range(len(train))]
+    else:
+        directory = language.certify(name, directory=tmp_path, subsample="all")
+        network, _, _ = network_by_hand(language, name)
+        scores = [tokens_by_hand(network, train.document(index)) for index in range(len(train))]
+    certificate = read_language_certificate(directory)
+    assert certificate.drawn_sha256 == {}
+    assert {row.inequality for row in certificate.bounds} == {"published", "hoeffding", "kl", "bernstein", "betting"}
+    for alpha in ALPHAS:
+        low, width = -math.log2(1 - alpha + alpha / V), math.log2(1 + (1 - alpha) * V / alpha)
+        losses = np.array([loss(tokens, alpha) for tokens in scores])
+        row = row_of(certificate, "betting", alpha)
+        assert (row.risk_bpd, row.subsampling_bpd) == (pytest.approx(losses.mean(), abs=1e-6), 0.0)
+        bound = betting_occam((losses - low) / width, certificate.code_bits, DELTA)
+        assert row.bound_bpd == pytest.approx(low + width * bound, abs=1e-4)
+        of_tokens = sum(loss(tokens, alpha) * len(tokens) for tokens in scores) / sum(train.lengths)
+        price = width * math.sqrt(
+            (certificate.code_bits * math.log(2) - math.log(DELTA)) / (2 * int(sum(train.lengths)))
+        )
+        (token_row,) = [row for row in certificate.token_bounds if row.alpha == alpha]
+        assert (token_row.risk_bpd, token_row.bound_bpd) == pytest.approx((of_tokens, of_tokens + price), abs=1e-6)
+    assert certificate.claim.inequality == "betting"
+    assert verify_language(directory) == certificate
+
+
+def test_documents_scored_some_at_a_time_have_the_same_losses(language, tmp_path, monkeypatch):
+    whole = certified(language.certify(FIXED, directory=tmp_path / "whole", subsample="all"))
+    monkeypatch.setattr(certify_language, "PART_TOKENS", 100)
+    parts = certified(language.certify(FIXED, directory=tmp_path / "parts", subsample="all"))
+    assert parts["claim"] == pytest.approx(whole["claim"], abs=1e-6)
+
+
+def test_the_best_of_many_certificates_pays_in_both_steps(language, tmp_path):
+    """delta / M and delta / (M A): the bound as the best of 48 is that of a draw at a 48th of delta."""
+    certificate, train = language.certificate(FIXED), language.documents.train
+    network, message_bits, _ = network_by_hand(language, FIXED)
+    drawn = draws(language, language.certificate_directory(FIXED), "documents", len(train))
+    alpha = certificate.claim.alpha
+    low, width = -math.log2(1 - alpha + alpha / V), math.log2(1 + (1 - alpha) * V / alpha)
+    losses = [loss(tokens_by_hand(network, train.document(index)), alpha) for index in drawn]
+    share = DELTA / len(ALPHAS) / 48
+    expected = nested_betting_occam_subsampled(losses, message_bits, len(train), share, low, width)
+    assert as_best_of(certificate, 48) == pytest.approx(expected, abs=3e-6 * width)
+    assert as_best_of(certificate, 1) == certificate.claim.bound_bpd < as_best_of(certificate, 2)
+    assert as_best_of(certificate, 33) == as_best_of(certificate, 48)
+    assert as_best_of(certificate, 10**6) is None
 
 
 # ---- what is gathered ------------------------------------------------------------------------------
@@ -378,7 +446,8 @@ def test_gathered_tables(language, tmp_path):
     }  # fmt: skip
     for name, value in expected.items():
         assert row[name] == value or float(row[name]) == pytest.approx(value), name
-    for name in ("published", "kl", "bernstein", "betting"):
+    assert (row["candidates"], float(row["bound_best_of_bpd"])) == ("9", as_best_of(certificate, 9))
+    for name in ("published", "hoeffding", "kl", "bernstein", "betting"):
         lowest = min(bound.bound_bpd for bound in certificate.bounds if bound.inequality == name)
         assert float(row[f"bound_{name}_bpd"]) == lowest
     assert [r["mode"] for r in rows["sublora"] if r["model"] == "ngram"] == ["uniform", "unigram", "bigram"]
@@ -400,7 +469,7 @@ def test_gathered_gates_need_no_certificate(language, tmp_path):
     study = language.copy(tmp_path / "study")
     for certificate in study.root.glob("sublora/**/certificate.json"):
         certificate.unlink()
-    absent = LEARNED._replace(seed=LEARNED.seed + 1)
+    absent = replace(LEARNED, seed=LEARNED.seed + 1)
     gather_gates(GatherGates(cells=(LEARNED, absent)), GatheringFiles(results_dir=study.root, source="test"))
     rows = {path.stem: read_rows(path) for path in (study.root / "metrics").glob("*.csv")}
     gates = [(r["group"], int(r["split"])) for r in rows["sublora_gates"]]

@@ -1,20 +1,22 @@
 """Scores of a cell and its family against direct computation from the logits, and their gathering and comparison."""
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from safetensors.numpy import load_file
+from recomputed_scores import NOT_OF_PREDICTIONS, recomputed_classes, recomputed_scores
+from safetensors.numpy import load_file, save_file
 from torch.nn import functional
 
-from certifuse.evaluation.images.combination import fit_stacking
+from certifuse.evaluation.images.combination import fit_stacking, probability_average
 from certifuse.models.compute import runtime as runtimes
 from certifuse.steps.compare_cells import compare_cells
 from certifuse.steps.gather import gather
-from certifuse.steps.score_sheet import ExpertLogits, Labels, ScoreSheet
+from certifuse.steps.score_sheet import Parts, ScoreSheet
 from certifuse.study import paths
 from certifuse.study.cells import Cell, Family
 from certifuse.study.settings.evaluation import EvaluationSettings, ExecutionSettings
@@ -22,7 +24,7 @@ from certifuse.study.steps.gathering import CompareCells, Gather, GatheringFiles
 
 EXPERTS, CLASSES, TEST, HELD_OUT = 3, 7, 400, 200
 CELL = Cell("resnet", "concatenation", "1.0", 0)
-CELLS = (CELL._replace(lam="0.5"), CELL)
+CELLS = (replace(CELL, lam="0.5"), CELL)
 CELL_DIRECTORY = paths.CELL_METRICS.format(**CELL.names())
 FAMILY = {"architecture": "resnet", "fusion": "baseline", "lambda": "", "seed": 0}
 RUNTIME = runtimes.start(ExecutionSettings(device="cpu", precision="fp32"))
@@ -38,24 +40,26 @@ def sheets(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """A family and one of its two cells, written as the evaluation steps write them."""
     results = tmp_path_factory.mktemp("results")
     generator = torch.Generator().manual_seed(0)
-    labels = Labels(*(torch.randint(CLASSES, (n,), generator=generator) for n in (TEST, HELD_OUT, HELD_OUT)))
-    before = ExpertLogits(
-        *(random_logits(generator, part, 1.5) for part in (labels.test, labels.validation, labels.fusion))
-    )
+    labels = Parts(*(torch.randint(CLASSES, (n,), generator=generator) for n in (TEST, HELD_OUT, HELD_OUT)))
+    before = Parts(*(random_logits(generator, part, 1.5) for part in (labels.test, labels.validation, labels.fusion)))
     finetuned, after = (
-        ExpertLogits(*(random_logits(generator, part, signal) for part in (labels.test, labels.validation)))
+        Parts(*(random_logits(generator, part, signal) for part in (labels.test, labels.validation)))
         for signal in (2.0, 2.2)
     )
-    fused = [
-        random_logits(generator, part, 3.0)[0].log_softmax(-1).double() for part in (labels.test, labels.validation)
-    ]
+    fused = [random_logits(generator, part, 3.0)[0] for part in (labels.test, labels.validation)]
 
     family = ScoreSheet(FAMILY, EvaluationSettings(), labels)
     family.add_experts("before", before)
     family.add_experts("finetuned", finetuned)
     family.write(results / paths.BASELINE_METRICS.format(**Family("resnet", 0).names()), RUNTIME)
     cell = ScoreSheet(CELL.names(), EvaluationSettings(), labels)
-    cell.add_soft("fused", *fused)
+    experts = [part.double().log_softmax(-1) for part in (after.test, after.validation)]
+    together = [
+        probability_average(torch.cat([part.double().log_softmax(-1)[None], of_experts]))
+        for part, of_experts in zip(fused, experts, strict=True)
+    ]
+    fused = cell.add_network("fused", *fused)
+    cell.add_soft("fused_plus_experts", *together)
     cell.add_experts("after", after)
     cell.write(results / CELL_DIRECTORY, RUNTIME)
     return {
@@ -202,13 +206,30 @@ def test_the_experts_of_a_cell_alone_are_compared_as_well(sheets: dict[str, Any]
     assert after != finetuned
 
 
-def test_predictions_are_compact_and_complete(sheets: dict[str, Any]) -> None:
-    tensors = load_file(sheets["results"] / CELL_DIRECTORY / "predictions.safetensors")
-    assert tensors["fused/predicted"].dtype == np.int16
-    assert np.array_equal(tensors["fused/predicted"], sheets["fused"][0].argmax(-1).numpy())
-    nll_nats = -tensors["fused/log_probability_of_label"].mean()
-    assert nll_nats == pytest.approx(score(sheets["results"], "fused", "nll_nats"), rel=1e-6)
-    assert np.allclose(tensors["fused/log_confidence"], sheets["fused"][0].amax(-1).numpy(), rtol=1e-6)
+@pytest.mark.parametrize(
+    "directory", [CELL_DIRECTORY, paths.BASELINE_METRICS.format(**Family("resnet", 0).names())], ids=["cell", "family"]
+)
+def test_every_score_follows_from_the_stored_predictions_alone(sheets: dict[str, Any], directory: str) -> None:
+    """Computed by other libraries."""
+    written = sheets["results"] / directory
+    file = written / paths.PREDICTIONS_FILE
+    table = {(row["predictor"], row["metric"]): float(row["value"]) for row in rows(written / "metrics.csv")}
+    scored = {key: value for key, value in table.items() if key[1] not in NOT_OF_PREDICTIONS}
+    assert recomputed_scores(file) == pytest.approx(scored, rel=1e-9, abs=1e-12)
+    of_classes = {(row["predictor"], row["class"]): float(row["accuracy"]) for row in rows(written / "per_class.csv")}
+    assert recomputed_classes(file) == pytest.approx(of_classes, rel=1e-12)
+
+
+def test_another_logit_gives_another_score(sheets: dict[str, Any], tmp_path: Path) -> None:
+    """The control of the test above: a stored number in single precision is what the scores were computed from."""
+    file = sheets["results"] / CELL_DIRECTORY / paths.PREDICTIONS_FILE
+    tensors = load_file(file)
+    assert tensors["fused/logits"].dtype == np.float32
+    tensors["fused/logits"] = tensors["fused/logits"].astype(np.float16).astype(np.float32)
+    save_file(tensors, tmp_path / "rounded.safetensors")
+    before, after = recomputed_scores(file), recomputed_scores(tmp_path / "rounded.safetensors")
+    assert after["fused", "nll_nats"] != pytest.approx(before["fused", "nll_nats"], rel=1e-9)
+    assert after["expert_0_after", "nll_nats"] == before["expert_0_after", "nll_nats"]
 
 
 def test_a_hole_in_the_results_is_an_empty_table_not_a_crash(tmp_path: Path) -> None:

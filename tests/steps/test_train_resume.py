@@ -197,7 +197,7 @@ def epochs_stored(run):
             try:
                 with safe_open(path, "pt") as stream:
                     return json.dumps(stream.metadata()).count("val_accuracy")
-            except OSError:
+            except (OSError, RuntimeError):  # replaced in between
                 return 0
     return 0
 

@@ -196,7 +196,7 @@ def test_the_same_documents_are_validated_on_by_all():
 
 
 def null(mode):
-    return LEARNED._replace(mode=mode)
+    return replace(LEARNED, mode=mode)
 
 
 @pytest.mark.parametrize("mode", ["learned_random", "learned_permuted", "learned_refixed"])
@@ -216,7 +216,7 @@ def test_nulls_train_with_given_splits(prepare, whole, tmp_path, mode):
     assert run.weights != whole.weights
 
 
-@pytest.mark.parametrize("cell", [LEARNED._replace(d=41), LEARNED._replace(seed=8), null("uniform")])
+@pytest.mark.parametrize("cell", [replace(LEARNED, d=41), replace(LEARNED, seed=8), null("uniform")])
 def test_a_null_takes_the_splits_of_its_own_learned_run(prepare, tmp_path, cell):
     other = prepare(tmp_path / "other", cell, steps=4).train()
     run = prepare(tmp_path, null("learned_refixed"), learned=(other.directory / "weights.safetensors",))
@@ -299,7 +299,7 @@ def test_a_state_that_is_stored_again_as_it_is_changes_nothing(prepare, tmp_path
     assert_same_end(run, whole)
 
 
-@pytest.mark.parametrize("other", [{"lr": 0.2}, {"cell": LEARNED._replace(seed=8)}, {"windows_per_pass": 1}])
+@pytest.mark.parametrize("other", [{"lr": 0.2}, {"cell": replace(LEARNED, seed=8)}, {"windows_per_pass": 1}])
 def test_the_state_of_another_run_is_not_taken(prepare, tmp_path, monkeypatch, other):
     cut_off(prepare(tmp_path / "shared"), monkeypatch, 5)
     here = prepare(tmp_path / "shared", **other).train()

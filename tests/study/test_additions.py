@@ -38,7 +38,7 @@ SETTINGS = StemSettings
 STEM_SETTINGS = """class StemSettings(Settings):
     '''One convolution.'''
 
-    width: Count = Field(default=64, description="Channels.")
+    width: Size = Field(default=64, description="Channels.")
 
 
 ARCHITECTURE_SETTINGS: dict"""

@@ -340,3 +340,49 @@ def test_a_wrong_text_of_the_command_line_is_one_line(text: str) -> None:
 def test_a_text_in_the_file_is_not_read_as_a_number() -> None:
     with pytest.raises(UserError, match=r'found "3"$'):
         read_study(changed("fusion.epochs", "3"), {"name": "other"})
+
+
+# ---- the command line ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("key", ["name", "results_dir"])
+def test_quotes_are_not_asked_for_where_snakemake_takes_them_away(key: str) -> None:
+    """`--config 'name="007"'` reaches this library as the number 7."""
+    given = {key: 7}
+    with pytest.raises(UserError, match=rf"^config: {key}: expected a string, found 7: put it into the configuration "):
+        read_study(DEFAULT | given, command_line=given)
+    with pytest.raises(UserError, match=r'found 7: write it in quotes \("7"\)$'):
+        read_study(DEFAULT | given)
+
+
+CIFAR = {"source": "cifar100", "root": "archive", "download": True}
+NPZ = {"source": "npz", "path": "x.npz"}
+
+
+@pytest.mark.parametrize("module", [None, "cifar"])
+def test_a_source_on_the_command_line_replaces_the_section_of_the_file(module: str | None) -> None:
+    """Snakemake has merged both already."""
+    given = {"data": NPZ} if module is None else {module: {"data": NPZ}}
+    study = read_study(DEFAULT | {"data": CIFAR | NPZ}, command_line=given)
+    assert study.data is not None
+    assert study.data.plain() == NPZ
+
+
+def test_the_source_of_documents_too() -> None:
+    corpus = {"source": "jsonl", "train": ["a.jsonl"]}
+    merged = changed("sublora.corpus", {"source": "python_docs", "min_characters": 50} | corpus)
+    study = read_study(merged, command_line={"sublora": {"corpus": corpus}})
+    assert study.language.corpus.plain()["train"] == ["a.jsonl"]
+
+
+def test_keys_without_a_source_change_the_section_of_the_file() -> None:
+    given = {"data": {"root": "elsewhere"}}
+    study = read_study(DEFAULT | {"data": CIFAR | given["data"]}, command_line=given)
+    assert study.data is not None
+    assert study.data.plain() == CIFAR | given["data"]
+
+
+def test_a_wrong_key_on_the_command_line_is_refused_still() -> None:
+    given = {"data": NPZ | {"root": "x"}}
+    with pytest.raises(UserError, match=r"config: data\.root: unknown key; allowed: source, path"):
+        read_study(DEFAULT | {"data": CIFAR | given["data"]}, command_line=given)

@@ -12,6 +12,7 @@ from certifuse.base.errors import UserError
 from certifuse.data.text.tokenisers import ByteTokeniser
 from certifuse.models.language.gpt2 import build_gpt2
 from certifuse.models.language.lora import add_lora
+from certifuse.study.cells import SubloraCell
 from certifuse.study.settings.sublora import INPUT_TOKENS, MODE_PATTERN, SubloraTraining, allocation_of
 from certifuse.study.steps.data import PrepareCorpus
 from certifuse.study.steps.gathering import GatherSublora
@@ -114,7 +115,8 @@ def test_a_study_of_language_models_needs_no_images() -> None:
 def test_cells_are_a_product_each_once() -> None:
     study = read_study(MINI)
     assert len(study.sublora_cells) == 12
-    assert study.sublora_cells[:3] == ((20, "uniform", 0), (20, "uniform", 1), (20, "fixed_0.2", 0))
+    first = SubloraCell(20, "uniform", 0), SubloraCell(20, "uniform", 1), SubloraCell(20, "fixed_0.2", 0)
+    assert study.sublora_cells[:3] == first
     twice = changed("grid", MINI["sublora"]["grid"] * 2)
     assert read_study(twice).sublora_cells == study.sublora_cells
 
@@ -122,7 +124,7 @@ def test_cells_are_a_product_each_once() -> None:
 def test_lora_only_has_one_size_whatever_the_budgets() -> None:
     """That of the network, counted in torch."""
     study = read_study(changed("grid.0.modes", ["lora_only"]))
-    assert study.sublora_cells == ((LORA_WEIGHTS, "lora_only", 0), (LORA_WEIGHTS, "lora_only", 1))
+    assert study.sublora_cells == tuple(SubloraCell(LORA_WEIGHTS, "lora_only", seed) for seed in (0, 1))
     assert study.sublora is not None
     network = build_gpt2(study.sublora.model, 257, 0)
     add_lora(network, study.sublora.model.lora, 0)
@@ -207,7 +209,7 @@ def test_the_settings_are_canonical_json() -> None:
 # ---- the shipped studies ---------------------------------------------------------------------------
 
 GUIDE = {
-    (d, mode, seed)
+    SubloraCell(d, mode, seed)
     for d in (1000, 2000)
     for mode in ("uniform", "fixed_0.2", "fixed_0.5", "fixed_0.8", "learned")
     for seed in (42, 123, 999)

@@ -1,5 +1,6 @@
 """One epoch: what it visits and returns, that it repeats to the bit, and that it stops at what is not finite."""
 
+import functools
 import math
 import re
 
@@ -10,6 +11,7 @@ from certifuse.base.errors import UserError
 from certifuse.study.settings.evaluation import ExecutionSettings
 from certifuse.training.epoch import epoch_batches
 from certifuse.training.loop.finite import FiniteWatch, NonFiniteLossError
+from certifuse.training.single_values import require_values_to_normalise
 
 BF16 = ExecutionSettings(threads=1, device="cpu", precision="bf16", compile="off")
 
@@ -234,3 +236,22 @@ def test_experts_side_by_side_have_an_average_too(make_joint):
     joint.trainer.run(0)
     assert joint.trainer.average.network.run_experts is joint.network.run_experts
     assert 0 <= joint.validate()["val_accuracy"] <= 100
+
+
+@pytest.mark.parametrize(("images", "batch_size"), [(72, 1), (1, 16)])
+def test_batches_of_one_image_are_refused_where_maps_shrink_to_one_value(make_joint, images, batch_size):
+    """Images of 8 x 8, halved once and three times; PyTorch would refuse in the middle of the first step."""
+    make = functools.partial(make_joint, images=images, batch_size=batch_size)
+    make(blocks=(1, 1))
+    with pytest.raises(UserError, match=r"^batch_size: expected batches of at least 2 images, since .* 8x8 .*, found"):
+        make(blocks=(1, 1, 1, 1))
+
+
+def test_looking_at_one_image_changes_nothing(make_joint):
+    joint = make_joint(images=72, blocks=(1, 1))
+    before, drawn = weights_of(joint), torch.get_rng_state()
+    image = joint.trainer.data.batch(torch.tensor([0]))
+    require_values_to_normalise(joint.network, image, 72, 1)
+    assert equal(before, joint.weights())
+    assert torch.equal(drawn, torch.get_rng_state())
+    assert not any(module._forward_pre_hooks for module in joint.network.modules())

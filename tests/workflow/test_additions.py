@@ -127,10 +127,10 @@ def everything(tree: Any) -> None:
 
 
 HELPER = 'def doubled(x: float) -> float:\n    """Twice as much."""\n    return 2 * x'
-STEP = '''class TrainAgain(JointTraining):
+STEP = '''class TrainAgain(CellStep):
     """Train again."""
 
-    rule: ClassVar[str] = "train_again"'''
+    cell: Cell'''
 BLOCKS, LOSSES = "models/images/blocks.py", "training/losses.py"
 ADDITIONS: dict[str, tuple[Change, Jobs]] = {
     "nothing": (lambda tree: None, jobs()),

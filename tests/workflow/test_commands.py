@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from table_studies import USER_FILES
+from table_studies import EMBEDDED, USER_FILES
 
 from certifuse.steps.command import step_parser
+from certifuse.study import tasks
 from certifuse.study.steps.registry import STEPS
 from certifuse.study.steps.training import TrainingFiles
 
@@ -80,14 +81,24 @@ def test_no_two_jobs_share_a_log_a_file_or_the_state_of_a_run(graph: Any) -> Non
     assert all(job.log for job in graph if job.rule != "all")
 
 
+@pytest.mark.parametrize("task", [name for name in vars(tasks) if name.lower() in STEPS])
+def test_logs_are_where_the_names_of_the_tasks_say(graph: Any, task: str) -> None:
+    """What `certifuse status` looks for is what the rules write."""
+    for job in jobs_of(graph, task.lower()):
+        assert Path(job.log) == Path(
+            EMBEDDED["results_dir"], "logs", getattr(tasks, task).format(**job.wildcards) + ".log"
+        )
+
+
 @pytest.mark.parametrize("rule", sorted(TRAININGS))
 def test_a_training_is_timed_and_knows_how_long_it_may_run(graph: Any, rule: str) -> None:
+    results = EMBEDDED["results_dir"]
     for job in jobs_of(graph, rule):
         options = options_of(job)
         assert job.benchmark
         assert options["time_budget_min"] == 720
-        assert options["resume_dir"] == Path("results/embedded/.resume", *Path(job.log).with_suffix("").parts[-2:])
-        assert options["telemetry_dir"] == Path("results/embedded/telemetry")
+        assert options["resume_dir"] == Path(results, ".resume", *Path(job.log).with_suffix("").parts[-2:])
+        assert options["telemetry_dir"] == Path(results, "telemetry")
 
 
 def test_where_every_program_is_and_what_it_finds_the_library_with(graph: Any, recorded: Any) -> None:

@@ -54,6 +54,12 @@ def test_the_plan_of_a_shipped_study(sources: Any, count_jobs: Any, name: str) -
     assert 0.5 < cpu_s < 10
 
 
+BARE: dict[str, Any] = {
+    "name": "bare",
+    "data": {"source": "digits"},
+    "grid": [{"architectures": ["resnet"], "fusions": ["concatenation"], "lambdas": ["1.0"], "seeds": [0]}],
+}
+
 GATES = {"prepare_corpus": 1, "train_sublora": 2, "gather_gates": 1}
 
 
@@ -90,12 +96,7 @@ def test_a_certificate_needs_the_experts_and_its_own_training(sources: Any, pars
 
 def test_another_configfile_replaces_the_default_one(sources: Any, parse: Any) -> None:
     """No key of config/config.yaml leaks: the command would show the small networks of the digits."""
-    config = {
-        "name": "bare",
-        "data": {"source": "digits"},
-        "grid": [{"architectures": ["resnet"], "fusions": ["concatenation"], "lambdas": ["1.0"], "seeds": [0]}],
-    }
-    (sources.root / "bare.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    (sources.root / "bare.yaml").write_text(yaml.safe_dump(BARE), encoding="utf-8")
     planned = sources.snakemake("-n", "-p", "--configfile", "bare.yaml", "--", CELL)
     assert sum(job.startswith("pretrain_expert ") for job in parse(planned)) == 4
     assert '"blocks":[2,2,2,2]' in planned.stdout
@@ -130,3 +131,38 @@ def test_the_graph_is_dot_and_nothing_else(sources: Any, tmp_path: Path) -> None
     drawn = sources.run("dot", "-Tsvg", str(tmp_path / "dag.dot"))
     assert drawn.returncode == 0, drawn.stderr
     assert drawn.stdout.rstrip().endswith("</svg>")
+
+
+COUNTED = """
+_of = TrainFusion.of.__func__
+
+
+def _counted(cls, study, names):
+    sys.stderr.write(f"settings of {names}\\n")
+    return _of(cls, study, names)
+
+
+TrainFusion.of = classmethod(_counted)
+"""
+
+
+def test_the_settings_of_a_job_are_built_once(sources: Any, count_jobs: Any, tmp_path: Path) -> None:
+    """They are asked for twice, as text and for the modules in the fingerprint; planning takes long enough."""
+    tree = sources.copy(tmp_path)
+    module = tree.root / "lib" / "certifuse" / "study" / "steps" / "training.py"
+    module.write_text(f"import sys\n{module.read_text(encoding='utf-8')}{COUNTED}", encoding="utf-8")
+    tree.write_config(BARE | {"grid": [BARE["grid"][0] | {"seeds": [0, 1, 2]}]})
+    planned = tree.snakemake("-n")
+    assert planned.stderr.count("settings of") == count_jobs(planned)["train_fusion"] == 3
+
+
+def test_a_python_without_docstrings_plans_the_same(sources: Any, tmp_path: Path) -> None:
+    """Settings and fingerprints too: it would otherwise run everything again."""
+    tree = sources.copy(tmp_path)
+    commands = []
+    for optimise in ("0", "2"):
+        tree.variables["PYTHONOPTIMIZE"] = optimise
+        planned = tree.snakemake("-n", "-p", CELL)
+        commands.append(sorted(line for line in planned.stdout.splitlines() if "--source" in line))
+    assert len(commands[0]) == 7
+    assert commands[0] == commands[1]

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from certifuse.base.errors import UserError
+from certifuse.base.files import open_file
 
 
 def canonical_json(value: Any) -> str:
@@ -19,8 +20,10 @@ def digest_bytes(data: bytes | memoryview) -> str:
 
 
 def digest_file(path: Path) -> str:
-    """SHA-256 of a file, read in blocks. UserError where there is none."""
-    if not path.is_file():
-        raise UserError(f"{path}: expected a file, found none: check the path, or run the step that writes it")
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    """SHA-256 of a file, read in blocks. UserError where there is none, or something else in its place."""
+    try:
+        with open_file(path) as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except (FileNotFoundError, NotADirectoryError):
+        found = "expected a file, found none: check the path, or run the step that writes it"
+        raise UserError(f"{path}: {found}") from None

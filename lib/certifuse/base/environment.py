@@ -1,6 +1,8 @@
 """Versions, commit and machine, for manifests."""
 
 import importlib.metadata
+import logging
+import os
 import platform
 import subprocess
 import sys
@@ -10,6 +12,8 @@ from typing import Any
 from certifuse.base.digests import digest_bytes
 from certifuse.base.fingerprint import LIBRARY
 
+LOGGER = logging.getLogger(__name__)
+GIT_TIMEOUT_S = 30
 RECORDED_PACKAGES = (
     "torch",
     "torchvision",
@@ -42,26 +46,46 @@ def package_versions() -> dict[str, str | None]:
     return versions
 
 
-def _git(*arguments: str) -> str | None:
+class _GitError(Exception):
+    """Git gave no answer; the text says why."""
+
+
+def _git(*arguments: str) -> str:
     try:
-        done = subprocess.run(["git", "-C", str(LIBRARY), *arguments], capture_output=True, text=True, timeout=30)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout if done.returncode == 0 else None
+        done = subprocess.run(
+            ["git", "-C", str(LIBRARY), *arguments],
+            capture_output=True,
+            text=True,
+            timeout=GIT_TIMEOUT_S,
+            env=os.environ | {"LC_ALL": "C"},
+        )
+    except OSError as error:
+        raise _GitError(f"git: {error.strerror}") from None
+    except subprocess.TimeoutExpired:
+        raise _GitError(f"git took more than {GIT_TIMEOUT_S} s") from None
+    if done.returncode != 0:
+        raise _GitError(next(iter(done.stderr.splitlines()), f"git: exit status {done.returncode}"))
+    return done.stdout
 
 
 def git_state() -> dict[str, Any]:
     """Commit, whether tracked files differ from it, and the digest of that difference; `null` outside git.
 
-    A package that is installed inside the repository of another project is outside git, too.
+    A package that is installed inside the repository of another project is outside git, too. Where there is a
+    repository that git would not tell of (one of another owner, say), `problem` is the reason, and is logged.
     """
-    is_tracked = bool(_git("ls-files"))
-    commit, difference = (_git("rev-parse", "HEAD"), _git("diff", "HEAD")) if is_tracked else (None, None)
-    return {
-        "commit": commit.strip() if commit else None,
-        "dirty": None if difference is None else bool(difference),
-        "diff_sha256": digest_bytes(difference.encode()) if difference else None,
-    }
+    state: dict[str, Any] = {"commit": None, "dirty": None, "diff_sha256": None}
+    try:
+        if not _git("ls-files"):
+            return state
+        state["commit"] = _git("rev-parse", "HEAD").strip()
+        difference = _git("diff", "HEAD")
+    except _GitError as error:
+        if not any((directory / ".git").exists() for directory in (LIBRARY, *LIBRARY.parents)):
+            return state
+        LOGGER.warning("commit and changes are not recorded: %s", error)
+        return state | {"problem": str(error)}
+    return state | {"dirty": bool(difference), "diff_sha256": digest_bytes(difference.encode()) if difference else None}
 
 
 def processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> str | None:

@@ -8,11 +8,39 @@ USER_ERROR_STATUS = 2
 OUT_OF_TIME_STATUS = os.EX_TEMPFAIL
 
 
+LONGEST_LINE = 4000
+"""Characters of a message: enough for long lists of names, and no flood where a file holds one huge text."""
+
+
 class UserError(Exception):
     """A mistake in the input. Its text is one line: where, what was expected, what was found, the mend.
 
-    Programs print the text and exit with status 2; they never show a traceback for it.
+    Several mistakes are told at once in a line each. Programs print the text and exit with status 2; they never show a
+    traceback for it. What it quotes may come from a file of somebody else: see `printable`.
     """
+
+    def __init__(self, *lines: str) -> None:
+        super().__init__("\n".join(_cut(printable(line)) for line in lines))
+
+
+def printable(text: str) -> str:
+    """A text as one line of a terminal, which cannot be moved, coloured, reordered or broken by what it quotes.
+
+    What does not print (control characters, line breaks, marks of direction and of no width) stands as its number,
+    `\\u001b`, which JSON reads too.
+    """
+    if text.isprintable():
+        return text
+    return "".join(character if character.isprintable() else _number(character) for character in text)
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= LONGEST_LINE else f"{line[: LONGEST_LINE - 3]}..."
+
+
+def _number(character: str) -> str:
+    code = ord(character)
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
 
 
 class OutOfTimeError(Exception):

@@ -92,6 +92,12 @@ def memory_bytes() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
+def require_at_most(what: str, unit: str, found: int, largest: int) -> None:
+    """UserError where a size, in `unit`, is beyond the largest that is taken: asked before anything of it is made."""
+    if found > largest:
+        raise UserError(f"{what}: expected at most {largest} {unit}, found {found}")
+
+
 def require_memory(what: str, needed_bytes: int) -> None:
     """UserError where that is more than all memory of this machine."""
     total = memory_bytes()

@@ -3,7 +3,6 @@
 Paths in it are relative to its own directory, so that a results directory can be moved.
 """
 
-import json
 import os
 import resource
 import sys
@@ -17,7 +16,7 @@ from typing import Any, Protocol
 from certifuse.base.digests import digest_file
 from certifuse.base.environment import environment_record
 from certifuse.base.errors import UserError
-from certifuse.base.files import write_json
+from certifuse.base.files import read_json, write_json
 from certifuse.base.sealed import sealed, unsealed
 
 FORMAT = 2
@@ -119,8 +118,8 @@ def read_manifest(path: Path) -> dict[str, Any]:
         UserError: the file is absent, damaged, or another one.
     """
     try:
-        record = unsealed(json.loads(path.read_text(encoding="utf-8")), SEAL)
-    except (OSError, ValueError, RecursionError):
+        record = unsealed(read_json(path), SEAL)
+    except (OSError, ValueError):
         raise UserError(f"{path}: expected the manifest of a run, found none or a damaged one: {_MEND}") from None
     if record.get("format") != FORMAT:
         found = record.get("format", "that of an older version")
@@ -180,7 +179,7 @@ def _data_behind(inputs: Mapping[Path, str]) -> dict[str, set[str]]:
 def _record(manifest: Path) -> dict[str, Any]:
     """The content of a manifest; nothing where it is damaged, and what it would tell is not known."""
     try:
-        record = json.loads(manifest.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        record = read_json(manifest)
+    except (OSError, ValueError, UserError):
         return {}
     return record if isinstance(record, dict) else {}

@@ -3,10 +3,15 @@
 import inspect
 import json
 import re
-from collections.abc import Iterable
-from typing import Annotated, Any, ClassVar, Self, TypeVar, get_origin
+from collections.abc import Callable, Iterable, Mapping
+from functools import wraps
+from typing import Annotated, Any, ClassVar, Self, TypeVar, cast, get_origin
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, create_model
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+ANSWERS = "_answers"
+"""Where an object keeps those of its `kept` methods."""
 
 
 class Settings(BaseModel):
@@ -33,6 +38,26 @@ class Settings(BaseModel):
         """The settings as plain JSON values."""
         values: dict[str, Any] = json.loads(self.model_dump_json())
         return values
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy with other values, and without the answers of its `kept` methods."""
+        copy = super().model_copy(update=update, deep=deep)
+        copy.__dict__.pop(ANSWERS, None)
+        return copy
+
+
+def kept(method: Method) -> Method:
+    """A method of settings that works out each answer once: they are frozen, and studies of thousands of jobs ask."""
+
+    @wraps(method)
+    def answer(self: Settings, *arguments: Any) -> Any:
+        answers = self.__dict__.setdefault(ANSWERS, {})
+        key = (method.__name__, *arguments)
+        if key not in answers:
+            answers[key] = method(self, *arguments)
+        return answers[key]
+
+    return cast(Method, answer)
 
 
 def free_names(what: str, names: Iterable[str]) -> tuple[str, ...]:
@@ -104,6 +129,11 @@ def added(default: Any, description: str) -> Any:
     So the settings of every job that does without it stay the same text, and nothing runs again for the new key.
     """
     return Field(default=default, description=description, exclude_if=lambda value: value == default)
+
+
+def summary_of(model: type[BaseModel]) -> str:
+    """The first line of a model's docstring; empty where Python runs without docstrings (-OO)."""
+    return (model.__doc__ or "").strip().partition("\n")[0]
 
 
 def overrides_of(model: type[Settings], without: tuple[str, ...] = ()) -> type[Settings]:

@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from certifuse.base.files import write_text
+from certifuse.base.files import open_file, write_text
+
+LARGEST_TABLE_BYTES = 1 << 28
+"""Of what is read as a table: the scores of thousands of cells have a tenth of it."""
 
 
 def write_rows(path: Path, rows: Sequence[dict[str, Any]], columns: Sequence[str] | None = None) -> None:
@@ -25,6 +28,6 @@ def write_rows(path: Path, rows: Sequence[dict[str, Any]], columns: Sequence[str
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
-    """The rows of a CSV file, every value as text."""
-    with path.open(newline="", encoding="utf-8") as stream:
+    """The rows of a CSV file, every value as text. UserError where it is no regular file, or too large for a table."""
+    with io.TextIOWrapper(open_file(path, LARGEST_TABLE_BYTES), encoding="utf-8", newline="") as stream:
         return list(csv.DictReader(stream))

@@ -6,7 +6,6 @@ of the file, the SHA-256 of every tensor) and the SHA-256 of that record; readin
 
 import contextlib
 import hashlib
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -19,7 +18,8 @@ from torch import Tensor
 
 from certifuse.base.digests import canonical_json, digest_bytes
 from certifuse.base.errors import UserError
-from certifuse.base.files import write_atomically
+from certifuse.base.files import check_file, parse_json, write_atomically
+from certifuse.base.machine import require_memory
 
 SEALED = "certifuse_sealed"
 _MEND = "delete it and run the step that writes it"
@@ -137,18 +137,34 @@ def _record(path: Path, kind: str, metadata: Mapping[str, str]) -> dict[str, Any
     digest, _, text = metadata[SEALED].partition(" ")
     if digest_bytes(text.encode()) != digest:
         raise DamagedFileError(path, kind, "the record in its header differs from its digest")
-    record: dict[str, Any] = json.loads(text)
+    record = _parsed(text)
+    if record.keys() != {"kind", "facts", "sha256"} or not isinstance(record["sha256"], dict):
+        raise DamagedFileError(path, kind, "the record in its header is none of this software")
     if record["kind"] != kind:
         raise OtherFileError(f"{path}: expected {kind}, found {record['kind']}: name the right file")
     return record
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    """The object in a JSON text; an empty one where there is none."""
+    try:
+        value = parse_json(text)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
 
 
 # ---- any safetensors file ------------------------------------------------------------------------
 
 
 def read_tensors(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """The tensors and the metadata of a safetensors file, unverified. UserError where it is absent or damaged."""
+    """The tensors and the metadata of a safetensors file, unverified.
+
+    Raises:
+        UserError: it is absent, damaged, no regular file, or larger than the memory of this machine.
+    """
     with _opened(path, kind) as stream:
+        require_memory(str(path), path.stat().st_size)
         return {name: stream.get_tensor(name) for name in stream.keys()}, stream.metadata() or {}  # noqa: SIM118
 
 
@@ -161,8 +177,11 @@ def read_metadata(path: Path, kind: str) -> dict[str, str]:
 
 @contextlib.contextmanager
 def _opened(path: Path, kind: str) -> Iterator[Any]:
-    if not path.is_file():
-        raise UserError(f"{path}: expected {kind}, found no file: check the path, or run the step that writes it")
+    try:
+        check_file(path)
+    except OSError:
+        found = f"expected {kind}, found no file: check the path, or run the step that writes it"
+        raise UserError(f"{path}: {found}") from None
     try:
         with safe_open(path, framework="pt") as stream:
             yield stream

@@ -11,9 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from certifuse.base.errors import UserError
+from certifuse.base.files import open_file
+from certifuse.base.rows import LARGEST_TABLE_BYTES
 from certifuse.evaluation.bounds.evidence import DocumentEvidence
 from certifuse.evaluation.bounds.excess import PriorComparison
 from certifuse.evaluation.bounds.inequalities import NamedBound, bpd_bounds, count_errors, zero_one_bounds
+from certifuse.evaluation.bounds.rounding import upper
 
 EXAMPLES = """examples:
   certifuse bound --loss zero-one --risk 0.1362 --bits 8490 --examples 50000 --delta 0.05
@@ -21,9 +24,16 @@ EXAMPLES = """examples:
   certifuse bound --loss bpd --risk 9.0 --bits 3125.2 --documents 8009762 --subsample 10000 --alpha 0.1 \\
       --vocabulary 50257
 
-Each bound holds at confidence 1 - delta by itself. To quote the smallest of M after seeing them, pass delta / M.
+Each bound holds at confidence 1 - delta by itself and is rounded up. To quote the smallest of M after seeing them, pass
+delta / M. With --subsample this is so for an alpha that was fixed before the documents were drawn; chosen among A
+afterwards it needs delta / A, by the published formula (hoeffding) too, which pays for the choice in its bits alone.
 --bits is the ledger's total: nothing is added to it.
 """
+ANY_TIME = "each bound holds at confidence 1 - delta by itself"
+BEFORE_THE_DRAW = (
+    f"{ANY_TIME}, that published (hoeffding) too, if alpha was fixed before the documents were drawn; chosen among A "
+    "afterwards, at delta / A only"
+)
 ZERO_ONE_ONLY = ("examples", "prior_risk", "worse", "better")
 BPD_ONLY = ("documents", "subsample", "alpha", "vocabulary", "deviation", "losses")
 REQUIRED = {"zero-one": ("examples",), "bpd": ("documents", "alpha", "vocabulary")}
@@ -31,13 +41,8 @@ REQUIRED = {"zero-one": ("examples",), "bpd": ("documents", "alpha", "vocabulary
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Register `bound`."""
-    parser = subparsers.add_parser(
-        "bound",
-        help="print every applicable generalisation bound for given numbers",
-        description=__doc__,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    summary = "print every applicable generalisation bound for given numbers"
+    parser = subparsers.add_parser("bound", help=summary, description=__doc__, epilog=EXAMPLES)
     parser.add_argument("--loss", choices=("zero-one", "bpd"), required=True, help="error rate, or bits per dimension")
     parser.add_argument("--risk", type=float, required=True, help="empirical risk: a fraction, or BPD")
     parser.add_argument("--bits", type=float, required=True, help="total K of the bit ledger")
@@ -65,7 +70,9 @@ def execute(args: argparse.Namespace) -> int:
         bounds, evidence = _zero_one(args) if args.loss == "zero-one" else _bpd(args)
     except ValueError as error:
         raise UserError(f"certifuse bound: {error}") from None
-    evidence = {"loss": args.loss, "risk": args.risk, "code_bits": args.bits, "delta": args.delta} | evidence
+    holds = ANY_TIME if args.subsample is None else BEFORE_THE_DRAW
+    given = {"loss": args.loss, "risk": args.risk, "code_bits": args.bits, "delta": args.delta}
+    evidence = given | evidence | {"holds": holds}
     if args.json:
         print(json.dumps({"evidence": evidence, "bounds": [asdict(bound) for bound in bounds]}, indent=2))
     else:
@@ -97,7 +104,6 @@ def _zero_one(args: argparse.Namespace) -> tuple[list[NamedBound], dict[str, Any
 
 
 def _bpd(args: argparse.Namespace) -> tuple[list[NamedBound], dict[str, Any]]:
-    losses = _read_losses(args.losses) if args.losses is not None else None
     seen = DocumentEvidence(
         risk_bpd=args.risk,
         documents=args.documents,
@@ -105,40 +111,30 @@ def _bpd(args: argparse.Namespace) -> tuple[list[NamedBound], dict[str, Any]]:
         alpha=args.alpha,
         vocabulary=args.vocabulary,
         deviation_bpd=args.deviation,
-        losses_bpd=losses,
+        losses_bpd=None if args.losses is None else _read_losses(args.losses),
     )
-    evidence = {
-        "unit": "bits per dimension",
-        "vacuous": math.log2(args.vocabulary),
-        "documents": args.documents,
-        "subsample": args.subsample,
-        "alpha": args.alpha,
-        "vocabulary": args.vocabulary,
-        "loss_width": seen.range.width,
-    }
-    return bpd_bounds(seen, args.bits, args.delta), evidence
+    evidence = {"unit": "bits per dimension", "vacuous": math.log2(args.vocabulary)}
+    evidence |= {name: getattr(args, name) for name in ("documents", "subsample", "alpha", "vocabulary")}
+    return bpd_bounds(seen, args.bits, args.delta), evidence | {"loss_width": seen.range.width}
 
 
 def _read_losses(path: Path) -> NDArray[np.float64]:
     try:
-        raw = np.load(path, allow_pickle=False) if path.suffix == ".npy" else np.loadtxt(path, ndmin=1)
+        with open_file(path, LARGEST_TABLE_BYTES) as stream:
+            raw = np.load(stream, allow_pickle=False) if path.suffix == ".npy" else np.loadtxt(stream, ndmin=1)
         return np.asarray(raw, dtype=np.float64)
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"--losses {path}: expected a .npy file or one number a line; {str(error).splitlines()[0]}"
-        ) from None
+    except (OSError, ValueError, TypeError, OverflowError, MemoryError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"--losses {path}: expected a .npy file or one number a line; {reason}") from None
 
 
 def _table(bounds: list[NamedBound], evidence: dict[str, Any]) -> str:
-    zero_one = evidence["loss"] == "zero-one"
-
-    def shown(value: float) -> str:
-        return f"{100.0 * value:8.2f} %" if zero_one else f"{value:8.4f}"
-
+    digits, scale, unit = (2, 100, " %") if evidence["loss"] == "zero-one" else (4, 1, "")
+    risk, vacuous = (f"{scale * evidence[name]:.{digits}f}{unit}" for name in ("risk", "vacuous"))
     order = sorted(bounds, key=lambda bound: bound.value)
-    lines = [f"{bound.name:<17}{shown(bound.value)}  {bound.source}" for bound in order]
     head = (
-        f"{evidence['unit']}, each bound at confidence {1.0 - evidence['delta']:g} by itself; "
-        f"risk {shown(evidence['risk']).strip()}, {evidence['code_bits']:g} bits"
+        f"{evidence['unit']}; 1 - delta = {1.0 - evidence['delta']:g}; risk {risk}, {evidence['code_bits']:g} bits; "
+        f"{evidence['holds']}"
     )
-    return "\n".join([head, *lines, f"{'(vacuous)':<17}{shown(evidence['vacuous'])}"])
+    lines = [f"{bound.name:<17}{upper(bound.value, digits, scale):>8}{unit}  {bound.source}" for bound in order]
+    return "\n".join([head, *lines, f"{'(vacuous)':<17}{vacuous.rjust(8 + len(unit))}"])

@@ -1,17 +1,19 @@
 """The `certifuse` program: a subcommand of each of `COMMANDS`, which says by `execute` what it does."""
 
 import argparse
+import contextlib
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from certifuse import __version__
-from certifuse.base.errors import USER_ERROR_STATUS, UserError
+from certifuse.base.errors import USER_ERROR_STATUS, UserError, printable
 from certifuse.cli import bound, verify
 from certifuse.cli.components import command as components
 from certifuse.cli.crate import command as crate
 from certifuse.cli.provenance import command as provenance
+from certifuse.cli.render import Screen
 from certifuse.cli.status import command as status
 
 INTERRUPTED_STATUS = 130
@@ -28,7 +30,10 @@ The workflow itself is run by snakemake; see README.md.
 
 
 class OneLineParser(argparse.ArgumentParser):
-    """A parser whose complaints are one line, as all errors of this program are."""
+    """A parser whose complaints are one line, as all errors of this program are; its texts keep their lines."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"formatter_class": argparse.RawDescriptionHelpFormatter} | options)
 
     def error(self, message: str) -> NoReturn:
         """Turn a wrong command line into a UserError."""
@@ -41,7 +46,6 @@ def program_parser() -> argparse.ArgumentParser:
         prog="certifuse",
         description="Look after a study: its progress, its components, its bounds.",
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"certifuse {__version__}")
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
@@ -55,11 +59,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         arguments = program_parser().parse_args(argv)
         execute: Callable[[argparse.Namespace], int] = arguments.execute
-        code = execute(arguments)
+        with contextlib.redirect_stdout(Screen(sys.stdout)):
+            code = execute(arguments)
         sys.stdout.flush()
         return code
     except UserError as error:
-        for line in str(error).splitlines():
+        for line in str(error).split("\n"):
             print(f"error: {line}", file=sys.stderr)
         return USER_ERROR_STATUS
     except BrokenPipeError:
@@ -67,7 +72,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        print(f"error: {error.filename or 'certifuse'}: {error.strerror or error}", file=sys.stderr)
+        where, reason = printable(str(error.filename or "certifuse")), printable(str(error.strerror or error))
+        print(f"error: {where}: {reason}", file=sys.stderr)
         return USER_ERROR_STATUS
     except KeyboardInterrupt:
         return INTERRUPTED_STATUS

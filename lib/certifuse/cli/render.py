@@ -1,11 +1,14 @@
 """Plain text for terminals: aligned tables, short durations."""
 
 import argparse
+import io
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TextIO
 
 import tabulate
+
+from certifuse.base.errors import printable
 
 NUMBER = re.compile(r"[-+0-9.,/]+")
 ABSENT = "-"
@@ -20,11 +23,35 @@ def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
         rows: the values by column; other keys are not shown.
         columns: the headings, in order.
     """
-    shown = [[ABSENT if row.get(column) is None else str(row[column]) for column in columns] for row in rows]
+    shown = [[ABSENT if row.get(column) is None else printable(str(row[column])) for column in columns] for row in rows]
     numeric = [bool(rows) and all(NUMBER.fullmatch(line[index]) for line in shown) for index in range(len(columns))]
     aligned = ["right" if right else "left" for right in numeric]
     text: str = tabulate.tabulate(shown, columns, tablefmt="simple", colalign=aligned, disable_numparse=True)
     return text
+
+
+class Screen(io.TextIOBase):
+    """A stream of text in which nothing but line breaks controls the terminal behind it: see `printable`."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write lines; every other character that does not print stands as its number."""
+        self._stream.write("\n".join(map(printable, text.split("\n"))))
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush what is behind."""
+        self._stream.flush()
+
+    def fileno(self) -> int:
+        """That of the stream behind."""
+        return self._stream.fileno()
+
+    def isatty(self) -> bool:
+        """True where a person reads along."""
+        return self._stream.isatty()
 
 
 def count(number: int) -> str:

@@ -6,10 +6,11 @@ import math
 from pathlib import Path
 from typing import Any
 
-from certifuse.base.errors import UserError
+from certifuse.base.errors import UserError, printable
 from certifuse.certificates.images.certificate import Certificate
 from certifuse.certificates.language.certificate import LanguageCertificate
 from certifuse.cli.render import positive
+from certifuse.evaluation.bounds.rounding import upper
 from certifuse.study.paths import CERTIFICATE_FILE
 
 EXAMPLES = """examples:
@@ -20,7 +21,7 @@ EXAMPLES = """examples:
 
 The model is rebuilt on the CPU from the experts, or from its seed, and the bitstream; its mistakes are counted again on
 the images, or its losses on the drawn documents; and every bit, bound and digest is derived again. Says `verified`, or
-names the first thing that differs and exits with 2.
+names the first thing that differs and exits with 2. The last line names what was taken on trust, because no file tells.
 The files that a certificate rests on are found by their paths from its directory: move them together.
 """
 
@@ -46,19 +47,22 @@ def execute(arguments: argparse.Namespace) -> int:
     if not directories:
         raise UserError(f"{arguments.directory}: expected a certificate ({CERTIFICATE_FILE}), found none")
 
-    from certifuse.certificates.verify import verify
+    from certifuse.certificates.verify import on_trust, verify
 
     verified = []
+    trusted: dict[str, None] = {}
     for directory in directories:
         try:
             certificate = verify(directory, arguments.threads)
         except UserError as error:
             raise UserError(f"{directory}: not verified: {error}") from None
-        verified.append({"directory": str(directory), "verified": True, **_summary(certificate)})
+        trust = on_trust(certificate)
+        trusted |= dict.fromkeys(trust)
+        row = {"directory": str(directory), "verified": True, **_summary(certificate), "on_trust": list(trust)}
+        verified.append(row)
         if not arguments.json:
-            print(f"{directory}: verified: {_line(certificate)}")
-    if arguments.json:
-        print(json.dumps(verified, indent=2))
+            print(printable(f"{directory}: verified: {_line(certificate)}"))
+    print(json.dumps(verified, indent=2) if arguments.json else printable(f"on trust: {'; '.join(trusted)}"))
     return 0
 
 
@@ -67,12 +71,14 @@ def _summary(certificate: Certificate | LanguageCertificate) -> dict[str, Any]:
     common = {**certificate.identity, "kind": certificate.kind, "code_bits": certificate.code_bits}
     claim = certificate.claim
     if isinstance(certificate, LanguageCertificate):
-        return common | {"delta": certificate.terms.delta, **claim.plain()}
+        terms = certificate.terms
+        return common | {"delta": terms.delta, **claim.plain(), "terms_sha256": terms.sha256}
     held_out = certificate.held_out_claim
     return common | {
         "delta": certificate.delta,
         "risk": certificate.claim.risk,
         "bound": certificate.claim.bound,
+        "vacuous": certificate.claim.bound >= 1,
         "inequality": claim.inequality,
         "prior_bound": certificate.prior_claim.bound,
         "held_out_bound": None if held_out is None else held_out.bound,
@@ -86,19 +92,21 @@ def _line(certificate: Certificate | LanguageCertificate) -> str:
 
 def _image_line(certificate: Certificate) -> str:
     claim, confidence = certificate.claim, 100 * (1 - certificate.delta)
+    vacuous = ", which is vacuous" if claim.bound >= 1 else ""
     text = (
-        f"error at most {100 * claim.bound:.2f} % with {confidence:g} % confidence ({claim.inequality}), "
-        f"{100 * claim.risk:.2f} % on {certificate.counts.examples} images, {certificate.code_bits:g} bits"
+        f"error at most {upper(claim.bound, 2, 100)} % with {confidence:g} % confidence ({claim.inequality}){vacuous}, "
+        f"on new images with the classes in the proportions of the sample; {100 * claim.risk:.2f} % on its "
+        f"{certificate.counts.examples} images, {certificate.code_bits:g} bits"
     )
     held_out = certificate.held_out_claim
-    return text if held_out is None else f"{text}; at most {100 * held_out.bound:.2f} % by untouched images"
+    return text if held_out is None else f"{text}; at most {upper(held_out.bound, 2, 100)} % by untouched images"
 
 
 def _language_line(certificate: LanguageCertificate) -> str:
     claim, terms, sizes = certificate.claim, certificate.terms, certificate.sizes
+    scored = f"all {sizes.documents}" if terms.whole else f"{terms.subsample} draws from {sizes.documents}"
     return (
-        f"at most {claim.bound_bpd:.4f} bits per token with {100 * (1 - terms.delta):g} % confidence "
-        f"({claim.inequality}, alpha {claim.alpha:g}), {claim.risk_bpd:.4f} on {terms.subsample} draws from "
-        f"{sizes.documents} documents, {certificate.code_bits:g} bits; a uniform guess costs "
-        f"{math.log2(sizes.vocabulary):.4f}"
+        f"at most {upper(claim.bound_bpd, 4)} bits per token with {100 * (1 - terms.delta):g} % confidence "
+        f"({claim.inequality}, alpha {claim.alpha:g}), {claim.risk_bpd:.4f} on {scored} documents, "
+        f"{certificate.code_bits:g} bits; a uniform guess costs {math.log2(sizes.vocabulary):.4f}"
     )

@@ -1,14 +1,25 @@
-"""The cells of the grid that the frames speak of: (architecture, fusion, lambda, seed).
+"""The cells of the grid that the frames speak of: (architecture, fusion, lambda, seed), and their order.
 
 Baselines have the fusion `baseline` and an empty lambda. Lambdas stay strings: they name files, and "1.0" is not "1".
+Architectures and rules of the guides are listed here. One that is added to the library follows them by its name alone,
+so that it changes no figure and no table without it.
 """
 
+import zlib
 from collections.abc import Iterable
 
 import pandas as pd
 
-from certifuse.reporting.order import ARCHITECTURES, FUSIONS
+from certifuse.reporting.frames import rows_with
 from certifuse.study.cells import BASELINE
+
+ARCHITECTURES = ("resnet", "densenet", "improved_wide_resnet", "resnext")
+FUSIONS = (
+    *("multiplicative", "multiplicativeAddition", "TransformerBase"),
+    *("concatenation", "simpleAddition", "multiplicativeShifted"),
+)
+OTHER_PLACES = 36
+"""With those of the guides 42: colours, markers and lines together do not repeat before."""
 
 CELL = ["architecture", "fusion", "lambda", "seed"]
 CELL_TYPES = {"architecture": "str", "fusion": "str", "lambda": "str", "seed": "int64"}
@@ -16,7 +27,7 @@ CELL_TYPES = {"architecture": "str", "fusion": "str", "lambda": "str", "seed": "
 
 def finished_cells(summary: pd.DataFrame) -> pd.DataFrame:
     """The cells that have a score."""
-    return summary.loc[summary["predictor"] == "fused", CELL].drop_duplicates()
+    return rows_with(summary, predictor="fused")[CELL].drop_duplicates()
 
 
 def missing_cells(missing: pd.DataFrame) -> pd.DataFrame:
@@ -39,6 +50,13 @@ def fusions_of(cells: pd.DataFrame) -> list[str]:
     return _in_order(cells["fusion"], FUSIONS)
 
 
+def place_of_fusion(fusion: str) -> int:
+    """The place of a rule among all that there may be, which decides its look; an added one's comes from its name."""
+    if fusion in FUSIONS:
+        return FUSIONS.index(fusion)
+    return len(FUSIONS) + zlib.crc32(fusion.encode()) % OTHER_PLACES
+
+
 def lambdas_of(cells: pd.DataFrame) -> list[str]:
     """The lambdas, ascending."""
     return sorted(set(cells["lambda"]), key=float)
@@ -50,11 +68,14 @@ def compared_cells(cells: pd.DataFrame, architecture: str) -> dict[str, str]:
     It is the one that most rules have (of several such the nearest to 1, then the smallest); a rule without it
     stands at its own lambda nearest to 1.
     """
-    of_architecture = cells[cells["architecture"] == architecture]
+    of_architecture = rows_with(cells, architecture=architecture)
     rules = of_architecture.groupby("lambda")["fusion"].nunique().to_dict()
     return {
-        fusion: min(of_rule["lambda"], key=lambda lam: (-rules[lam], abs(float(lam) - 1), float(lam)))
-        for fusion, of_rule in of_architecture.groupby("fusion")
+        fusion: min(
+            rows_with(of_architecture, fusion=fusion)["lambda"],
+            key=lambda lam: (-rules[lam], abs(float(lam) - 1), float(lam)),
+        )
+        for fusion in fusions_of(of_architecture)
     }
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -21,10 +22,6 @@ class Frames:
         raise AttributeError(f"frames: expected one of the tables {', '.join(self.__dict__)}, found {name}")
 
 
-def _nothing(rows: pd.DataFrame) -> dict[str, "pd.Series[bool]"]:
-    return {}
-
-
 @dataclass(frozen=True)
 class Schema:
     """The form that a file must have.
@@ -37,7 +34,7 @@ class Schema:
     """
 
     columns: Mapping[str, str]
-    holding: Callable[[pd.DataFrame], dict[str, "pd.Series[bool]"]] = _nothing
+    holding: Callable[[pd.DataFrame], dict[str, "pd.Series[bool]"]] = lambda _: {}
     identity: tuple[str, ...] = ()
     optional: Collection[str] = ()
 
@@ -77,17 +74,29 @@ def read_frame(path: Path, schema: Schema) -> pd.DataFrame:
     for expected, holds in schema.holding(frame).items():
         wrong = frame[~holds.fillna(False).astype(bool)]
         if not wrong.empty:
-            _refuse(path, schema, expected, wrong)
+            named = (*schema.identity, *(name for name in columns if name in expected.split()))
+            found = ", ".join(f"{name} {wrong.iloc[0][name]}" for name in dict.fromkeys(named))
+            line = int(wrong.index[0]) + 2
+            raise UserError(f"{path}: line {line}: expected {expected}; found {found}: gather the study again")
     return frame
+
+
+def rows_with(frame: pd.DataFrame, **values: Any) -> pd.DataFrame:
+    """The rows that have these values, by column; None is no value, and `lam` stands for the column `lambda`."""
+    chosen = pd.Series(True, index=frame.index)
+    for name, value in values.items():
+        column = frame["lambda" if name == "lam" else name]
+        chosen &= (column.isna() if value is None else column == value).fillna(False).astype(bool)
+    return frame[chosen]
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows as dictionaries; what has no value is None."""
+    plain = frame.astype(object)
+    rows: list[dict[str, Any]] = plain.where(plain.notna(), None).to_dict("records")
+    return rows
 
 
 def empty_frame(schema: Schema) -> pd.DataFrame:
     """A table without rows."""
     return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in schema.columns.items()})
-
-
-def _refuse(path: Path, schema: Schema, expected: str, wrong: pd.DataFrame) -> None:
-    named = (*schema.identity, *(name for name in schema.columns if name in expected.split()))
-    found = ", ".join(f"{name} {wrong.iloc[0][name]}" for name in dict.fromkeys(named))
-    line = int(wrong.index[0]) + 2
-    raise UserError(f"{path}: line {line}: expected {expected}; found {found}: gather the study again")

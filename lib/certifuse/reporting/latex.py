@@ -1,7 +1,7 @@
 """LaTeX tables from plain text: every special character is escaped, only booktabs and longtable are needed."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -29,20 +29,20 @@ SPECIAL = {
 
 @dataclass(frozen=True)
 class TableRow:
-    """The cells of one row as plain text; a remark fills all columns to the right of the last cell."""
+    """The cells of one row as plain text; a remark fills all columns to the right of the last cell.
+
+    There is some space between rows of different groups.
+    """
 
     cells: tuple[str, ...]
     remark: str | None = None
-    space_above: bool = False
+    group: Any = None
 
 
 def escape(text: str) -> str:
     """The text for LaTeX, on one line; a character that LaTeX's basic fonts lack becomes a question mark."""
-    return "".join(SPECIAL.get(character, _ascii(character)) for character in " ".join(text.split()))
-
-
-def _ascii(character: str) -> str:
-    return character if character.isascii() and character.isprintable() else "?"
+    line = " ".join(text.split())
+    return "".join(SPECIAL.get(one, one if one.isascii() and one.isprintable() else "?") for one in line)
 
 
 def longtable(name: str, caption: str, columns: Sequence[tuple[str, str]], rows: Sequence[TableRow]) -> str:
@@ -64,45 +64,19 @@ def longtable(name: str, caption: str, columns: Sequence[tuple[str, str]], rows:
         r"\endhead",
         r"\bottomrule",
         r"\endfoot",
-        *(_line(row, len(columns)) for row in rows),
+        *(_line(row, len(columns), before.group != row.group) for before, row in pairwise([*rows[:1], *rows])),
         r"\end{longtable}",
     ]
     return "\n".join(lines) + "\n"
 
 
-def spaced(rows: Iterable[tuple[Any, TableRow]]) -> list[TableRow]:
-    """The rows, with some space above one whose key is not that of the row before."""
-    keyed = list(rows)
-    changes = [False, *(before != after for (before, _), (after, _) in pairwise(keyed))]
-    return [replace(row, space_above=change) for (_, row), change in zip(keyed, changes, strict=False)]
-
-
-def by_first_cell(rows: Iterable[TableRow]) -> list[TableRow]:
-    """The rows, with some space where the first cell changes."""
-    return spaced((row.cells[0], row) for row in rows)
-
-
-def spent_lines(certificates: Iterable[tuple[tuple[str, ...], Sequence[dict[str, Any]]]]) -> list[TableRow]:
-    """Ledgers as lines: the names of each certificate stand beside its first charge."""
-    lines = []
-    for place, (names, charges) in enumerate(certificates):
-        for number, row in enumerate(charges):
-            shown = names if number == 0 else ("",) * len(names)
-            if "bits" not in row:
-                lines.append((place, TableRow(shown, f"missing: {row['charge']}")))
-                continue
-            spent = (row["charge"].replace("_", " "), f"{row['bits']:,.1f}", f"{row['share_percent']:.1f}")
-            lines.append((place, TableRow((*shown, *spent))))
-    return spaced(lines)
-
-
-def _line(row: TableRow, columns: int) -> str:
+def _line(row: TableRow, columns: int, space_above: bool) -> str:
     cells = [escape(cell) for cell in row.cells]
     if row.remark is not None:
         cells.append(rf"\multicolumn{{{columns - len(cells)}}}{{l}}{{\emph{{{escape(row.remark)}}}}}")
     elif len(cells) != columns:
         raise ValueError(f"expected {columns} cells, found {len(cells)}: {row.cells}")
-    return (r"\addlinespace " if row.space_above else "") + " & ".join(cells) + r" \\"
+    return (r"\addlinespace " if space_above else "") + " & ".join(cells) + r" \\"
 
 
 def document(names: Sequence[str]) -> str:

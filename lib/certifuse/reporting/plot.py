@@ -3,21 +3,21 @@
 import io
 import math
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import matplotlib.style
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from certifuse.base.files import write_bytes
-from certifuse.evaluation.statistics import MeanInterval
-from certifuse.reporting.order import place_of_fusion
+from certifuse.reporting.cells import place_of_fusion
 from certifuse.study.settings.figures import FigureSettings
 
 MOST_COLUMNS = 3
@@ -29,6 +29,9 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 LINES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (5, 1.5, 1.2, 1.5)), (0, (8, 2)), (0, (3, 1, 3, 3)))
 NICE_STEPS = [1, 2, 2.5, 5, 10]
 """Multiples of a power of ten by which ticks are apart."""
+
+Legend = dict[str, dict[str, Any]]
+"""The entries of a legend: by their labels the properties of their lines; without a line style only a mark."""
 
 GRID_COLOUR = "#d9d9d9"
 DIGITS_WIDER = 0.93
@@ -49,6 +52,23 @@ class Look:
     colour: str
     marker: str
     line: Any
+    filled: bool = True
+
+    @property
+    def mark(self) -> dict[str, Any]:
+        """The properties of the mark of a mean; what is not filled has a white face."""
+        face = self.colour if self.filled else "white"
+        return {"marker": self.marker, "color": self.colour, "mfc": face, "mew": 0.9}
+
+    @property
+    def points(self) -> dict[str, Any]:
+        """The properties of points in the colour and with the marker."""
+        return {"color": self.colour, "marker": self.marker, "ms": 5}
+
+    @property
+    def joined(self) -> dict[str, Any]:
+        """The same of points that its line joins."""
+        return self.points | {"ls": self.line}
 
 
 def fusion_look(fusion: str, style: FigureSettings) -> Look:
@@ -57,15 +77,9 @@ def fusion_look(fusion: str, style: FigureSettings) -> Look:
     return Look(style.palette[place % len(style.palette)], MARKERS[place % len(MARKERS)], LINES[place % len(LINES)])
 
 
-def fusion_handles(fusions: Sequence[str], style: FigureSettings, **change: Any) -> list[Line2D]:
+def fusion_legend(fusions: Sequence[str], style: FigureSettings, **change: Any) -> Legend:
     """The legend entries of the rules; `change` replaces properties of the lines."""
-    looks = {fusion: fusion_look(fusion, style) for fusion in fusions}
-    return [
-        Line2D(
-            [], [], **({"color": look.colour, "marker": look.marker, "ls": look.line, "ms": 5} | change), label=fusion
-        )
-        for fusion, look in looks.items()
-    ]
+    return {fusion: fusion_look(fusion, style).joined | change for fusion in fusions}
 
 
 def looks_in_order(values: Iterable[Any], style: FigureSettings) -> dict[Any, Look]:
@@ -78,11 +92,6 @@ def looks_in_order(values: Iterable[Any], style: FigureSettings) -> dict[Any, Lo
         again, colour = divmod(rank, len(style.palette))
         looks[value] = Look(style.palette[colour], MARKERS[rank % len(MARKERS)], LINES[(rank + again) % len(LINES)])
     return looks
-
-
-def entry(label: str, **line: Any) -> Line2D:
-    """An entry of a legend; without a line style only a mark."""
-    return Line2D([], [], **{"ls": ""} | line, label=label)
 
 
 @contextmanager
@@ -115,12 +124,8 @@ def new_panels(
 ) -> tuple[Figure, Any]:
     """A figure and its array of axes, shape (number of heights, number of widths).
 
-    Args:
-        style: gives the size of a panel and the resolution.
-        widths: of each column, in units of the style's panel.
-        heights: of each row, in units of the style's panel.
-        labels_in: inches added to the width for long row labels.
-        subplots: further arguments of matplotlib's `Figure.subplots`.
+    Widths of columns and heights of rows are in units of the style's panel; `labels_in` inches are added to the width
+    for long row labels; `subplots` are further arguments of matplotlib's `Figure.subplots`.
     """
     size = (style.panel_width_in * sum(widths) + labels_in, style.panel_height_in * sum(heights))
     figure = Figure(figsize=size, layout="constrained", dpi=style.dpi)
@@ -129,82 +134,70 @@ def new_panels(
     return figure, figure.subplots(len(heights), len(widths), squeeze=False, gridspec_kw=ratios, **subplots)
 
 
-def panel_grid(style: FigureSettings, count: int, height: float = 1.0) -> tuple[Figure, list[Axes]]:
-    """A figure with `count` panels, in as few rows as fit and of as equal a length as they can be.
+def panel_grid(style: FigureSettings, titles: Sequence[str], label: str, height: float) -> tuple[Figure, list[Axes]]:
+    """A figure with a panel for each title, in as few rows as fit and of as equal a length as they can be.
 
-    `height` is in units of the style's panel. The panels come row by row.
+    `label` stands on the y axis at the left of every row, `height` is in units of the style's panel. The first line of
+    a title is wrapped to the width of its panel. The panels come row by row.
     """
-    rows = math.ceil(count / MOST_COLUMNS)
-    columns = math.ceil(count / rows)
-    figure, panels = new_panels(style, [ALONE if count == 1 else 1.0] * columns, [height] * rows)
-    for axes in panels.ravel()[count:]:
+    rows = math.ceil(len(titles) / MOST_COLUMNS)
+    columns = math.ceil(len(titles) / rows)
+    figure, panels = new_panels(style, [ALONE if len(titles) == 1 else 1.0] * columns, [height] * rows)
+    shown, left_over = np.split(panels.ravel(), [len(titles)])
+    for axes in left_over:
         axes.remove()
-    return figure, list(panels.ravel()[:count])
+    for axes, title in zip(shown, titles, strict=True):
+        name, *lines = title.split("\n")
+        axes.set_title("\n".join([*textwrap.wrap(name, TITLE_CHARACTERS), *lines]))
+    for axes in panels[:, 0]:
+        axes.set_ylabel(label)
+    return figure, list(shown)
 
 
-def title_panel(axes: Axes, name: str, *lines: str) -> None:
-    """Write above the panel its name, wrapped to its width, and `lines` on what is to be said of it."""
-    axes.set_title("\n".join([*textwrap.wrap(name, TITLE_CHARACTERS), *lines]))
-
-
-def label_first_column(axes_of_panels: Sequence[Axes], label: str) -> None:
-    """Write the label of the y axis at the left of every row."""
-    for axes in axes_of_panels:
-        place = axes.get_subplotspec()
-        if place is not None and place.is_first_col():
-            axes.set_ylabel(label)
-
-
-def architecture_columns(
-    style: FigureSettings, widths: Sequence[float], rows: int, height: float
+def architecture_grid(
+    style: FigureSettings, widths: Mapping[str, float], labels: Sequence[str], height: float
 ) -> tuple[Figure, Any]:
-    """Panels indexed by [row, architecture]; the rows of a single architecture stand side by side in pairs."""
-    if len(widths) > 1 or rows % 2:
-        return new_panels(style, widths, [height] * rows)
-    figure, panels = new_panels(style, [1.0, 1.0], [height] * (rows // 2))
-    return figure, panels.reshape(rows, 1)
+    """Panels indexed by [row, architecture], with the architectures above and the labels of the rows at the left.
 
-
-def label_rows(figure: Figure, panels: Any, labels: Sequence[str]) -> None:
-    """Write the label of each row of panels on the y axis of its first panel."""
+    An even number of rows of a single architecture stand side by side in pairs. Widths and height are in units of the
+    style's panel.
+    """
+    if len(widths) > 1 or len(labels) % 2:
+        figure, panels = new_panels(style, [*widths.values()], [height] * len(labels))
+    else:
+        figure, panels = new_panels(style, [1.0, 1.0], [height] * (len(labels) // 2))
+        panels = panels.reshape(len(labels), 1)
+    for axes, architecture in zip(panels[0], widths, strict=True):
+        axes.set_title(architecture)
     for axes, label in zip(panels[:, 0], labels, strict=True):
         axes.set_ylabel(label)
     figure.align_ylabels()
-
-
-def legend_above(figure: Figure, handles: Sequence[Line2D], style: FigureSettings) -> None:
-    """One legend over all panels, in as many columns as fit, which grows the figure by its height."""
-    entry_in = (max(len(str(handle.get_label())) for handle in handles) * 0.52 + 5.5) * _small_in(style)
-    rows = math.ceil(len(handles) / max(1, int(figure.get_figwidth() / entry_in)))
-    figure.set_figheight(figure.get_figheight() + (1.5 * rows + 1) * _small_in(style))
-    columns = math.ceil(len(handles) / rows)
-    figure.legend(handles=list(handles), loc="outside upper center", ncols=columns, handlelength=3.2)
-
-
-def note_below(figure: Figure, sentences: Sequence[str], style: FigureSettings, digits: bool = False) -> None:
-    """Write under all panels what the reader must know to read the figure, which grows by the height of it.
-
-    `digits`: the sentences are full of digits, which are wide.
-    """
-    width = figure.get_figwidth() * (DIGITS_WIDER if digits else 1.0)
-    lines = textwrap.wrap(" ".join(sentences), max(int(width / (0.53 * _small_in(style))), 30))
-    figure.set_figheight(figure.get_figheight() + (1.2 * len(lines) + 1) * _small_in(style))
-    figure.supxlabel("\n".join(lines), x=0.01, ha="left", fontsize=NOTE_SCALE * style.font_size_pt, color="#333333")
+    return figure, panels
 
 
 def finish(
-    figure: Figure, handles: Sequence[Line2D], sentences: Sequence[str], style: FigureSettings, digits: bool = False
+    figure: Figure, legend: Legend, sentences: Sequence[str], style: FigureSettings, digits: bool = False
 ) -> Figure:
-    """The figure with its legend above and its notes below; `digits`: the notes are full of digits, which are wide."""
-    if handles:
-        legend_above(figure, handles, style)
-    note_below(figure, sentences, style, digits)
+    """The figure with one legend above all panels and its notes below, by the height of which it grows.
+
+    `sentences` are what the reader must know to read the figure, empty ones are none; `digits`: they are full of
+    digits, which are wide.
+    """
+    small_in = NOTE_SCALE * style.font_size_pt / 72
+    width = figure.get_figwidth()
+    if legend:
+        entry_in = (max(map(len, legend)) * 0.52 + 5.5) * small_in
+        rows = math.ceil(len(legend) / max(1, int(width / entry_in)))
+        figure.set_figheight(figure.get_figheight() + (1.5 * rows + 1) * small_in)
+        only_mark: dict[str, Any] = {"ls": ""}
+        handles = [Line2D([], [], **only_mark | line, label=label) for label, line in legend.items()]
+        columns = math.ceil(len(handles) / rows)
+        figure.legend(handles=handles, loc="outside upper center", ncols=columns, handlelength=3.2)
+    characters = int(width * (DIGITS_WIDER if digits else 1.0) / (0.53 * small_in))
+    lines = textwrap.wrap(" ".join(filter(None, sentences)), max(characters, 30))
+    figure.set_figheight(figure.get_figheight() + (1.2 * len(lines) + 1) * small_in)
+    figure.supxlabel("\n".join(lines), x=0.01, ha="left", fontsize=NOTE_SCALE * style.font_size_pt, color="#333333")
     return figure
-
-
-def _small_in(style: FigureSettings) -> float:
-    """Size of the small font, inches."""
-    return NOTE_SCALE * style.font_size_pt / 72
 
 
 @dataclass(frozen=True)
@@ -224,26 +217,17 @@ class Series:
         return {"color": colour, "mfc": colour if self.filled else "white", **shape}
 
 
-def draw_estimate(
-    axes: Axes, values: Iterable[float], height: float, found: MeanInterval, colour: str, **mark: Any
-) -> None:
-    """A row of a dot plot: all values as ticks, their mean as a mark, its interval over seeds as a bar.
-
-    `height` is the y of the row in data coordinates, `found` the estimate of the values, `mark` the mean's look.
-    """
-    if found.low is not None and found.high is not None:
-        axes.plot([found.low, found.high], [height, height], color=colour, lw=0.9, zorder=2)
-    shown = list(values)
-    axes.plot(shown, [height] * len(shown), ls="", marker="|", ms=8, mew=0.7, color=colour, zorder=2)
-    axes.plot([found.mean], [height], ls="", ms=5.5, zorder=3, **mark)
-
-
-def lambda_axis(axes: Axes, lambdas: Sequence[str]) -> None:
-    """Set the lambdas at equal distances along x, the first at 0 and one unit apart."""
-    axes.set_xlabel("loss weight λ")
-    axes.set_xticks(range(len(lambdas)), lambdas)
-    axes.set_xlim(-0.5, len(lambdas) - 0.5)
+def equidistant_axis(axes: Axes, places: Sequence[str], label: str = "loss weight λ") -> None:
+    """Set the places, which are lambdas by default, at equal distances along x, the first at 0 and one unit apart."""
+    axes.set_xlabel(label)
+    axes.set_xticks(range(len(places)), places)
+    axes.set_xlim(-0.5, len(places) - 0.5)
     axes.grid(axis="x", visible=False)
+
+
+def side_by_side(count: int, spread: float) -> list[float]:
+    """The distances of so many places from their middle, that are even and fill the width `spread`."""
+    return [spread * ((rank + 0.5) / count - 0.5) for rank in range(count)]
 
 
 def seed_points(colour: str) -> dict[str, Any]:
@@ -260,6 +244,19 @@ def view_of(values: Iterable[float], margin: float = 0.12, highest: float = math
     low, high = min(finite), max(finite)
     pad = margin * (high - low) or 0.05 * abs(high) or 0.05
     return low - pad, min(high + pad, highest + pad / 2)
+
+
+def row_axis(axes: Axes, rows: Sequence[str], label: str) -> None:
+    """Name the rows along y, the first at 0 and at the top, one unit apart."""
+    axes.set_yticks(range(len(rows)), rows)
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.set_ylabel(label)
+
+
+def in_row(axes: Axes, **change: Any) -> dict[str, Any]:
+    """The setting of a text in a row: its x is a share of the panel's width, its y the place of the row."""
+    centred = {"transform": axes.get_yaxis_transform(), "ha": "center", "va": "center", "fontsize": "small"}
+    return centred | change
 
 
 def say_in(axes: Axes, text: str) -> None:

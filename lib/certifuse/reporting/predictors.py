@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 FUSED, WITH_EXPERTS, OF_ITS_EXPERTS = "fused", "fused_plus_experts", "probability_average_after"
+OF_CELLS = (FUSED, WITH_EXPERTS, OF_ITS_EXPERTS)
 FINETUNED, PRETRAINED = "probability_average_finetuned", "probability_average_before"
 """The averages of experts that were never fused. The first is the key control of the study."""
 SINGLE, WIDER = "single", "single_wider"

@@ -1,6 +1,9 @@
-"""Numbers as tables, figures and pages write them: signs, intervals, p-values."""
+"""Numbers as tables, figures and pages write them, and sentences that figures of all parts share."""
 
+from collections.abc import Iterable, Sequence
 from textwrap import shorten
+
+from certifuse.evaluation.bounds.rounding import lower, upper
 
 SMALLEST_P = 0.001
 REASON_CHARACTERS = 90
@@ -37,6 +40,14 @@ def mean_text(mean: float | None, low: float | None = None, high: float | None =
     return f"{mean:.{digits}f}{around}"
 
 
+def bound_text(mean: float | None, low: float | None = None, high: float | None = None, digits: int = 3) -> str:
+    """An upper bound, or a mean of some, rounded up, and its interval outwards; nothing where there is no bound."""
+    if mean is None:
+        return ""
+    around = "" if low is None or high is None else f" [{lower(low, digits)}, {upper(high, digits)}]"
+    return f"{upper(mean, digits)}{around}"
+
+
 def seeds_text(seeds: int, missing: int) -> str:
     """The number of seeds that there are, and of those asked for where some are missing."""
     return f"{seeds} of {seeds + missing}" if missing else str(seeds)
@@ -50,3 +61,26 @@ def missing_text(reason: str) -> str:
 def whole(number: int | None) -> str:
     """A count with its thousands apart; nothing where there is none."""
     return "" if number is None else f"{number:,}"
+
+
+def interval_note(confidence: float) -> str:
+    """The meaning of the bars; `confidence` is a fraction."""
+    return f"Bars: {100 * confidence:g}% t interval of the mean over seeds; a single seed has none."
+
+
+def lambda_text(places: Sequence[tuple[str, str]]) -> str:
+    """The lambda at which most stand, with those, by name, that stand at another one."""
+    lams = [lam for _, lam in places]
+    usual = max(lams, key=lams.count)
+    others = [f"{name} at {lam}" for name, lam in places if lam != usual]
+    return f"λ = {usual}" + (f" ({', '.join(others)})" if others else "")
+
+
+def counts_text(numbers: Iterable[int]) -> str:
+    """The different numbers, ascending: "100 or 2,000"."""
+    return " or ".join(f"{number:,}" for number in sorted(set(numbers)))
+
+
+def deltas_text(deltas: Iterable[float]) -> str:
+    """The different confidence parameters, ascending."""
+    return " or ".join(f"{delta:g}" for delta in sorted(set(deltas)))

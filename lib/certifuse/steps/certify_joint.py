@@ -35,12 +35,13 @@ def certify_joint(step: CertifyJoint, files: CertifyJoint.Files) -> None:
     cell, directory = step.cell, files.output
     pairs = list(zip(files.experts, files.expert_manifests, strict=True))
     evidence = Evidence(files.images, files.splits, pairs, step.delta, step.threads, files.source)
-    evidence.check_independence()
+    evidence.check_independence(cell.names())
+    evidence.check_copies()
     found = find_components(files.components)
     if found.fusion is None or found.global_head is None:
         raise UserError(f"{files.components}: expected a fusion module and a global head among them, found none")
     model = JointModel((*found.experts, found.fusion, found.global_head), files.components / paths.MANIFEST_FILE)
-    model.check_independence(evidence)
+    model.check_independence(cell.names(), evidence)
     check_belonging((*model.components, *files.experts), cell.names())
     record = StepRecord(step, files.source, [*evidence.files(), *model.components, model.manifest])
     specification = load_component(found.fusion).spec

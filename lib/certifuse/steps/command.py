@@ -40,7 +40,7 @@ def run_step(step: type[StepType], run: Callable[[StepType, Any], None], argv: S
     try:
         run(_settings(step, arguments.pop("settings")), _files(step, arguments))
     except UserError as error:
-        for line in str(error).splitlines():
+        for line in str(error).split("\n"):
             logging.error("error: %s", line)
         sys.exit(USER_ERROR_STATUS)
     except OutOfTimeError as error:
@@ -82,7 +82,7 @@ def _settings(step: type[StepType], text: str) -> StepType:
             f"--settings: {'.'.join(map(str, each['loc']))}: {each['msg'].removeprefix('Value error, ')}"
             for each in error.errors()
         ]
-        raise UserError("\n".join(lines)) from None
+        raise UserError(*lines) from None
 
 
 def _option(name: str) -> str:

@@ -5,6 +5,7 @@ import logging
 
 from certifuse.base.manifest import StepRecord, shared_manifest
 from certifuse.reporting.drawing import drawn
+from certifuse.reporting.frames import read_frames
 from certifuse.reporting.plot import save
 from certifuse.study.steps.reporting import DrawFigure
 
@@ -14,7 +15,7 @@ def draw_figure(step: DrawFigure, files: DrawFigure.Files) -> None:
     logging.getLogger("fontTools.subset").setLevel(logging.WARNING)  # else it logs every table that a PDF leaves out
     record = StepRecord(step, files.source, files.tables)
     part = importlib.import_module(f"certifuse.reporting.{step.part}.frames")
-    figure = drawn(part.read_frames(dict(zip(step.tables, files.tables, strict=True))), step)
+    figure = drawn(read_frames(dict(zip(step.tables, files.tables, strict=True)), part.SCHEMAS), step)
     for path in (files.png, files.pdf):
         save(figure, path, step.style)
     record.write(shared_manifest(files.png), [files.png, files.pdf])

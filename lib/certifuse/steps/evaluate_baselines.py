@@ -5,10 +5,7 @@ image, and a manifest. A pass over the test and validation images for each netwo
 minutes.
 """
 
-from collections.abc import Iterable, Mapping
-
 from torch import Tensor
-from torch.nn import functional
 
 from certifuse.base.manifest import StepRecord
 from certifuse.data.images.image_set import load_image_set
@@ -17,12 +14,10 @@ from certifuse.evaluation.images.scores import forward_costs
 from certifuse.models.components.assembly import load_network
 from certifuse.models.components.belonging import check_belonging
 from certifuse.models.compute import runtime as runtimes
-from certifuse.models.compute.device_images import DeviceImages
 from certifuse.models.compute.inference import fused_logits_of
-from certifuse.models.compute.runtime import Runtime
 from certifuse.models.images.fused_network import FusedNetwork
 from certifuse.reporting.predictors import TWO_VIEWS
-from certifuse.steps.score_sheet import VIEWED, ExpertLogits, empty_sheet, image_parts
+from certifuse.steps.score_sheet import Images, Parts, empty_sheet, image_parts, over_both_views
 from certifuse.study.cells import BASELINE, SINGLE, WIDER
 from certifuse.study.steps.training import EvaluateBaselines
 
@@ -41,38 +36,28 @@ def evaluate_baselines(step: EvaluateBaselines, files: EvaluateBaselines.Files) 
     identity = {"architecture": step.cell.architecture, "fusion": BASELINE, "lambda": "", "seed": step.cell.seed}
     sheet = empty_sheet(identity, step.evaluation, parts, images)
     image_shape = images.train_images.shape[1:]
+
+    def expert_logits(network: FusedNetwork, seen: Parts[Images], mirrored: bool = False) -> Parts[Tensor]:
+        runtime.place(network)
+        size = step.evaluation.batch_size
+        return seen.map(lambda part: fused_logits_of(network, *part, runtime, size, mirrored)[1])
+
     for stage, experts in stages.items():
         if experts:
-            network, unseen = load_network(experts, None, None), {"fusion": parts.fusion} if stage == "before" else {}
+            network = load_network(experts, None, None)
             sheet.add_expert_costs(stage, network, image_shape)
-            sheet.add_experts(stage, _expert_logits(step, network, parts.scored() | unseen, runtime))
+            logits = expert_logits(network, parts if stage == "before" else parts.scored())
+            sheet.add_experts(stage, logits)
+            if step.evaluation.two_views:
+                mirrored = expert_logits(network, parts.scored(), mirrored=True)
+                sheet.add_experts_of_two_views(stage, over_both_views(logits, mirrored))
     for predictor, single in singles.items():
         if single:
             network = load_network(single, None, None)
             sheet.add(predictor, forward_costs(network, image_shape))
-            logits = _expert_logits(step, network, parts.scored(), runtime)
-            log_probs = (functional.log_softmax(part[0].double(), -1) for part in (logits.test, logits.validation))
-            sheet.add_soft(predictor, *log_probs)
-            both_views = logits.two_views()
-            if both_views is not None:
-                sheet.add_soft(f"{predictor}_{TWO_VIEWS}", *(part[0] for part in both_views))
+            logits = expert_logits(network, parts.scored())
+            sheet.add_network(predictor, logits.test[0], logits.validation[0])
+            if step.evaluation.two_views:
+                both = over_both_views(logits, expert_logits(network, parts.scored(), mirrored=True))
+                sheet.add_network(f"{predictor}_{TWO_VIEWS}", both.test[0], both.validation[0])
     sheet.write(files.output, runtime, record)
-
-
-def _expert_logits(
-    step: EvaluateBaselines,
-    network: FusedNetwork,
-    parts: Mapping[str, tuple[DeviceImages, Tensor]],
-    runtime: Runtime,
-) -> ExpertLogits:
-    runtime.place(network)
-
-    def of(names: Iterable[str], mirrored: bool) -> dict[str, Tensor]:
-        size = step.evaluation.batch_size
-        return {name: fused_logits_of(network, *parts[name], runtime, size, mirrored)[1] for name in names}
-
-    logits, mirrored = of(parts, False), None
-    if step.evaluation.two_views:
-        seen = of(VIEWED, True)
-        mirrored = ExpertLogits(seen["test"], seen["validation"])
-    return ExpertLogits(logits["test"], logits["validation"], logits.get("fusion"), mirrored)

@@ -5,7 +5,7 @@ for every test image, and a manifest. One pass over the test and validation imag
 """
 
 import torch
-from torch.nn import functional
+from torch import Tensor
 
 from certifuse.base.manifest import StepRecord
 from certifuse.data.images.image_set import load_image_set
@@ -17,7 +17,7 @@ from certifuse.models.components.belonging import check_belonging
 from certifuse.models.compute import runtime as runtimes
 from certifuse.models.compute.inference import fused_logits_of
 from certifuse.reporting.predictors import TWO_VIEWS
-from certifuse.steps.score_sheet import ExpertLogits, empty_sheet, image_parts
+from certifuse.steps.score_sheet import Parts, empty_sheet, image_parts, log_probs_of, over_both_views
 from certifuse.study.steps.training import EvaluateFusion
 
 
@@ -40,24 +40,19 @@ def evaluate_fusion(step: EvaluateFusion, files: EvaluateFusion.Files) -> None:
     sheet.add_expert_costs("after", network, image_shape)
     runtime.place(network)
 
-    scored, size = parts.scored(), step.evaluation.batch_size
-    logits = {name: fused_logits_of(network, *part, runtime, size) for name, part in scored.items()}
-    fused = {name: functional.log_softmax(pair[0].double(), -1) for name, pair in logits.items()}
-    experts = {name: functional.log_softmax(pair[1].double(), -1) for name, pair in logits.items()}
-    together = {
-        name: combination.probability_average(torch.cat([fused[name][None], experts[name]]))
-        for name in ("test", "validation")
-    }
-    sheet.add_soft("fused", fused["test"], fused["validation"])
-    sheet.add_soft("fused_plus_experts", together["test"], together["validation"])
-    mirrored = None
+    def all_logits(mirrored: bool = False) -> Parts[Tensor]:
+        """Logits (1 + E, N, K) of the fused network and of its experts."""
+        size = step.evaluation.batch_size
+        pairs = parts.scored().map(lambda part: fused_logits_of(network, *part, runtime, size, mirrored))
+        return pairs.map(lambda pair: torch.cat([pair[0][None], pair[1]]))
+
+    logits = all_logits()
+    together = logits.map(lambda part: combination.probability_average(log_probs_of(part)))
+    sheet.add_network("fused", logits.test[0], logits.validation[0])
+    sheet.add_soft("fused_plus_experts", together.test, together.validation)
+    sheet.add_experts("after", logits.map(lambda part: part[1:]))
     if step.evaluation.two_views:
-        seen = {name: fused_logits_of(network, *part, runtime, size, mirrored=True) for name, part in scored.items()}
-        mirrored = ExpertLogits(seen["test"][1], seen["validation"][1])
-        both = {
-            name: combination.two_views(fused[name], functional.log_softmax(pair[0].double(), -1))
-            for name, pair in seen.items()
-        }
-        sheet.add_soft(f"fused_{TWO_VIEWS}", both["test"], both["validation"])
-    sheet.add_experts("after", ExpertLogits(logits["test"][1], logits["validation"][1], mirrored=mirrored))
+        both = over_both_views(logits, all_logits(mirrored=True))
+        sheet.add_network(f"fused_{TWO_VIEWS}", both.test[0], both.validation[0])
+        sheet.add_experts_of_two_views("after", both.map(lambda part: part[1:]))
     sheet.write(files.output, runtime, record)

@@ -7,10 +7,10 @@ Shapes: E experts, N images, K classes.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -34,79 +34,59 @@ from certifuse.training.loop.record import peak_memory_bytes
 
 log = logging.getLogger(__name__)
 
-VIEWED = ("test", "validation")
-"""The parts that every predictor is scored on, from each view."""
+
+Part = TypeVar("Part")
+Other = TypeVar("Other")
+Images = tuple[DeviceImages, Tensor]
+"""Images on the device, and the indices of those that are meant."""
 
 
-@dataclass(frozen=True)
-class ImageParts:
-    """The images that an evaluation looks at, each part as images on the device and the indices into them."""
+class Parts(NamedTuple, Generic[Part]):
+    """The same of the test, the validation and the fusion images; the last is None where it may not be looked at."""
 
-    test: tuple[DeviceImages, Tensor]
-    validation: tuple[DeviceImages, Tensor]
-    fusion: tuple[DeviceImages, Tensor]
+    test: Part
+    validation: Part
+    fusion: Part | None = None
 
-    def scored(self) -> dict[str, tuple[DeviceImages, Tensor]]:
-        """The parts on which every predictor is run, by name."""
-        return {"test": self.test, "validation": self.validation}
+    def scored(self) -> "Parts[Part]":
+        """Without the fusion images: those on which every predictor is run."""
+        return self._replace(fusion=None)
 
-    def labels(self) -> "Labels":
-        """The labels of all parts, on the CPU."""
-        parts = self.scored() | {"fusion": self.fusion}
-        return Labels(**{name: data.labels[indices].cpu() for name, (data, indices) in parts.items()})
+    def map(self, of: Callable[[Part], Other]) -> "Parts[Other]":
+        """What a function gives for each of them."""
+        return Parts(of(self.test), of(self.validation), None if self.fusion is None else of(self.fusion))
 
 
-def image_parts(images: ImageSet, splits: Splits, runtime: Runtime) -> ImageParts:
+def image_parts(images: ImageSet, splits: Splits, runtime: Runtime) -> Parts[Images]:
     """The official test images, and the validation and fusion images."""
     training, test = on_device(images, splits, runtime), official_test_on_device(images, splits, runtime)
     device = runtime.device
-    return ImageParts(
+    return Parts(
         test=(test, torch.arange(len(test.labels), device=device)),
         validation=(training, splits.validation.to(device)),
         fusion=(training, splits.fusion.to(device)),
     )
 
 
-@dataclass(frozen=True)
-class Labels:
-    """Labels of the test, validation and fusion images."""
-
-    test: Tensor
-    validation: Tensor
-    fusion: Tensor
+def log_probs_of(logits: Tensor) -> Tensor:
+    """Log-probabilities in double precision."""
+    return functional.log_softmax(logits.double(), -1)
 
 
-@dataclass(frozen=True)
-class ExpertLogits:
-    """Logits (E, N, K) of the experts of one stage on the test and validation images.
-
-    `fusion`, the logits on the fusion images, is given for experts that have not trained on them; `mirrored`, those on
-    the mirror images of both parts, where two views are scored.
-    """
-
-    test: Tensor
-    validation: Tensor
-    fusion: Tensor | None = None
-    mirrored: "ExpertLogits | None" = None
-
-    def two_views(self) -> tuple[Tensor, Tensor] | None:
-        """Log-probabilities (E, N, K) of test and validation images, over both views where there are two."""
-        if self.mirrored is None:
-            return None
-        pairs = ((self.test, self.mirrored.test), (self.validation, self.mirrored.validation))
-        test_ENK, validation_ENK = (
-            combination.two_views(*(functional.log_softmax(view.double(), -1) for view in pair)) for pair in pairs
-        )
-        return test_ENK, validation_ENK
+def over_both_views(logits: Parts[Tensor], mirrored: Parts[Tensor]) -> Parts[Tensor]:
+    """Log-probabilities (..., N, K) over each test and validation image and its mirror image."""
+    pairs = zip(logits[:2], mirrored[:2], strict=True)
+    return Parts(*(combination.two_views(log_probs_of(one), log_probs_of(other)) for one, other in pairs))
 
 
 def empty_sheet(
-    identity: Mapping[str, Any], settings: EvaluationSettings, parts: ImageParts, images: ImageSet
+    identity: Mapping[str, Any], settings: EvaluationSettings, parts: Parts[Images], images: ImageSet
 ) -> "ScoreSheet":
     """A sheet for predictors of these images."""
     name = settings.superclasses
     grouping = None if name is None else superclass_of_class(name, images.num_classes)
-    return ScoreSheet(identity, settings, parts.labels(), grouping)
+    labels = parts.map(lambda part: part[0].labels[part[1]].cpu())
+    return ScoreSheet(identity, settings, labels, grouping)
 
 
 @dataclass
@@ -115,7 +95,7 @@ class ScoreSheet:
 
     identity: Mapping[str, Any]
     settings: EvaluationSettings
-    labels: Labels
+    labels: Parts[Tensor]
     superclass_of_class: Sequence[int] | None = None
     metrics: list[dict[str, Any]] = field(default_factory=list)
     per_class: list[dict[str, Any]] = field(default_factory=list)
@@ -134,8 +114,19 @@ class ScoreSheet:
         self._add_superclasses(predictor, predicted_N)
         self.predictions[f"{predictor}/predicted"] = predicted_N.to(torch.int16)
 
+    def add_network(self, predictor: str, test_NK: Tensor, validation_NK: Tensor) -> tuple[Tensor, Tensor]:
+        """A predictor with logits of its own: they are kept in single precision, and scored as they are kept.
+
+        Returns its log-probabilities on both parts, in double precision.
+        """
+        kept = {"logits": test_NK.float(), "validation_logits": validation_NK.float()}
+        self.predictions |= {f"{predictor}/{name}": logits_NK for name, logits_NK in kept.items()}
+        log_probs_NK, validation_log_probs_NK = (log_probs_of(logits_NK) for logits_NK in kept.values())
+        self.add_soft(predictor, log_probs_NK, validation_log_probs_NK)
+        return log_probs_NK, validation_log_probs_NK
+
     def add_soft(self, predictor: str, test_NK: Tensor, validation_NK: Tensor) -> None:
-        """A predictor with log-probabilities: scores as they are, and after temperature."""
+        """A predictor with log-probabilities that follow from others': scores as they are, and after temperature."""
         labels_N = self.labels.test
         temperature = calibration.fit_temperature(validation_NK, self.labels.validation)
         cooled_NK = calibration.apply_temperature(test_NK, temperature)
@@ -151,17 +142,17 @@ class ScoreSheet:
             self._add_bins(predictor, calibrated, log_probs_NK)
         self._add_classes(predictor, test_NK)
         self.predictions[f"{predictor}/predicted"] = test_NK.argmax(-1).to(torch.int16)
-        label_N = test_NK.gather(1, labels_N[:, None])[:, 0]
-        self.predictions[f"{predictor}/log_probability_of_label"] = label_N.to(torch.float32)
-        self.predictions[f"{predictor}/log_confidence"] = test_NK.amax(-1).to(torch.float32)
 
-    def add_experts(self, stage: str, logits: ExpertLogits) -> None:
-        """The experts of one stage: each alone, every way to combine them, and how they differ."""
-        test_ENK, validation_ENK = (
-            functional.log_softmax(part.double(), -1) for part in (logits.test, logits.validation)
-        )
-        for index, (test_NK, validation_NK) in enumerate(zip(test_ENK, validation_ENK, strict=True)):
-            self.add_soft(f"expert_{index}_{stage}", test_NK, validation_NK)
+    def add_experts(self, stage: str, logits: Parts[Tensor]) -> None:
+        """The experts of one stage: each alone, every way to combine them, and how they differ.
+
+        Args:
+            stage: `before`, `after` or `finetuned`.
+            logits: (E, N, K) each; those of the fusion images for experts that have not trained on them.
+        """
+        pairs = enumerate(zip(logits.test, logits.validation, strict=True))
+        scored = [self.add_network(f"expert_{index}_{stage}", *pair) for index, pair in pairs]
+        test_ENK, validation_ENK = (torch.stack(part) for part in zip(*scored, strict=True))
         averages = {
             "probability_average": combination.probability_average,
             "logit_average": combination.logit_average,
@@ -169,12 +160,18 @@ class ScoreSheet:
         for name, combine in averages.items():
             self.add_soft(f"{name}_{stage}", combine(test_ENK), combine(validation_ENK))
         if logits.fusion is not None:
-            self._add_stacking(stage, test_ENK, validation_ENK, logits.fusion)
+            self._add_stacking(stage, test_ENK, validation_ENK, log_probs_of(logits.fusion))
         self.add_hard(f"majority_vote_{stage}", combination.majority_vote(test_ENK))
-        self._add_two_views(stage, logits.two_views())
         oracle_N = combination.oracle_correct(test_ENK, self.labels.test)
         self.add(f"oracle_{stage}", {"top1_percent": 100 * float(oracle_N.double().mean())})
         self.add(f"experts_{stage}", diversity.diversity_table(test_ENK, self.labels.test))
+
+    def add_experts_of_two_views(self, stage: str, log_probs: Parts[Tensor]) -> None:
+        """The experts of one stage and their average, by what they say (E, N, K) of an image and its mirror image."""
+        pairs = enumerate(zip(log_probs.test, log_probs.validation, strict=True))
+        scored = [self.add_network(f"expert_{index}_{stage}_{TWO_VIEWS}", *pair) for index, pair in pairs]
+        averages = (combination.probability_average(torch.stack(part)) for part in zip(*scored, strict=True))
+        self.add_soft(f"probability_average_{stage}_{TWO_VIEWS}", *averages)
 
     def add_expert_costs(self, stage: str, network: FusedNetwork, image_shape: Sequence[int]) -> None:
         """Add the cost of each expert of a network, and of their average: all of them."""
@@ -188,7 +185,8 @@ class ScoreSheet:
         tables = {"metrics.csv": self.metrics, "per_class.csv": self.per_class, "calibration.csv": self.calibration}
         for name, rows in tables.items():
             write_rows(directory / name, rows)
-        predictions = self.predictions | {"labels": self.labels.test.to(torch.int16)}
+        labels = {"labels": self.labels.test, "validation_labels": self.labels.validation}
+        predictions = self.predictions | {name: label_N.to(torch.int16) for name, label_N in labels.items()}
         save_predictions(directory, predictions, self.identity)
         predictors = dict.fromkeys(row["predictor"] for row in self.metrics)
         count = len(self.labels.test)
@@ -199,22 +197,13 @@ class ScoreSheet:
             record.write(manifest, written, runtime=runtime.record(), peak_memory_bytes=peak)
 
     def _add_stacking(self, stage: str, test_ENK: Tensor, validation_ENK: Tensor, fusion_ENK: Tensor) -> None:
-        log_probs_ENK = functional.log_softmax(fusion_ENK.double(), -1)
-        fits = [
-            (l2, combination.fit_stacking(log_probs_ENK, self.labels.fusion, l2)) for l2 in self.settings.stacking_l2
-        ]
+        labels_N = self.labels.fusion
+        assert labels_N is not None, "the sheet has the labels of all images"
+        fits = [(l2, combination.fit_stacking(fusion_ENK, labels_N, l2)) for l2 in self.settings.stacking_l2]
         losses = [scores.nll_nats(fit.log_probs(validation_ENK), self.labels.validation) for _, fit in fits]
         l2, best = fits[losses.index(min(losses))]
         self.add(f"stacking_{stage}", {"l2": l2, "fit_converged": int(best.converged)})
-        self.add_soft(f"stacking_{stage}", best.log_probs(test_ENK), best.log_probs(validation_ENK))
-
-    def _add_two_views(self, stage: str, log_probs: tuple[Tensor, Tensor] | None) -> None:
-        if log_probs is None:
-            return
-        for index, (test_NK, validation_NK) in enumerate(zip(*log_probs, strict=True)):
-            self.add_soft(f"expert_{index}_{stage}_{TWO_VIEWS}", test_NK, validation_NK)
-        averages = (combination.probability_average(part_ENK) for part_ENK in log_probs)
-        self.add_soft(f"probability_average_{stage}_{TWO_VIEWS}", *averages)
+        self.add_network(f"stacking_{stage}", best.log_probs(test_ENK), best.log_probs(validation_ENK))
 
     def _add_superclasses(self, predictor: str, predicted_N: Tensor) -> None:
         if self.superclass_of_class is not None:

@@ -5,7 +5,8 @@ Reads the gathered certificates, splits, terms and ledgers. The page of question
 
 from certifuse.base.files import write_text
 from certifuse.base.manifest import SHARED_NAME, StepRecord
-from certifuse.reporting.sublora.frames import read_frames
+from certifuse.reporting.frames import read_frames
+from certifuse.reporting.sublora.frames import SCHEMAS
 from certifuse.reporting.sublora.page import page_md, sections
 from certifuse.reporting.sublora.tables import sublora_tables
 from certifuse.reporting.tables import write_tables
@@ -16,7 +17,7 @@ def write_sublora_tables(step: WriteSubloraTables, files: WriteSubloraTables.Fil
     """Write the tables, `hypotheses.md`, `sublora_tables.tex` of all tables, and a manifest."""
     read = {name: getattr(files, name) for name in ("metrics", "gates", "missing", "terms", "ledgers")}
     record = StepRecord(step, files.source, read.values())
-    frames, page = read_frames(read), files.output_dir / "hypotheses.md"
+    frames, page = read_frames(read, SCHEMAS), files.output_dir / "hypotheses.md"
     tables = sublora_tables(frames, step.study, step.confidence)
     written = write_tables(files.output_dir, tables, "sublora_tables")
     write_text(page, page_md(sections(frames, step.study, step.confidence)))

@@ -4,8 +4,12 @@
 Python the weight of the individual losses is `lam`, since `lambda` is a word of the language; elsewhere it is `lambda`.
 """
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple, Self
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Self
+
+from pydantic import GetCoreSchemaHandler
+from pydantic_core import core_schema
 
 BASELINE = "baseline"
 """In the place of the fusion rule, of what is trained and scored without one."""
@@ -19,7 +23,47 @@ WIDER = "single_wider"
 """Likewise, with the size of `baselines.wider_single`."""
 
 
-class Cell(NamedTuple):
+@dataclass(frozen=True, order=True)
+class Named:
+    """Whatever is known by its fields, each a word or a whole number."""
+
+    def names(self) -> dict[str, Any]:
+        """Its fields, under the names that are used outside Python."""
+        return {_outside(field.name): getattr(self, field.name) for field in fields(self)}
+
+    @classmethod
+    def of(cls, names: Mapping[str, Any]) -> Self:
+        """The one of these names. KeyError where one is absent, ValueError where a number is none."""
+        values: dict[str, Any] = {}
+        for field in fields(cls):
+            value = names[_outside(field.name)]
+            values[field.name] = int(value) if field.type is int else str(value)
+        float(values.get("lam", 0))
+        return cls(**values)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        """In settings it stands by its names, and is read from them."""
+
+        def read(value: Any) -> Named:
+            try:
+                return value if isinstance(value, cls) else cls.of(value)
+            except (KeyError, TypeError, ValueError):
+                raise ValueError(f"expected the names of a {cls.__name__}, found {value!r}") from None
+
+        by_names = core_schema.plain_serializer_function_ser_schema(lambda cell: cell.names())
+        return core_schema.no_info_plain_validator_function(read, serialization=by_names)
+
+    def __iter__(self) -> Iterator[Any]:
+        return (getattr(self, field.name) for field in fields(self))
+
+
+def _outside(field: str) -> str:
+    return "lambda" if field == "lam" else field
+
+
+@dataclass(frozen=True, order=True)
+class Cell(Named):
     """One training of the fused network."""
 
     architecture: str
@@ -27,56 +71,25 @@ class Cell(NamedTuple):
     lam: str
     seed: int
 
-    def names(self) -> dict[str, Any]:
-        """Architecture, fusion, lambda, seed."""
-        return {"architecture": self.architecture, "fusion": self.fusion, "lambda": self.lam, "seed": self.seed}
 
-    @classmethod
-    def of(cls, names: Mapping[str, Any]) -> Self:
-        """The cell of these names. ValueError where lambda is no number."""
-        lam = str(names["lambda"])
-        float(lam)
-        return cls(names["architecture"], names["fusion"], lam, int(names["seed"]))
-
-
-class Family(NamedTuple):
+@dataclass(frozen=True, order=True)
+class Family(Named):
     """All cells of one architecture and seed, which share experts and baselines."""
 
     architecture: str
     seed: int
 
-    def names(self) -> dict[str, Any]:
-        """Architecture and seed."""
-        return self._asdict()
 
-    @classmethod
-    def of(cls, names: Mapping[str, Any]) -> Self:
-        """The family of these names."""
-        return cls(names["architecture"], int(names["seed"]))
-
-
-class Member(NamedTuple):
+@dataclass(frozen=True, order=True)
+class Member(Family):
     """One network of a family: an expert, or a model that is trained on all training images."""
 
-    architecture: str
-    seed: int
     member: str
 
-    def names(self) -> dict[str, Any]:
-        """Architecture, seed, member."""
-        return self._asdict()
 
-    @classmethod
-    def of(cls, names: Mapping[str, Any]) -> Self:
-        """The member of these names."""
-        return cls(names["architecture"], int(names["seed"]), names["member"])
-
-
-class Finetuned(NamedTuple):
+@dataclass(frozen=True, order=True)
+class Finetuned(Family):
     """The experts of a family, trained on the fusion images beside each other: the control of every cell."""
-
-    architecture: str
-    seed: int
 
     @property
     def fusion(self) -> str:
@@ -92,48 +105,23 @@ class Finetuned(NamedTuple):
         """The names of a cell."""
         return Cell(self.architecture, self.fusion, self.lam, self.seed).names()
 
-    @classmethod
-    def of(cls, names: Mapping[str, Any]) -> Self:
-        """The control of these names."""
-        return cls(names["architecture"], int(names["seed"]))
 
-
-class SubspaceCell(NamedTuple):
+@dataclass(frozen=True, order=True)
+class SubspaceCell(Cell):
     """One training in a subspace; each number of levels gives a certificate of its own."""
 
-    architecture: str
-    fusion: str
-    lam: str
-    seed: int
     d: int
 
     @property
     def cell(self) -> Cell:
         """The cell of the grid with the same names."""
-        return Cell(*self[:4])
-
-    def names(self) -> dict[str, Any]:
-        """The names of the cell, and d."""
-        return self.cell.names() | {"d": self.d}
-
-    @classmethod
-    def of(cls, names: Mapping[str, Any]) -> Self:
-        """The training of these names."""
-        return cls(*Cell.of(names), int(names["d"]))
+        return Cell(self.architecture, self.fusion, self.lam, self.seed)
 
 
-class SubloraCell(NamedTuple):
+@dataclass(frozen=True, order=True)
+class SubloraCell(Named):
     """One training of a language model: d numbers, in an allocation mode, from a seed."""
 
     d: int
     mode: str
     seed: int
-
-    def names(self) -> dict[str, Any]:
-        """d, mode, seed."""
-        return self._asdict()
-
-    @classmethod
-    def of(cls, names: Mapping[str, Any]) -> Self:
-        """The training of these names."""
-        return cls(int(names["d"]), names["mode"], int(names["seed"]))

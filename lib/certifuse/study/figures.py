@@ -6,36 +6,26 @@ section of the configuration, the targets of the workflow, and the settings, fil
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from certifuse.study import paths
 
-FUSION = {
-    "summary": paths.SUMMARY,
-    "missing": paths.MISSING,
-    "logs": paths.LOGS,
-    "calibration": paths.CALIBRATION,
-    "comparison": paths.COMPARISON,
-}
-CERTIFICATES = {"certificates": paths.CERTIFICATES}
-SUBLORA = {"metrics": paths.SUBLORA_METRICS, "missing": paths.MISSING_SUBLORA}
-GATES = {"gates": paths.SUBLORA_GATES, "missing": paths.MISSING_GATES}
 
-
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Figure:
     """A figure as it is known before it is drawn.
 
     Args:
         part: which part of a study it shows: `fusion`, `certificates` or `sublora`.
-        description: its line in the reference of the configuration.
         tables: the gathered tables that it is drawn from, by the name under which its module knows them.
+        description: its line in the reference of the configuration.
         statistics: the keys of the section `statistics` that it shows.
         budgets: what a study calls the budgets for each of which it is drawn; None for a figure of the whole study.
     """
 
     part: str
-    description: str
     tables: Mapping[str, str]
+    description: str
     statistics: tuple[str, ...] = ()
     budgets: str | None = None
 
@@ -65,12 +55,23 @@ def place_of(part: str, name: str, budget: int | None) -> str:
     return f"sublora/{of_budget}" if part == "sublora" else of_budget
 
 
+FUSION = {
+    "summary": paths.SUMMARY,
+    "missing": paths.MISSING,
+    "logs": paths.LOGS,
+    "calibration": paths.CALIBRATION,
+    "comparison": paths.COMPARISON,
+}
+
+
 def _of_fusion(description: str, *tables: str, statistics: tuple[str, ...] = ()) -> Figure:
     """A figure of the grid: scores and missing cells, and `tables` beside them."""
-    read = {name: FUSION[name] for name in ("summary", "missing", *tables)}
-    return Figure(part="fusion", description=description, tables=read, statistics=statistics)
+    return Figure("fusion", {name: FUSION[name] for name in ("summary", "missing", *tables)}, description, statistics)
 
 
+_of_certificates = partial(Figure, "certificates", {"certificates": paths.CERTIFICATES})
+_of_language = partial(Figure, "sublora", {"metrics": paths.SUBLORA_METRICS, "missing": paths.MISSING_SUBLORA})
+_of_gates = partial(Figure, "sublora", {"gates": paths.SUBLORA_GATES, "missing": paths.MISSING_GATES})
 CONFIDENCE = ("confidence",)
 FIGURES: dict[str, Figure] = {
     "lambda_ablation": _of_fusion(
@@ -82,59 +83,21 @@ FIGURES: dict[str, Figure] = {
     "reliability": _of_fusion("Calibration before and after temperature.", "calibration"),
     "training_curves": _of_fusion("Accuracy and losses against epoch.", "logs"),
     "diversity": _of_fusion("How the experts differ.", statistics=CONFIDENCE),
-    "certified_vs_dimension": Figure(
-        part="certificates",
-        description="Certified error against the dimension of the trained subspace.",
-        tables=CERTIFICATES,
+    "certified_vs_dimension": _of_certificates("Certified error against the dimension of the trained subspace."),
+    "certified_vs_lambda": _of_certificates("Certified error against lambda at each dimension."),
+    "certificate_frontier": _of_certificates("Code length against risk, with lines of equal certified error."),
+    "certified_vs_test": _of_certificates("Certified error against test error per fusion rule.", CONFIDENCE),
+    "pareto_frontier": _of_language("Complexity against risk of all modes, per budget.", CONFIDENCE, "sublora_budgets"),
+    "compression_comparison": _of_language(
+        "Complexity, size, risk and both bounds, per budget.", budgets="sublora_budgets"
     ),
-    "certified_vs_lambda": Figure(
-        part="certificates", description="Certified error against lambda at each dimension.", tables=CERTIFICATES
+    "learned_gating_heatmap": _of_gates(
+        "Learned splits of every layer and seed, per budget.", budgets="learned_budgets"
     ),
-    "certificate_frontier": Figure(
-        part="certificates",
-        description="Code length against risk, with lines of equal certified error.",
-        tables=CERTIFICATES,
-    ),
-    "certified_vs_test": Figure(
-        part="certificates",
-        description="Certified error against test error per fusion rule.",
-        tables=CERTIFICATES,
-        statistics=CONFIDENCE,
-    ),
-    "pareto_frontier": Figure(
-        part="sublora",
-        description="Complexity against risk of all modes, per budget.",
-        tables=SUBLORA,
-        statistics=CONFIDENCE,
-        budgets="sublora_budgets",
-    ),
-    "compression_comparison": Figure(
-        part="sublora",
-        description="Complexity, size, risk and both bounds, per budget.",
-        tables=SUBLORA,
-        budgets="sublora_budgets",
-    ),
-    "learned_gating_heatmap": Figure(
-        part="sublora",
-        description="Learned splits of every layer and seed, per budget.",
-        tables=GATES,
-        budgets="learned_budgets",
-    ),
-    "allocation_comparison_grid": Figure(
-        part="sublora",
-        description="Risk, bounds, size and improvement of all modes.",
-        tables=SUBLORA,
-        statistics=CONFIDENCE,
-    ),
-    "learned_gating_trend": Figure(
-        part="sublora", description="Learned splits against depth.", tables=GATES, statistics=CONFIDENCE
-    ),
-    "sublora_frontier": Figure(
-        part="sublora", description="Every certificate by code length, with n-gram tables.", tables=SUBLORA
-    ),
-    "gating_nulls": Figure(
-        part="sublora", description="Learned gates beside their nulls.", tables=SUBLORA, statistics=CONFIDENCE
-    ),
+    "allocation_comparison_grid": _of_language("Risk, bounds, size and improvement of all modes.", CONFIDENCE),
+    "learned_gating_trend": _of_gates("Learned splits against depth.", CONFIDENCE),
+    "sublora_frontier": _of_language("Every certificate by code length, with n-gram tables."),
+    "gating_nulls": _of_language("Learned gates beside their nulls.", CONFIDENCE),
 }
 
 

@@ -8,30 +8,13 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from certifuse.base.files import write_text
-from certifuse.base.records import Settings
+from certifuse.base.records import Settings, summary_of
 from certifuse.study.settings.augmentation import AUGMENTATIONS, AugmentationSettings
 from certifuse.study.settings.fusion import GUIDE_DEFAULTS, FusionTraining
 from certifuse.study.settings.recipe import Recipe
 from certifuse.study.study import Study
 
-HEADER = """# Configuration
-
-Generated from the models in `lib/certifuse/settings/` by `make reference`; a test compares. `config/schema.json` is
-the same as a JSON schema, for editors.
-
-`config/config.yaml` is the default study. Another one is chosen by `snakemake --configfile config/cifar100_small.yaml`
-and stands alone: nothing of the default leaks into it. One-off changes are validated as well:
-`snakemake --config 'fusion={"epochs": 10}'`. A mistake is reported before any job starts, with its path, its value,
-what is allowed and the nearest spelling.
-
-An `.npz` file has the arrays `train_images` (N, H, W, C) uint8, `train_labels` (N,) integers, `test_images` and
-`test_labels`.
-
-One more block in `sublora.grid` is a sweep or a control: `{budgets: [250, 500, 4000], modes: [uniform], seeds: [42]}`
-moves along the frontier, further `levels` across it; `learned_random`, `learned_permuted` and `learned_refixed` are
-what learned splits have to beat, `proportional` what a fixed share has to; `lora_only` and `subspace_only` leave one
-half of SubLoRA out. Cells may be added at any time: only those are run.
-"""
+TITLE = "The study"
 
 
 def schema_text() -> str:
@@ -40,14 +23,16 @@ def schema_text() -> str:
 
 
 def reference_text() -> str:
-    """The reference page."""
-    sections = [HEADER, *_sections(Study, "The study"), _guide_table(), _recipe_table()]
+    """The sections of the reference page."""
+    sections = [*_sections(Study, TITLE), _guide_table(), _recipe_table()]
     return "\n".join(section.rstrip() + "\n" for section in sections)
 
 
 def write_reference(directory: Path) -> None:
-    """Write `README.md` and `schema.json` into a directory."""
-    write_text(directory / "README.md", reference_text())
+    """Write `schema.json` into a directory, and the sections of its `README.md` below the introduction, which stays."""
+    page = directory / "README.md"
+    introduction = page.read_text(encoding="utf-8").partition(f"## {TITLE}\n")[0]
+    write_text(page, introduction + reference_text())
     write_text(directory / "schema.json", schema_text())
 
 
@@ -76,7 +61,7 @@ def models_in(annotation: Any) -> list[type[BaseModel]]:
 
 
 def _table(model: type[BaseModel], heading: str) -> str:
-    summary = (model.__doc__ or "").strip().splitlines()[0]
+    summary = summary_of(model)
     lines = [
         f"## {_title(model, heading)}",
         "",

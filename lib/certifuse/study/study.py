@@ -1,6 +1,5 @@
 """The whole configuration of a study, and the cells that it consists of."""
 
-import posixpath
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -9,11 +8,12 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, create_model, model_validator
 
-from certifuse.base.records import Count, MisfitError, Settings
+from certifuse.base.records import Count, MisfitError, Settings, summary_of
 from certifuse.study.cells import FINETUNED, SINGLE, WIDER, Cell, Family, SubloraCell, SubspaceCell
 from certifuse.study.figures import Drawing, figures_of
-from certifuse.study.reading.command_line import with_command_line_types
+from certifuse.study.reading.command_line import with_command_line_sources, with_command_line_types
 from certifuse.study.reading.problems import read_settings, refuse_unplain
+from certifuse.study.results_directory import check_place, results_directory
 from certifuse.study.settings.architectures import ARCHITECTURE_SETTINGS
 from certifuse.study.settings.certificates import CertificateSettings
 from certifuse.study.settings.data import CifarData, DataSettings, NpzData, SplitSettings
@@ -34,7 +34,7 @@ ArchitecturesSettings: Any = create_model(
     __base__=Settings,
     __doc__="The size of each architecture; the defaults are the published full-size networks.",
     **{  # type: ignore[call-overload]
-        name: (settings, Field(default=settings(), description=(settings.__doc__ or "").splitlines()[0]))
+        name: (settings, Field(default=settings(), description=summary_of(settings)))
         for name, settings in ARCHITECTURE_SETTINGS.items()
     },
 )
@@ -44,11 +44,11 @@ class Study(Settings):
     """One study: everything that its results depend on."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9_-]+$", description="Shown in captions and in the report.")
-    results_dir: Annotated[str, AfterValidator(posixpath.normpath)] = Field(
+    results_dir: Annotated[str, AfterValidator(results_directory)] = Field(
         default="results",
-        pattern=r"^[A-Za-z0-9_./-]+$",
         max_length=200,
-        description="Where everything is written; one per study.",
+        description="Where everything is written, one per study: a directory of its own, of letters, digits, blanks "
+        "and . _ - +",
     )
     data: DataSettings | None = Field(default=None, description="The images; not needed without `grid`.")
     splits: SplitSettings = Field(default=SplitSettings(), description="How the images are divided.")
@@ -231,4 +231,7 @@ def read_study(config: Mapping[str, Any], command_line: Mapping[str, Any] = Mapp
         UserError: one line per problem, each with path, value, what is allowed and the nearest spelling.
     """
     refuse_unplain(config, "config")
-    return read_settings(Study, with_command_line_types(Study, config, command_line), "config")
+    config = with_command_line_sources(config, command_line)
+    study = read_settings(Study, with_command_line_types(Study, config, command_line), "config", command_line)
+    check_place(study.results_dir)
+    return study

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from certifuse.study import paths
-from certifuse.study.cells import Cell, Family
+from certifuse.study.cells import Cell, Family, Named
 from certifuse.study.settings.sublora import LEARNED, NULLS
 from certifuse.study.study import Study
 
@@ -41,45 +41,19 @@ def awaited(study: Study, files: Sequence[str]) -> list[str]:
 
 def finished(study: Study, files: Sequence[str]) -> list[str]:
     """The files that are there and how old, with `only_finished`: a gathering rule depends on this, not on inputs."""
-    return _seen(files) if study.only_finished else []
+    there = [file for file in files if study.only_finished and Path(file).is_file()]
+    return [f"{file}@{Path(file).stat().st_mtime_ns}" for file in there]
 
 
-def _seen(files: Sequence[str]) -> list[str]:
-    return [f"{file}@{Path(file).stat().st_mtime_ns}" for file in files if Path(file).is_file()]
-
-
-def fusion_files(study: Study, of_cell: Sequence[str], *of_family: str) -> list[str]:
-    """The files of every cell, then those of every (architecture, seed)."""
-    files = [template.format(**cell.names()) for cell in study.cells for template in of_cell]
-    return files + [template.format(**family.names()) for family in study.families for template in of_family]
-
-
-def certificates(study: Study, subspace: Sequence[str], joint: Sequence[str]) -> list[str]:
-    """The certificates of every training in a subspace, and of their cells in the grid."""
-    files = [template.format(**cell.names()) for cell in study.subspace_cells for template in subspace]
-    return files + [template.format(**cell.names()) for cell in study.certified_cells for template in joint]
-
-
-def language_certificates(study: Study, sublora: str, ngram: str) -> list[str]:
-    """The certificates of every language model, network or table of counts."""
-    files = [
-        sublora.format(**cell.names(), levels=levels)
-        for cell in study.sublora_cells
-        for levels in study.language.levels
-    ]
-    return files + [ngram.format(ngram=name) for name in study.language.ngrams]
-
-
-def learned_manifests(study: Study, manifest: str) -> list[str]:
-    """The manifests of the trainings of mode `learned`."""
-    return [manifest.format(**cell.names()) for cell in study.learned_cells]
+def each(cells: Iterable[Named], *templates: str, **others: object) -> list[str]:
+    """The files of every cell, by their templates; `others` are fields that the cells have not."""
+    return [template.format(**cell.names(), **others) for cell in cells for template in templates]
 
 
 def single_model(study: Study, template: str, names: Mapping[str, str], member: str) -> list[str]:
     """A model of a family that is trained on all training images, where the study trains it."""
     family = Family.of(names)
-    known = study.single_models(*family)
-    return [template.format(**family.names(), member=member)] if member in known else []
+    return each([family], template, member=member) if member in study.single_models(*family) else []
 
 
 def initial_components(study: Study, names: Mapping[str, str], results_dir: str) -> list[str]:

@@ -19,6 +19,7 @@ from certifuse.study.settings.augmentation import AugmentationSettings
 from certifuse.study.settings.recipe import Recipe
 from certifuse.training.loop.finite import FiniteWatch
 from certifuse.training.optimisation import ParameterGroup, optimiser_tensors, restore_optimiser
+from certifuse.training.single_values import require_values_to_normalise
 from certifuse.training.weight_average import WeightAverage
 
 Objective = Callable[[Any, Tensor], Mapping[str, Tensor]]
@@ -42,6 +43,9 @@ class EpochTrainer:
 
     def __post_init__(self) -> None:
         self.average = WeightAverage(self.network, self.recipe)
+        if min(len(self.indices), self.batch_size) == 1:
+            image_1CHW = self.runtime.arrange(self.data.batch(self.indices[:1]))
+            require_values_to_normalise(self.network, image_1CHW, len(self.indices), self.batch_size)
 
     @cached_property
     def flips(self) -> AlternatingFlips:

@@ -8,12 +8,13 @@ import pytest
 from certifuse.base.errors import UserError
 from certifuse.certificates.images.certificate import Certificate, read_certificate, write_certificate
 from certifuse.study.paths import CERTIFICATE_FILE
+from certifuse.study.settings.data import SplitSettings
 
 FILE = {"path": "../data/images.safetensors", "sha256": "ab" * 32}
 CLAIM = {"risk": 0.1, "bound": 0.25, "inequality": "binomial", "bounds": {"binomial": 0.24, "kl": 0.26}}
 UNTOUCHED = {"examples": 40, "errors": 5}
 CONTENT = {
-    "format": 1,
+    "format": 2,
     "kind": "subspace",
     "identity": {"architecture": "resnet", "fusion": "concatenation", "lambda": "1.0", "seed": 0, "d": 4, "levels": 3},
     "statement": "With probability 1 - delta \u2026",
@@ -46,6 +47,7 @@ CONTENT = {
     "components_manifest": None,
     "images": FILE,
     "splits": FILE,
+    "split_settings": SplitSettings().plain(),
     "sets_sha256": {"fusion": "01" * 32},
     "settings": {"delta": 0.05},
     "source_fingerprint": "0123456789abcdef",
@@ -117,8 +119,12 @@ def test_every_truncation_and_every_addition_is_caught(tmp_path):
         (json.dumps(json.loads(sealed_text(CONTENT))), "its bytes differ"),
         (sealed_text(CONTENT).replace('"delta": 0.05', '"delta": 0.050'), "its bytes differ"),
         (sealed_text(CONTENT).replace('"delta"', '"delta": 0.05,\n  "delta"', 1), "its bytes differ"),
-        (sealed_text(CONTENT | {"format": 2}), "expected a certificate of format 1, found 2"),
-        (sealed_text({key: value for key, value in CONTENT.items() if key != "format"}), "format 1, found None"),
+        (
+            sealed_text(CONTENT | {"format": 1}),
+            "format 2, found 1: an older version wrote it: delete its directory and run",
+        ),
+        (sealed_text(CONTENT | {"format": 3}), "format 2, found 3: verify it with the version that wrote it"),
+        (sealed_text({key: value for key, value in CONTENT.items() if key != "format"}), "format 2, found None"),
     ],
 )
 def test_what_is_no_certificate_is_one_line(tmp_path, text, said):
@@ -130,7 +136,7 @@ def test_neither_a_missing_file_nor_a_directory_is_a_certificate(tmp_path):
         with pytest.raises(UserError, match="expected a certificate, found no file"):
             read_certificate(directory)
     (tmp_path / CERTIFICATE_FILE).mkdir()
-    with pytest.raises(UserError, match="expected a certificate, found no file"):
+    with pytest.raises(UserError, match=r"expected a (certificate|regular file), found"):
         read_certificate(tmp_path)
 
 

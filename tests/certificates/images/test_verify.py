@@ -4,7 +4,6 @@ import copy
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +11,13 @@ import numpy as np
 import pytest
 import torch
 from bitstreams import claiming, unpaid
+from forging import content_of, holder_of, leaves, reseal
 
 from certifuse.base.errors import UserError
 from certifuse.certificates.coding.codec import decode, encode
 from certifuse.certificates.images import verify as recipe
 from certifuse.certificates.images.certificate import read_certificate
+from certifuse.certificates.images.issue import statement_of
 from certifuse.certificates.images.judge import Measured, Verdict
 from certifuse.certificates.images.verify import verify_certificate
 from certifuse.evaluation.images.decisions import Decisions
@@ -134,31 +135,6 @@ def test_one_byte_in_any_other_file_is_caught(damaged, kind, part):
 # ---- numbers that are changed and sealed again -----------------------------------------------------
 
 
-def canonical(content: Any) -> bytes:
-    return json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
-
-
-def reseal(directory: Path, content: dict[str, Any]) -> None:
-    """Write what the content is as if it had been written so: only its numbers can give it away."""
-    plain = {key: value for key, value in content.items() if key != "sha256"}
-    sealed = {**plain, "sha256": hashlib.sha256(canonical(plain)).hexdigest()}
-    (directory / CERTIFICATE_FILE).write_text(json.dumps(sealed, indent=2, sort_keys=True) + "\n")
-
-
-def content_of(directory: Path) -> dict[str, Any]:
-    return dict(json.loads((directory / CERTIFICATE_FILE).read_text()))
-
-
-def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """The path of every number, text, truth value and null."""
-    if isinstance(value, dict | list):
-        items = value.items() if isinstance(value, dict) else enumerate(value)
-        for key, inner in items:
-            yield from leaves(inner, (*path, key))
-    else:
-        yield path
-
-
 def changes(value: Any) -> list[Any]:
     """A little more, a little less, and another type."""
     if isinstance(value, bool):
@@ -173,25 +149,17 @@ def changes(value: Any) -> list[Any]:
     return [1, {}]
 
 
-def place(content: dict[str, Any], path: tuple[Any, ...]) -> tuple[Any, Any]:
-    *way, last = path
-    here: Any = content
-    for key in way:
-        here = here[key]
-    return here, last
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_leaf_that_is_changed_and_sealed_again_is_caught_by_name(damaged, kind):
     directory = getattr(damaged, kind)
     content = content_of(directory)
     tried = 0
     for path in leaves(content):
-        if path[0] in FREE or (kind, path) == ("subspace", ("identity", "lambda")):
+        if path[0] in FREE:
             continue
-        for other in changes(place(content, path)[0][path[-1]]):
+        for other in changes(holder_of(content, path)[0][path[-1]]):
             forged = copy.deepcopy(content)
-            here, last = place(forged, path)
+            here, last = holder_of(forged, path)
             here[last] = other
             reseal(directory, forged)
             said = refusal(directory)
@@ -228,14 +196,14 @@ def test_every_key_that_is_dropped_or_added_is_caught(damaged, kind):
         if path[0] in FREE:
             continue
         forged = copy.deepcopy(content)
-        here, last = place(forged, path)
+        here, last = holder_of(forged, path)
         del here[last]
         reseal(directory, forged)
         assert refusal(directory), path
         if isinstance(last, int):
             continue
         forged = copy.deepcopy(content)
-        place(forged, path)[0]["novelty"] = None
+        holder_of(forged, path)[0]["novelty"] = None
         reseal(directory, forged)
         refusal(directory)
 
@@ -257,11 +225,11 @@ def test_what_is_free_is_free(damaged, kind):
     content = content_of(directory)
     content["source_fingerprint"], content["environment"] = "other", {}
     if kind == "subspace":
-        content["identity"]["lambda"] = "2.0"
+        content["identity"]["lambda"] = content["settings"]["cell"]["lambda"] = "2.0"
         content["settings"]["training"]["epochs"] = 999
-        content["settings"]["execution"] = {}
     else:
-        content["settings"] = {}
+        content["settings"]["threads"] = 7
+    content["statement"] = statement_of(kind, content["settings"])
     reseal(directory, content)
     verify_certificate(directory)
 
@@ -270,7 +238,9 @@ def test_what_is_free_is_free(damaged, kind):
 def test_settings_that_say_nothing_of_the_model_are_one_line(damaged, settings):
     content = content_of(damaged.subspace) | {"settings": settings}
     reseal(damaged.subspace, content)
-    assert "settings: expected those that the certificate was made with" in refusal(damaged.subspace)
+    said = refusal(damaged.subspace)
+    assert said.startswith("settings.")
+    assert "expected those that the certificate was made with" in said
 
 
 # ---- forgeries that fit together -------------------------------------------------------------------
@@ -330,31 +300,62 @@ def test_a_component_swapped_with_its_digests_is_caught_by_its_manifest(damaged)
 # ---- rounding of other machines --------------------------------------------------------------------
 
 
-def test_a_count_may_differ_by_near_ties_and_by_no_more(certified, monkeypatch):
-    """As if this machine turned one image that sits on the edge."""
+class Rounding:
+    """A judge whose machine turns images of one sample, of those that sit on the edge: so many, that `ties` are."""
+
+    def __init__(self, judge: Any, sample: str, ties: int, to_wrong: int = 0, to_right: int = 0):
+        self.judge, self.sample = judge, sample
+        self.ties, self.to_wrong, self.to_right = ties, to_wrong, to_right
+
+    def measure(self, coded: Any, trained: Any = None) -> Measured:
+        found = self.judge.measure(coded, trained)
+        verdicts = {name: getattr(found, name) for name in ("fusion", "certificate", "test")}
+        of_sample = verdicts[self.sample]
+        honest_N = of_sample.model.wrong_N
+        wrong_N = honest_N.clone()
+        wrong_N[torch.nonzero(honest_N)[: self.to_right, 0]] = False
+        wrong_N[torch.nonzero(~honest_N)[: self.to_wrong, 0]] = True
+        near_N = torch.arange(len(wrong_N)) < self.ties
+        return Measured(**verdicts | {self.sample: Verdict(Decisions(wrong_N, near_N), of_sample.prior)})
+
+
+def verified_with(monkeypatch: pytest.MonkeyPatch, directory: Path, **rounding: Any) -> Any:
     honest = recipe.Evidence.judge
+    with monkeypatch.context() as patch:
+        patch.setattr(recipe.Evidence, "judge", lambda evidence, model: Rounding(honest(evidence, model), **rounding))
+        return verify_certificate(directory)
 
-    def judge_of(ties: int, turned: int):
-        class Rounding:
-            def __init__(self, judge):
-                self.judge, self.samples = judge, judge.samples
 
-            def measure(self, coded, trained=None):
-                found = self.judge.measure(coded, trained)
-                wrong_N = found.test.model.wrong_N.clone()
-                wrong_N[torch.nonzero(wrong_N)[:turned, 0]] = False
-                test = Verdict(Decisions(wrong_N, ties), found.test.prior)
-                return Measured(found.fusion, found.certificate, test)
+NAMED = {"fusion": "counts.errors", "certificate": "held_out.errors", "test": "test.errors"}
 
-        return lambda evidence, model: Rounding(honest(evidence, model))
 
-    for ties, turned, passes in ((0, 0, True), (1, 1, True), (3, 2, True), (0, 1, False), (1, 2, False)):
-        with monkeypatch.context() as patch:
-            patch.setattr(recipe.Evidence, "judge", judge_of(ties, turned))
+@pytest.mark.parametrize("sample", NAMED)
+def test_a_count_may_differ_by_its_own_near_ties_and_by_no_more(certified, monkeypatch, sample):
+    for ties, turned, passes in ((0, 0, True), (1, 1, True), (2, 2, True), (0, 1, False), (1, 2, False)):
+        for way in ("to_right", "to_wrong"):
+            choice = {"sample": sample, "ties": ties, way: turned}
             if passes:
-                verify_certificate(certified.subspace)
+                verified_with(monkeypatch, certified.subspace, **choice)
             else:
-                assert "test.errors: the certificate says" in refusal(certified.subspace)
+                with pytest.raises(UserError, match=f"{NAMED[sample]}: the certificate says"):
+                    verified_with(monkeypatch, certified.subspace, **choice)
+
+
+@pytest.mark.parametrize("sample", NAMED)
+def test_many_near_ties_are_refused_although_no_count_differs(certified, monkeypatch, sample):
+    with pytest.raises(UserError, match=r"expected at most 2 of \d+ images so near to a tie that .*, found 3"):
+        verified_with(monkeypatch, certified.subspace, sample=sample, ties=3)
+
+
+@pytest.mark.parametrize(("sample", "name"), [("fusion", "claim"), ("certificate", "held_out_claim")])
+def test_the_claim_is_the_worse_of_recorded_and_recounted(certified, monkeypatch, sample, name):
+    recorded = read_certificate(certified.subspace)
+    bound = getattr(recorded, name).bound
+    worse = verified_with(monkeypatch, certified.subspace, sample=sample, ties=2, to_wrong=2)
+    better = verified_with(monkeypatch, certified.subspace, sample=sample, ties=2, to_right=2)
+    assert getattr(worse, name).bound > bound + 0.01
+    assert getattr(better, name).bound == bound
+    assert (worse.prior_claim, worse.held_out_prior_claim) == (recorded.prior_claim, recorded.held_out_prior_claim)
 
 
 def test_networks_run_last(damaged, monkeypatch):

@@ -1,14 +1,14 @@
 """Verification of language models: sound certificates pass; damage, and numbers that are sealed again, are caught."""
 
-import copy
-import hashlib
 import json
+import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from bitstreams import claiming, unpaid
+from language_forgeries import changed, content_of, forge, leaves, reseal
 
 from certifuse.base.errors import UserError
 from certifuse.certificates.coding.codec import decode, encode, join_messages, part_messages
@@ -22,8 +22,9 @@ from certifuse.study.paths import BITSTREAM_FILE, CERTIFICATE_FILE
 
 LEARNED, FIXED = SubloraCell(40, "learned", 7), SubloraCell(30, "fixed_0.5", 7)
 NAMES = (LEARNED, FIXED, "uniform", "unigram", "bigram")
-FREE = {("settings",), ("environment",), ("source_fingerprint",), ("sha256",), ("trained_sha256",)}
-FREE |= {("terms", "batch_tokens")}
+FREE = {("environment",), ("source_fingerprint",), ("sha256",), ("trained_sha256",)}
+FREE |= {("settings", name) for name in ("execution", "codebook", "validation_documents")}
+FREE |= {("settings", "model", "size"), ("settings", "model", "lora", "dropout")}
 """Not derived: nothing claimed depends on them."""
 
 
@@ -54,7 +55,8 @@ def test_the_number_of_threads_does_not_matter(language):
 def test_the_command_line_says_so(language, capsys):
     directory, certificate = language.certificate_directory(LEARNED), language.certificate(LEARNED)
     assert main(["verify", str(directory)]) == 0
-    said = f"{directory}: verified: at most {certificate.claim.bound_bpd:.4f} bits per token with 90 % confidence"
+    bound_bpd = math.ceil(certificate.claim.bound_bpd * 1e4) / 1e4
+    said = f"{directory}: verified: at most {bound_bpd:.4f} bits per token with 90 % confidence"
     assert capsys.readouterr().out.startswith(said)
     assert main(["verify", "--json", str(directory)]) == 0
     (row,) = json.loads(capsys.readouterr().out)
@@ -91,32 +93,6 @@ def test_one_byte_in_the_corpus_is_caught(damaged, name):
 # ---- numbers that are changed and sealed again -----------------------------------------------------
 
 
-def reseal(directory: Path, content: dict[str, Any]) -> None:
-    """Write what the content is as if it had been written so: only its numbers can give it away."""
-    plain = {key: value for key, value in content.items() if key != "sha256"}
-    canonical = json.dumps(plain, sort_keys=True, separators=(",", ":")).encode()
-    sealed = plain | {"sha256": hashlib.sha256(canonical).hexdigest()}
-    (directory / CERTIFICATE_FILE).write_text(json.dumps(sealed, indent=2, sort_keys=True) + "\n")
-
-
-def content_of(directory: Path) -> dict[str, Any]:
-    return dict(json.loads((directory / CERTIFICATE_FILE).read_text()))
-
-
-def leaves(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else None
-    return [path] if items is None else [leaf for key, inner in items for leaf in leaves(inner, (*path, key))]
-
-
-def changed(content: dict[str, Any], path: tuple[Any, ...], value: Any) -> dict[str, Any]:
-    forged = copy.deepcopy(content)
-    here: Any = forged
-    for key in path[:-1]:
-        here = here[key]
-    here[path[-1]] = value
-    return forged
-
-
 def changes(value: Any, path: tuple[Any, ...]) -> list[Any]:
     """A little more, a little less, another type: numbers by more than the tolerance that verification states."""
     if path[-2:] == ("lora", "alpha"):
@@ -135,11 +111,11 @@ def scored_once(monkeypatch):
     """A model with the same score of one document has the same scores of all, under the same terms."""
     known, original = {}, Sample.measure
 
-    def measure(self, decoded):
+    def measure(self, decoded, bitstream_sha256):
         probe = decoded.score([self.corpus.train.document(0)]).nll_nats_S.tobytes()
-        key = (probe, self.terms, decoded.ledger, self.validation_documents)
+        key = (probe, self.terms, decoded.ledger, self.validation_documents, bitstream_sha256)
         if key not in known:
-            known[key] = original(self, decoded)
+            known[key] = original(self, decoded, bitstream_sha256)
         return known[key]
 
     monkeypatch.setattr(Sample, "measure", measure)
@@ -149,8 +125,9 @@ def scored_once(monkeypatch):
 def test_every_leaf_that_is_changed_and_sealed_again_is_caught(damaged, scored_once, name):
     directory = damaged.certificate_directory(name)
     content, tried, uncaught = content_of(directory), 0, []
-    for path in leaves(content):
-        if path[:1] in FREE or path in FREE or (name, path) == ("bigram", ("terms", "stride")):
+    few = content | {"best_of": content["best_of"][:2]}
+    for path in leaves(few):
+        if {path[:1], path[:2], path} & FREE or (name, path) == ("bigram", ("terms", "stride")):
             continue
         value = content
         for key in path:
@@ -187,9 +164,10 @@ def test_what_is_free_is_free(damaged):
     """The boundary of what a verification says; how a control of mode `learned` was trained is outside of it."""
     directory = damaged.certificate_directory(LEARNED)
     content = content_of(directory)
-    content |= {"source_fingerprint": "other", "environment": {}, "settings": {}, "trained_sha256": "other"}
-    content["identity"]["mode"] = "learned_random"
-    content["terms"]["batch_tokens"] = 7
+    content |= {"source_fingerprint": "other", "environment": {}, "trained_sha256": "other"}
+    content["identity"]["mode"] = content["settings"]["cell"]["mode"] = "learned_random"
+    content["terms"]["batch_tokens"] = content["settings"]["bounds"]["batch_tokens"] = 7
+    content["settings"]["execution"]["threads"] = 5
     reseal(directory, content)
     verify_language(directory)
 
@@ -209,13 +187,6 @@ def test_tolerances_are_as_stated(damaged, scored_once):
 
 
 # ---- forgeries that fit together -------------------------------------------------------------------
-
-
-def forge(directory: Path, bitstream: bytes, **other: Any) -> None:
-    """Another bitstream, with its own digest in a certificate that is sealed again."""
-    (directory / BITSTREAM_FILE).write_bytes(bitstream)
-    content = content_of(directory) | {"bitstream_sha256": hashlib.sha256(bitstream).hexdigest()}
-    reseal(directory, content | other)
 
 
 def test_a_bitstream_that_leaves_d_and_levels_unpaid_is_refused(damaged):
@@ -244,32 +215,12 @@ def test_other_splits_or_another_vector_have_other_losses(damaged):
     assert said.startswith(("ledger", "description", "bounds")), (said, ledger)
 
 
-def test_a_seed_of_the_draw_that_was_chosen_afterwards_is_another_sample(damaged):
-    directory = damaged.certificate_directory(FIXED)
-    content = content_of(directory)
-    content["terms"]["subsample_seed"] = 5
-    reseal(directory, content)
-    assert refusal(directory).startswith("drawn_sha256")
-
-
 def test_theta0_of_another_seed_is_refused(damaged):
     directory = damaged.certificate_directory(FIXED)
     content = content_of(directory)
-    content["identity"]["seed"] = 8
+    content["identity"]["seed"] = content["settings"]["cell"]["seed"] = 8
     reseal(directory, content)
     assert "theta0: expected SHA-256" in refusal(directory)
-
-
-def test_a_network_that_no_machine_can_hold_is_refused_before_it_is_built(damaged):
-    directory = damaged.certificate_directory(FIXED)
-    content = content_of(directory)
-    network = content["model"]["network"]
-    for key, value in {"width": 12 * 10**7, "context": 10**13}.items():
-        reseal(directory, content | {"model": content["model"] | {"network": network | {key: value}}})
-        assert refusal(directory).startswith("the language model: needs ")
-    for layers in (10**9, 0):
-        reseal(directory, content | {"model": content["model"] | {"network": network | {"layers": layers}}})
-        assert "model.network.layers: " in refusal(directory)
 
 
 def test_scores_come_last(damaged, monkeypatch):

@@ -7,6 +7,7 @@ import json
 import sys
 import zipfile
 from datetime import date
+from string import Formatter
 from urllib.parse import unquote
 
 import pytest
@@ -27,7 +28,11 @@ from recorded_results import (
 )
 from rocrate.rocrate import ROCrate
 
-from certifuse.base.fingerprint import source_fingerprint
+from certifuse.base.fingerprint import LIBRARY, source_fingerprint
+from certifuse.cli.crate.checks import _names_in
+from certifuse.cli.provenance.runs import Run
+from certifuse.study import tasks
+from certifuse.study.steps.registry import STEPS
 
 WORKFLOW_TYPES = {"File", "SoftwareSourceCode", "ComputationalWorkflow", "HowTo"}
 # Terms of the context of RO-Crate 1.1 that are used, and the two that the crate itself defines.
@@ -314,6 +319,39 @@ def test_results_from_before_there_was_a_setting_are_refused_by_its_name(refused
     results.edit(f"{CELL_DIR}/manifest.json", settings=settings)
     said = refused("crate", results.root, "--configfile", results.config, "--output", results.workdir / "c.zip")
     assert "training.early_stopping_patience is null there and was absent in train_fusion" in said
+
+
+def test_runs_that_snakemake_alone_knows_are_compared_too(pack, refused, results):
+    action = by_id(pack()[0])["#run/Snakemake%27s%20record%20of%20draw_figure/lambda_ablation"]
+    assert linked(action, "instrument") == ["workflow/scripts/draw_figure.py"]
+    config = yaml.safe_load(results.config.read_text())
+    results.config.write_text(yaml.safe_dump(config | {"figures": {"lambda_ablation": {"dpi": 300}}}))
+    said = refused("crate", results.root, "--configfile", results.config, "--output", results.workdir / "c.zip")
+    assert "style.dpi is 300 there and was 200 in draw_figure/lambda_ablation" in said
+
+
+@pytest.mark.parametrize("rule", STEPS)
+def test_the_name_of_a_job_tells_its_wildcards(rule):
+    known = {"architecture": "improved_wide_resnet", "fusion": "TransformerBase", "lambda": "0.5", "seed": "0"}
+    known |= {"member": "single_wider", "d": "8", "mode": "learned_random", "levels": "3", "ngram": "bigram"}
+    template = getattr(tasks, rule.upper(), rule)
+    names = {
+        name: known.get(name, "sublora/pareto_frontier_d8") for _, name, _, _ in Formatter().parse(template) if name
+    }
+    assert _names_in(Run(rule, "its record", job=template.format(**names))) == names
+
+
+def test_an_installed_library_packs_the_checkout_that_it_is_called_in(pack, refused, results, monkeypatch, tmp_path):
+    _, files = pack()
+    installed = tmp_path / "site-packages" / "certifuse"
+    installed.parent.mkdir()
+    installed.symlink_to(LIBRARY)
+    monkeypatch.setattr("certifuse.cli.crate.contents.LIBRARY", installed)
+    monkeypatch.chdir(SCRIPTS.parents[1])
+    assert pack("installed.zip")[1].keys() == files.keys()
+    monkeypatch.chdir(tmp_path)
+    said = refused("crate", results.root, "--configfile", results.config, "--output", results.workdir / "c.zip")
+    assert f"{tmp_path}: expected the sources of the workflow (Snakefile, CITATION.cff), found none" in said
 
 
 def test_runs_that_the_configuration_has_not_are_refused(refused, results):

@@ -3,6 +3,7 @@
 import hashlib
 import importlib.util
 import io
+import math
 import pickle
 import runpy
 import tarfile
@@ -241,7 +242,7 @@ def test_a_wrong_array_is_named(tmp_path, changes, complaint):
 
 def test_what_is_no_npz_is_refused(tmp_path):
     assert "found none" in refusal(NpzData(source="npz", path=str(tmp_path / "absent.npz")))
-    assert "found none" in refusal(NpzData(source="npz", path=str(tmp_path)))
+    assert "found a directory" in refusal(NpzData(source="npz", path=str(tmp_path)))
     settings = NpzData(source="npz", path=str(tmp_path / "other.npz"))
     np.save(tmp_path / "one.npy", np.zeros(3))
     for content in (b"", b"hello", (tmp_path / "one.npy").read_bytes(), pickle.dumps({"train_images": 1})):
@@ -250,6 +251,19 @@ def test_what_is_no_npz_is_refused(tmp_path):
     with zipfile.ZipFile(settings.path, "w") as archive:
         archive.writestr("train_images.txt", "hello")
     assert "expected array 'train_images'" in refusal(settings)
+
+
+@pytest.mark.parametrize("shape", [(10**30,), (2**31, 2**31, 2), (-6, -1), (7,), (2**40,), ()])
+def test_an_array_of_other_size_than_its_header_says_is_refused_before_it_is_made(tmp_path, shape):
+    settings = npz(tmp_path)
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"shape": shape, "fortran_order": False, "descr": "|u1"})
+    np.savez_compressed(settings.path, **arrays(train_labels=None))
+    with zipfile.ZipFile(settings.path, "a") as archive:
+        archive.writestr("train_labels.npy", header.getvalue() + bytes(6))
+    text = refusal(settings)
+    assert text.startswith(f"{settings.path}: train_labels: expected a plain array, found unreadable data (")
+    assert (f"its header describes {math.prod(shape)} bytes, 6 are stored" in text) == (math.prod(shape) != 6)
 
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])

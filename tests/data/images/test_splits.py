@@ -165,9 +165,34 @@ def test_an_overlap_names_the_two_sets_the_count_and_the_first_index():
 def test_overlapping_splits_cannot_be_built(name):
     sets = {"pool": [0, 1], "fusion": [2, 3], "validation": [4], "certificate": [5], "dropped": [6]}
     other = "fusion" if name == "pool" else "pool"
-    sets[name] = [*sets[name], sets[other][0]]
+    sets[name] = sorted([*sets[name], sets[other][0]])
     with pytest.raises(UserError, match="1 common indices"):
-        Splits((), **{key: torch.tensor(value) for key, value in sets.items()}, mean=(0.5,), std=(0.2,))
+        Splits(
+            (),
+            **{key: torch.tensor(value) for key, value in sets.items()},
+            mean=(0.5,),
+            std=(0.2,),
+            settings=SplitSettings(experts=1),
+        )
+
+
+@pytest.mark.parametrize(
+    ("indices", "said"),
+    [
+        (torch.tensor([-3, 0]), "from 0 in 'pool'"),
+        (torch.tensor([1, 0]), "from 0 in 'pool'"),
+        (torch.tensor([0, 0, 1]), "from 0 in 'pool'"),
+        (torch.tensor([0, 1], dtype=torch.int32), "from 0 in 'pool'"),
+        (torch.tensor([[0, 1]]), "from 0 in 'pool'"),
+        (torch.tensor([1]), "'expert_0' to be images of the pool, found 1 others"),
+    ],
+)
+def test_no_image_has_two_names_and_experts_see_the_pool_alone(indices, said):
+    empty = torch.tensor([], dtype=torch.int64)
+    others = dict.fromkeys(("fusion", "validation", "certificate", "dropped"), empty)
+    with pytest.raises(UserError, match=said) as raised:
+        Splits((torch.tensor([0]),), pool=indices, **others, mean=(0.5,), std=(0.2,), settings=SplitSettings(experts=1))
+    assert "\n" not in str(raised.value)
 
 
 @pytest.mark.parametrize(
@@ -189,6 +214,19 @@ def test_too_few_images_or_classes_say_what_to_change(labels, choice, complaint)
     with pytest.raises(UserError, match=complaint) as caught:
         divided(torch.tensor(labels), 3 if 2 in labels else 2, SplitSettings(**choice))
     assert "\n" not in str(caught.value)
+
+
+def test_a_class_that_lost_its_images_as_copies_says_so():
+    """Of class 2 all ten images are equal, of the others none."""
+    labels = torch.tensor([0, 1] * 50 + [2] * 10)
+    pixels = torch.arange(110, dtype=torch.uint8).view(-1, 1, 1, 1).expand(-1, 1, 2, 2).clone()
+    pixels[100:] = 255
+    images = ImageSet(pixels, labels, pixels[:1], labels[:1], 3, "copies")
+    with pytest.raises(
+        UserError, match="class 2, which has 10 training images, 9 of them left out as copies"
+    ) as caught:
+        make_splits(images, SplitSettings())
+    assert "splits.duplicate_correlation" in str(caught.value)
 
 
 # ---- files ---------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ import inspect
 import json
 import lzma
 import os
+import re
 import runpy
 import sys
 import sysconfig
@@ -19,7 +20,7 @@ from certifuse.base.errors import UserError
 from certifuse.base.manifest import read_manifest
 from certifuse.base.registry import implementations
 from certifuse.data.text import corpus as corpus_module
-from certifuse.data.text.corpus import check_disjoint, load_corpus
+from certifuse.data.text.corpus import check_distinct, load_corpus
 from certifuse.data.text.corpus_writing import write_corpus
 from certifuse.data.text.sources.python_docs import documentation_strings, python_documents
 from certifuse.data.text.sources.registry import PACKAGE, read_documents, source_settings
@@ -176,10 +177,11 @@ def test_a_corpus_is_replaced_as_a_whole_or_not_at_all(tmp_path, monkeypatch):
 
 def test_parts_with_a_common_document_are_found(tmp_path):
     corpus, other = (prepared(tmp_path / str(n), TEXTS[:9], TEXTS[9 + n : 12 + n]) for n in range(2))
-    check_disjoint(corpus)
+    check_distinct(corpus)
     vars(corpus)["validation"] = other.train
-    with pytest.raises(ValueError, match="training document 0 is validation document 0"):
-        check_disjoint(corpus)
+    assert "9 copies among 9 training documents; the first: training document 0 is validation" in refusal(
+        check_distinct, corpus
+    )
 
 
 def test_a_part_without_documents_is_refused(tmp_path):
@@ -312,6 +314,10 @@ def test_a_python_without_its_reference_is_one_line(monkeypatch):
 # ---- OpenWebText ---------------------------------------------------------------------------------
 
 
+class GenerationError(Exception):
+    """As that of `datasets`: neither an OSError nor a ValueError."""
+
+
 @pytest.fixture
 def hub(monkeypatch):
     """A stand-in for Hugging Face datasets that serves `TEXTS` and keeps what it was asked for."""
@@ -325,10 +331,13 @@ def hub(monkeypatch):
         asked.append((name, options, os.environ.get("HF_HUB_OFFLINE")))
         if name == "absent":
             raise ConnectionError("not\nreachable")
+        if name == "damaged":
+            raise GenerationError("An error occurred") from ValueError("JSON parse error in row 7")
         return rows
 
     monkeypatch.setenv("HF_HUB_OFFLINE", "0")
-    monkeypatch.setitem(sys.modules, "datasets", SimpleNamespace(load_dataset=load_dataset))
+    errors = SimpleNamespace(DatasetsError=GenerationError)
+    monkeypatch.setitem(sys.modules, "datasets", SimpleNamespace(load_dataset=load_dataset, exceptions=errors))
     return SimpleNamespace(asked=asked, rows=rows)
 
 
@@ -348,9 +357,29 @@ def test_openwebtext_that_cannot_be_had_is_one_line(hub, monkeypatch):
     assert "absent could not be loaded (not reachable); set corpus.download: true" in text
     hub.rows.column_names = ["body", "author"]
     text = refusal(list, read_documents(OpenWebTextCorpus(source="openwebtext")))
-    assert "expected a column 'text', found ['author', 'body']" in text
+    assert "expected a column 'text', found author, body" in text
     monkeypatch.setitem(sys.modules, "datasets", None)
     assert "pip install datasets" in refusal(list, read_documents(settings))
+
+
+@pytest.mark.parametrize(("found", "shown"), [(None, "null"), (7, "7"), (["a"], r'\["a"\]')])
+def test_a_row_that_is_no_text_is_named(hub, found, shown):
+    hub.rows.iter = lambda batch_size: iter([{"text": TEXTS[:3]}, {"text": ["a", found]}])
+    text = refusal(list, read_documents(OpenWebTextCorpus(source="openwebtext")))
+    assert re.search(rf": row 4 \(from 0\): expected text, found {shown}; ", text)
+
+
+def test_a_data_set_that_is_damaged_is_one_line(hub):
+    text = refusal(list, read_documents(OpenWebTextCorpus(source="openwebtext", dataset="damaged")))
+    assert "damaged could not be loaded (JSON parse error in row 7)" in text
+
+    def cut_off(batch_size):
+        yield {"text": TEXTS[:3]}
+        raise OSError("unexpected end")
+
+    hub.rows.iter = cut_off
+    text = refusal(list, read_documents(OpenWebTextCorpus(source="openwebtext")))
+    assert "found damage after 3 (unexpected end)" in text
 
 
 # ---- the step ------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from certifuse.base.digests import digest_bytes
 from certifuse.base.errors import UserError
 from certifuse.data.text import tokenisers
 from certifuse.data.text.byte_pairs import byte_symbols, merge_ranks
+from certifuse.data.text.corpus_writing import write_corpus
 from certifuse.data.text.tokenisers import ByteTokeniser, byte_pair_tokeniser, load_tokeniser
 from certifuse.study.settings.corpora import OpenWebTextCorpus, PythonDocsCorpus
 
@@ -209,3 +210,14 @@ def test_files_are_fetched_only_where_the_user_allows_it(monkeypatch):
     with pytest.raises(UserError, match=r"could not fetch its files \(no route to host\); put vocab\.bpe and"):
         load_tokeniser(OpenWebTextCorpus(source="openwebtext", tokenizer="gpt2", download=True))
     assert asked == ["gpt2"]
+
+
+def test_a_run_of_blanks_that_the_pattern_cannot_divide_is_named(tiny, tmp_path):
+    """As a line of the whole step, with the document; a shorter run is divided."""
+    assert tiny.decode(tiny.encode("a" + " " * 1000)) == "a" + " " * 1000
+    documents = [("train", "first"), ("train", "second one " + " " * 1_000_000), ("validation", "third")]
+    with pytest.raises(UserError) as caught:
+        write_corpus(documents, tiny, 1, {}, tmp_path / "corpus")
+    said = "corpus: document 2 of those read, 1,000,011 characters, with 'second one' at its beginning: expected text"
+    assert str(caught.value).startswith(said)
+    assert "found a run of 1,000,001 blanks" in str(caught.value)

@@ -137,6 +137,14 @@ def test_excess_loss_pays_bits_for_the_differences_only():
     )
 
 
+ONE_EXAMPLE = excess.PriorComparison(prior_errors=0, worse=1, better=0, examples=1)
+
+
+def test_one_example_has_every_bound_that_needs_no_variance():
+    names = [bound.name for bound in inequalities.zero_one_bounds(1, 8.0, 1, 0.05, ONE_EXAMPLE)]
+    assert names == [name for name in claims.REPORTED if not name.endswith("bernstein")]
+
+
 UNIT_BOUNDS = {
     "kl": lambda k, bits, n, delta: kl.kl_occam(k / n, bits, n, delta),
     "binomial": binomial.binomial_occam,
@@ -188,6 +196,7 @@ def test_senseless_evidence_is_refused(name, bits, n, delta):
         (lambda: hoeffding.hoeffding_occam(0.2, 1.0, 10, 0.1, width=0.0), "width"),
         (lambda: bernstein.bernstein_occam(0.2, 0.9, 1.0, 10, 0.1), "standard_deviation"),
         (lambda: bernstein.bernstein_occam(0.2, 0.1, 1.0, 1, 0.1), "examples"),
+        (lambda: excess_bernstein.excess_bernstein(ONE_EXAMPLE, 1.0, 0.1), "examples"),
         (lambda: betting.betting_occam([0.2, 1.3], 1.0, 0.1), "losses"),
         (lambda: betting.betting_occam([], 1.0, 0.1), "losses"),
         (lambda: evidence.bpd_range(0.0, 10), "alpha"),

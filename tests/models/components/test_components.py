@@ -25,8 +25,10 @@ from certifuse.models.components.belonging import check_belonging
 from certifuse.models.components.files import NotAComponentError, load_component, read_header, save_component
 from certifuse.models.images.architectures.registry import build_architecture
 from certifuse.models.images.fused_network import FusedNetwork
+from certifuse.steps.train_fusion import initial_network
+from certifuse.study.cells import Cell
 from certifuse.study.settings.architectures import ARCHITECTURE_SETTINGS, ResNetSettings
-from certifuse.study.settings.fusion import FUSIONS, FusionModuleSettings
+from certifuse.study.settings.fusion import FUSIONS, FusionModuleSettings, FusionSettings
 
 CLASSES = 3
 HEAD = {"kind": "global_head", "input_dim": 2, "num_classes": 3}
@@ -252,6 +254,38 @@ def test_bfloat16_is_a_component_too(tmp_path):
     read = load_component(tmp_path / "head.safetensors").tensors["weight"]
     assert read.dtype == torch.bfloat16
     assert torch.equal(read, weight)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_a_network_of_another_precision_is_the_network_of_its_values(tmp_path, dtype):
+    """Every part is read into single precision exactly, or as float64 rounds to it; a training goes on from it."""
+    write(tmp_path / "single")
+    for path in (tmp_path / "single").rglob("*.safetensors"):
+        component, about = load_component(path), read_header(path)["about"]
+        real = {name: tensor for name, tensor in component.tensors.items() if tensor.is_floating_point()}
+        other = {name: tensor.to(dtype) for name, tensor in real.items()}
+        rounded = {name: tensor.float() for name, tensor in other.items()}
+        relative = path.relative_to(tmp_path / "single")
+        save_component(tmp_path / "other" / relative, component.spec, component.tensors | other, **about)
+        save_component(tmp_path / "rounded" / relative, component.spec, component.tensors | rounded, **about)
+    found, expected = (find_components(tmp_path / name) for name in ("other", "rounded"))
+    assert torch.equal(logits(load_network(*found)), logits(load_network(*expected)))
+    read = [logits(load_complete(tmp_path / name / "complete.safetensors")) for name in ("other", "rounded")]
+    assert torch.equal(*read)
+    assert torch.equal(read[0], logits(load_network(*found)))
+    training, cell = FusionSettings().resolved("concatenation"), Cell("resnet", "concatenation", "1.0", 0)
+    continued, _ = initial_network(training, cell, found)
+    assert all(parameter.dtype == torch.float32 for parameter in continued.parameters())
+    assert torch.equal(logits(continued), read[0])
+
+
+def test_numbers_of_another_kind_are_named(tmp_path):
+    spec = expert_spec({"name": "resnet", "width": 4, "blocks": [1, 1]}, CLASSES, 3)
+    state = dict(network_of().experts[0].state_dict())
+    for dtype, found in {torch.int32: "whole numbers", torch.complex64: "complex numbers"}.items():
+        save_component(tmp_path / "expert.safetensors", spec, state | {"head.bias": torch.zeros(CLASSES, dtype=dtype)})
+        with pytest.raises(UserError, match=rf"tensor head\.bias: expected real numbers, found {found}"):
+            load_network([tmp_path / "expert.safetensors"], None, None)
 
 
 # ---- the open form, of older versions and of other programs --------------------------------------

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from certifuse.base.errors import UserError
 from certifuse.models.subspace.projectors import PROJECTORS, KroneckerProjector, kronecker_shape
 
 SIZES = [(1, 1), (5, 5), (3, 7), (17, 60), (64, 64), (23, 101), (50, 400)]
@@ -100,3 +101,12 @@ def test_refusals(kind):
         PROJECTORS[kind](3, 8, seed=0).apply(torch.zeros(4))
     with pytest.raises(ValueError, match="device of the network"):
         PROJECTORS[kind](3, 8, seed=0).apply(torch.zeros(3, device="meta"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "d", "D", "numbers"),
+    [("dense", 20_000, 20_000, 4 * 10**8), ("dense", 100, 10**9, 10**11), ("kronecker", 100_003, 100_003, 100_003**2)],
+)
+def test_a_frame_beyond_half_a_gigabyte_is_refused_before_it_is_drawn(kind, d, D, numbers):
+    with pytest.raises(UserError, match=rf"^projector: .* expected at most 67108864 numbers, found {numbers}$"):
+        PROJECTORS[kind](d, D, seed=0)

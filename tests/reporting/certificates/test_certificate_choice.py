@@ -10,7 +10,7 @@ from certifuse.evaluation.bounds.excess_betting import excess_betting
 from certifuse.evaluation.bounds.kl import kl_occam
 from certifuse.reporting.certificates.choice import best_per, count_priors, crossings, quoted
 from certifuse.reporting.certificates.iso_lines import iso_risk
-from certifuse.reporting.choice import unbeaten
+from certifuse.reporting.frontier import unbeaten
 
 
 def row_with(**changes: object) -> dict[str, object]:
@@ -39,7 +39,7 @@ def test_priors_are_counted_once_whatever_their_dimensions_levels_and_lambdas(st
 
 
 def test_crossings_are_where_the_bounds_say(study):
-    found = {(one.scheme, one.fusion, one.seed): one for one in crossings(study.certificates)}
+    found = {(one.row["scheme"], one.row["fusion"], one.row["seed"]): one for one in crossings(study.certificates)}
     assert len(found) == 8
     for (scheme, fusion, seed), crossing in found.items():
         rows = study.certificates[study.certificates["seed"] == seed].query("scheme == @scheme")

@@ -2,11 +2,12 @@ import pandas as pd
 import pytest
 
 from certifuse.base.errors import UserError
-from certifuse.reporting.certificates.frames import HELD_OUT, PRIOR, SCHEMAS, SUBSPACE, panels_of, read_frames
+from certifuse.reporting.certificates.frames import HELD_OUT, SCHEMAS, panels_of
+from certifuse.reporting.frames import read_frames
 
 
 def read_certificates(path):
-    return read_frames({"certificates": path}).certificates
+    return read_frames({"certificates": path}, SCHEMAS).certificates
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ def written(one, tmp_path):
 
 def test_what_is_written_is_read(one, written, tmp_path):
     one.ledgers.to_csv(tmp_path / "ledgers.csv", index=False)
-    frames = read_frames({"certificates": written(), "ledgers": tmp_path / "ledgers.csv"})
+    frames = read_frames({"certificates": written(), "ledgers": tmp_path / "ledgers.csv"}, SCHEMAS)
     pd.testing.assert_frame_equal(frames.certificates, one.certificates)
     pd.testing.assert_frame_equal(frames.ledgers, one.ledgers)
     assert frames.certificates["lambda"].tolist()[:2] == ["", "1.0"]
@@ -42,7 +43,7 @@ def test_a_file_without_held_out_columns_has_none_measured(written):
 def test_a_file_without_rows_is_empty(columns, tmp_path):
     path = tmp_path / "empty.csv"
     path.write_text(",".join(columns) + "\n")
-    frames = read_frames({"certificates": path, "ledgers": path})
+    frames = read_frames({"certificates": path, "ledgers": path}, SCHEMAS)
     assert frames.certificates.empty
     assert panels_of(frames.certificates) == []
 
@@ -78,14 +79,15 @@ def test_another_file_is_refused(written):
 
 def test_a_panel_has_its_rule_at_its_lambda_and_the_prior_of_its_family(study):
     panels = panels_of(study.certificates)
-    assert [(panel.scheme, panel.fusion, panel.lam) for panel in panels] == [
-        (scheme, fusion, "1.0") for scheme in ("iid", "by_class") for fusion in ("multiplicative", "concatenation")
+    assert [(panel.title, panel.lam) for panel in panels] == [
+        (f"resnet, {scheme}, {fusion}", "1.0")
+        for scheme in ("iid", "by_class")
+        for fusion in ("multiplicative", "concatenation")
     ]
     for panel in panels:
-        rows, priors = panel.rows(study.certificates, SUBSPACE), panel.rows(study.certificates, PRIOR)
-        assert len(rows) == 2 * 4 * 2
-        assert {(row.scheme, row.fusion, row.kind) for row in rows.itertuples()} == {
-            (panel.scheme, panel.fusion, "subspace")
-        }
-        assert list(priors["seed"]) == [0, 1]
-        assert set(priors["scheme"]) == {panel.scheme}
+        assert (len(panel.trained), len(panel.of_rule)) == (2 * 4 * 2, 2 * 2 * 4 * 2)
+        names = {f"resnet, {row.scheme}, {row.fusion}" for row in panel.of_rule.itertuples()}
+        assert (names, set(panel.of_rule["kind"])) == ({panel.title}, {"subspace"})
+        assert (set(panel.trained["lambda"]), list(panel.priors["seed"])) == ({"1.0"}, [0, 1])
+        assert set(panel.priors["scheme"]) == set(panel.trained["scheme"])
+        assert set(panel.priors["kind"]) == {"prior"}

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from printed_bounds import column_of, rounded_up
 from reporting_study import changed, written
 from tools import needs
 
@@ -18,7 +19,7 @@ from certifuse.reporting.certificates.tables import (
     ledger_tex,
 )
 from certifuse.reporting.frames import Frames
-from certifuse.reporting.tables import NO_LEDGER
+from certifuse.reporting.ledgers import NO_LEDGER
 from certifuse.steps.write_certificate_tables import write_certificate_tables
 from certifuse.study.steps.reporting import WriteCertificateTables
 
@@ -65,10 +66,13 @@ def test_the_last_row_is_the_best_at_its_share_of_delta(grid):
     assert quoted(source.to_dict(), 1)[1] == pytest.approx(best["bound_percent"])
     assert 0 < last["bound_percent"] - best["bound_percent"] < 0.5
     text = certificates_tex([*rows, last], "small")
-    assert f"{best['bound_percent']:.2f} * &" in text
-    assert f"delta / M = 0.00625: {percent:.2f} instead of {best['bound_percent']:.2f}, by binomial." in text
+    assert f"{rounded_up(best['bound_percent'], 2)} * &" in text
+    assert (
+        f"delta / M = 0.00625: {rounded_up(percent, 2)} instead of {rounded_up(best['bound_percent'], 2)}, by binomial."
+        in text
+    )
     zero_bit = grid.certificates.query("kind == 'prior' and architecture == 'densenet'").set_index("seed")
-    assert f"its own prior is {zero_bit['bound_percent'][best['seed']]:.2f}." in text
+    assert f"its own prior is {rounded_up(zero_bit['bound_percent'][best['seed']], 2)}." in text
 
 
 def test_latex_shows_the_rounded_numbers(one):
@@ -77,13 +81,26 @@ def test_latex_shows_the_rounded_numbers(one):
     assert (row["d"], row["levels"]) == (16, 3)
     line = (
         f"resnet & concatenation & 1.0 & 0 & subspace & 16 & 3 & 10,000 & {row['risk_percent']:.2f} & "
-        f"{row['code_bits']:.0f} & {row['bound_percent']:.2f} & excess betting & "
-        rf"{row['held_out_bound_percent']:.2f} & {row['test_percent']:.2f} \\"
+        f"{row['code_bits']:.0f} & {rounded_up(row['bound_percent'], 2)} & excess betting & "
+        rf"{rounded_up(row['held_out_bound_percent'], 2)} & {row['test_percent']:.2f} \\"
     )
     assert line in certificates_tex(rows, "small")
     assert rf"resnet &  &  & 0 & prior & 0 &  & 10,000 & {rows[0]['risk_percent']:.2f} & 0 &" in certificates_tex(
         rows, "small"
     )
+
+
+def test_no_bound_is_printed_below_its_value_and_a_vacuous_one_is_called_so(grid):
+    rows = [row for row in certificate_rows(grid.certificates) if row["kind"] != "quoted"]
+    tex = certificates_tex(rows, "small")
+    for header, name in {r"certified (\%)": "bound_percent", r"held out (\%)": "held_out_bound_percent"}.items():
+        cells = column_of(tex, header)
+        assert len(cells) == len(rows)
+        for cell, row in zip(cells, rows, strict=True):
+            assert cell.split(" ")[0] == ("" if row[name] is None else rounded_up(row[name], 2))
+    vacuous = ["vacuous" in cell for cell in column_of(tex, r"certified (\%)")]
+    assert vacuous == [row["bound_percent"] >= 100 for row in rows]
+    assert 0 < sum(vacuous) < len(rows)
 
 
 def test_several_schemes_have_a_column(study):

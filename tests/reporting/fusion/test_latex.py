@@ -29,9 +29,11 @@ def test_header_caption_and_cells_are_escaped():
     assert r"a\_b & \textless{}1 \\" in text
 
 
-def test_a_remark_fills_the_row():
-    text = longtable("t", "caption", COLUMNS, [TableRow(("a",), "missing: no_result", space_above=True)])
-    assert r"\addlinespace a & \multicolumn{1}{l}{\emph{missing: no\_result}} \\" in text
+def test_a_remark_fills_the_row_and_groups_are_apart():
+    rows = [TableRow((name,), "missing: no_result", group) for name, group in (("a", 1), ("b", 1), ("c", 2))]
+    lines = longtable("t", "caption", COLUMNS, rows).splitlines()[-4:-1]
+    remark = r" & \multicolumn{1}{l}{\emph{missing: no\_result}} \\"
+    assert lines == [f"a{remark}", f"b{remark}", rf"\addlinespace c{remark}"]
 
 
 def test_a_row_of_the_wrong_length_is_refused():

@@ -2,7 +2,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from certifuse.reporting.fusion.runs import best_epochs, cell_results, estimate, pooled_bins, scores, with_cell_columns
+from certifuse.reporting.estimates import estimate
+from certifuse.reporting.fusion.runs import best_epochs, cell_results, pooled_bins, scores, with_cell_columns
 
 
 @pytest.fixture

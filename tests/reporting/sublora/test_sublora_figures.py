@@ -191,17 +191,18 @@ def test_heatmap_cells_are_gammas_with_their_number(frames, drawn):
     gates = frames.gates.query("d == 2000 and mode == 'learned'")
     layers = gates[gates["group"] != "head"].pivot(index="seed", columns="depth", values="gamma")
     above, head, mean, _ = (axes for axes in figure.axes if axes.get_label() != "<colorbar>")
-    assert np.asarray(above.images[0].get_array()) == pytest.approx(layers.to_numpy())
+    cells = {axes: axes.collections[0] for axes in (above, head, mean)}
+    assert np.asarray(cells[above].get_array()) == pytest.approx(layers.to_numpy())
     assert [text.get_text() for text in above.texts] == [f"{share:.2f}" for share in layers.to_numpy().ravel()]
-    assert np.asarray(mean.images[0].get_array())[0] == pytest.approx(layers.mean().to_numpy())
-    assert head.images[0].get_array().shape == (3, 1)
+    assert np.asarray(cells[mean].get_array())[0] == pytest.approx(layers.mean().to_numpy())
+    assert cells[head].get_array().shape == (3, 1)
     assert [label.get_text() for label in above.get_yticklabels()] == ["42", "123", "999"]
-    assert above.images[0].get_clim() == (0.0, 1.0)
+    assert cells[above].get_clim() == (0.0, 1.0)
 
 
 def test_a_missing_row_of_the_heatmap_says_why(frames, drawn):
     above = drawn("learned_gating_heatmap", frames, 1000).axes[0]
-    assert above.images[0].get_array().mask[2].all()
+    assert above.collections[0].get_array().mask[2].all()
     assert "missing: not finished" in [text.get_text() for text in above.texts]
 
 

@@ -5,35 +5,37 @@ import pytest
 from reporting_study import changed, written
 
 from certifuse.base.errors import UserError
-from certifuse.reporting.choice import unbeaten
+from certifuse.reporting.frames import Frames, read_frames
+from certifuse.reporting.frontier import unbeaten
 from certifuse.reporting.sublora.choice import (
-    best_certificate,
+    best_first,
     compared_levels,
     compared_rows,
     mean_points,
-    size_kb,
 )
 from certifuse.reporting.sublora.frames import (
+    SCHEMAS,
     budgets_of,
     grid,
     modes_at,
-    read_frames,
     reference_rows,
     study_modes,
 )
 from certifuse.reporting.sublora.modes import is_allocation, is_asymmetric, mode_label, mode_looks, modes_in_order
+from certifuse.reporting.sublora.quoting import each_by_itself, quoted_text, scored_text
+from certifuse.reporting.sublora.tables import summary_rows, summary_tex
 from certifuse.study.settings import sublora as configured
 from certifuse.study.settings.figures import FigureSettings
 
 
 def test_files_give_the_frames_again(frames, tmp_path):
-    again = read_frames(written(frames, tmp_path))
+    again = read_frames(written(frames, tmp_path), SCHEMAS)
     for name in vars(frames):
         pd.testing.assert_frame_equal(getattr(again, name), getattr(frames, name))
 
 
 def test_files_without_rows_are_a_study_without_results(none_finished, tmp_path):
-    again = read_frames(written(none_finished, tmp_path))
+    again = read_frames(written(none_finished, tmp_path), SCHEMAS)
     assert again.metrics.empty
     assert budgets_of(again) == [100, 200]
 
@@ -54,14 +56,14 @@ def test_a_row_that_contradicts_itself_is_refused(frames, tmp_path, column, valu
     metrics = frames.metrics.copy()
     metrics.loc[3, column] = value
     with pytest.raises(UserError, match=rf"metrics\.csv: line 5: expected {expected}"):
-        read_frames(written(changed(frames, metrics=metrics), tmp_path))
+        read_frames(written(changed(frames, metrics=metrics), tmp_path), SCHEMAS)
 
 
 def test_a_repeated_certificate_and_a_wrong_gamma_are_refused(frames, tmp_path):
     with pytest.raises(UserError, match="one row per certificate"):
-        read_frames(written(changed(frames, metrics=pd.concat([frames.metrics] * 2)), tmp_path))
+        read_frames(written(changed(frames, metrics=pd.concat([frames.metrics] * 2)), tmp_path), SCHEMAS)
     with pytest.raises(UserError, match="gamma to be split / budget"):
-        read_frames(written(changed(frames, gates=frames.gates.assign(gamma=0.123)), tmp_path))
+        read_frames(written(changed(frames, gates=frames.gates.assign(gamma=0.123)), tmp_path), SCHEMAS)
 
 
 def test_the_grid_is_what_exists_and_what_is_missing(frames):
@@ -118,9 +120,25 @@ def test_the_frontier_is_what_brute_force_finds(frames):
     assert 1 < len(free) < len(pairs)
 
 
-def test_quoting_the_best_costs_log2_of_the_candidates(frames):
-    best = best_certificate(frames.metrics)
-    assert best.row["bound_best_bpd"] == frames.metrics["bound_best_bpd"].min()
-    assert best.selection_bits == pytest.approx(math.log2(len(frames.metrics)))
-    assert best_certificate(frames.metrics.iloc[:0]) is None
-    assert size_kb(8000.0) == 1.0
+def test_the_best_has_the_lowest_bound_and_of_equal_ones_the_fewest_bits(frames):
+    assert best_first(frames.metrics)["bound_best_bpd"].iloc[0] == frames.metrics["bound_best_bpd"].min()
+    level = frames.metrics.assign(bound_best_bpd=1.0)
+    assert best_first(level)["code_bits"].iloc[0] == frames.metrics["code_bits"].min()
+
+
+def test_the_best_is_quoted_as_the_best_of_all_that_the_study_asked_for(frames):
+    best = best_first(frames.metrics).iloc[0].to_dict()
+    said = f"best of 48 certificates, at delta / 48 in every step, {best['bound_best_bpd'] + 0.03:.3f}"
+    assert said in quoted_text(best)
+    assert "no bound" in quoted_text(best | {"candidates": 5000, "bound_best_of_bpd": math.nan})
+
+
+def test_a_study_without_a_draw_has_no_bound_that_does_not_hold(frames):
+    drawn, none = frames.metrics["subsample"], frames.metrics["subsample"].mask(frames.metrics["d"].notna()).iloc[:1]
+    assert scored_text(drawn) == "n = 5,000 drawn"
+    assert scored_text(none) == "all scored"
+    assert "published" in each_by_itself(drawn)
+    assert "published" not in each_by_itself(none)
+    metrics = frames.metrics.assign(subsample=pd.array([None] * len(drawn), dtype="Int64"))
+    whole = Frames(**{name: getattr(frames, name) for name in SCHEMAS} | {"metrics": metrics})
+    assert "all scored" in summary_tex(summary_rows(whole, 0.95), "digits", 0.95)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from printed_bounds import column_of, rounded_down, rounded_up
 from reporting_study import changed, written
 from scipy import stats
 from tools import needs
@@ -12,10 +13,10 @@ from certifuse.base.errors import UserError
 from certifuse.base.rows import read_rows
 from certifuse.reporting.frames import Frames
 from certifuse.reporting.latex import SPECIAL
+from certifuse.reporting.ledgers import NO_LEDGER
 from certifuse.reporting.sublora.page import page_md, sections
 from certifuse.reporting.sublora.tables import COLUMNS, ledger_rows, ledger_tex, summary_rows, summary_tex
 from certifuse.reporting.sublora.terms import terms_rows, terms_tex
-from certifuse.reporting.tables import NO_LEDGER
 from certifuse.steps.write_sublora_tables import write_sublora_tables
 from certifuse.study.steps.reporting import WriteSubloraTables
 
@@ -77,15 +78,24 @@ def test_compared_and_vacuous_configurations_are_marked(summary):
     assert modes[-3:] == ["uniform", "unigram", "bigram"]
 
 
+def test_no_bound_is_printed_below_its_value(summary):
+    measured = [row for row in summary if row["seeds"]]
+    columns = {"bound, ours": "bound_bpd", "paid": "bound_hoeffding_bpd", "top-1 bound": "top1_bound"}
+    for header, name in columns.items():
+        cells = column_of(summary_tex(measured, "digits", 0.95), header)
+        assert [cell.split(" ")[0] for cell in cells] == [rounded_up(row[name], 3) for row in measured]
+
+
 def test_latex_shows_the_rounded_numbers_and_the_reason(summary):
     text = summary_tex(summary, "digits", 0.95)
     row = row_of(summary, budget=1000, mode="fixed_0.8", levels=7)
-    bound = f"{row['bound_bpd']:.3f} [{row['bound_bpd_low']:.3f}, {row['bound_bpd_high']:.3f}]"
+    around = f"[{rounded_down(row['bound_bpd_low'], 3)}, {rounded_up(row['bound_bpd_high'], 3)}]"
+    bound = f"{rounded_up(row['bound_bpd'], 3)} {around}"
     (line,) = [line for line in text.splitlines() if line.startswith("1,000 & fixed 0.8 & 0.80 & 7")]
     assert f"& 3 & {row['bpd']:.3f} [" in line
     assert f"{bound} & {row['size_kb']:.3f} & 1.040" in line
     assert (
-        r"2,000 & fixed 0.2 &  & 3 + & 0 & \multicolumn{7}{l}{\emph{missing: training failed: out of memory}}" in text
+        r"2,000 & fixed 0.2 &  & 3 + & 0 & \multicolumn{8}{l}{\emph{missing: training failed: out of memory}}" in text
     )
     assert "& 2 of 3 &" in text
     assert " *" in row_line(text, "uniform table")
@@ -166,6 +176,7 @@ def test_the_page_answers_from_the_data(frames, page):
     assert f"log2 V = 8: {below} of {len(models)} certificates by our bound" in page
     best = models["bound_best_bpd"].min()
     assert f"The lowest bound of ours is {best:.3f}" in page
+    assert f"{best + 0.03:.3f}" in page, "quoted as the best of all"
     assert "15 of 192 certificates: fixed 0.2: training failed: out of memory" in page
 
 

@@ -6,8 +6,11 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import ConfigDict, Field, model_validator
 
 from certifuse.base.records import Count, Index, NonNegative, OpenFraction, Settings
-from certifuse.certificates.sealed_files import FORMAT, StoredFile, read_sealed_json, write_sealed_json
+from certifuse.certificates.sealed_files import StoredFile, read_sealed_json, write_sealed_json
 from certifuse.study.paths import CERTIFICATE_FILE
+from certifuse.study.settings.data import SplitSettings
+
+FORMAT = 2
 
 
 class Expert(Settings):
@@ -84,6 +87,7 @@ class Certificate(Settings):
     `claim` is about the decoded model on the fusion images, which it was trained on; `prior_claim` about its prior
     on the same images, at 0 bits. `held_out` counts the mistakes of `held_out_model` on the certificate images, which
     nothing was trained or selected on, and `held_out_prior` those of the prior; null where the study keeps none.
+    `split_settings` say how all sets of images were drawn, and `settings` are those of the step that wrote it.
     `components` and `components_manifest` are those of a jointly trained model, and what says how it was trained.
     """
 
@@ -114,6 +118,7 @@ class Certificate(Settings):
     components_manifest: StoredFile | None
     images: StoredFile
     splits: StoredFile
+    split_settings: SplitSettings
     sets_sha256: dict[str, str]
     settings: dict[str, Any]
     source_fingerprint: str

@@ -4,15 +4,16 @@
 """
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from certifuse.base.records import Count, Index, NonNegative, Settings
-from certifuse.certificates.sealed_files import FORMAT, StoredFile, read_sealed_json, write_sealed_json
+from certifuse.certificates.sealed_files import StoredFile, read_sealed_json, write_sealed_json
 from certifuse.study.paths import CERTIFICATE_FILE
 from certifuse.study.settings.language_models import LanguageModelSettings
 from certifuse.study.settings.sublora import SubloraBounds
 
 LanguageKind = Literal["sublora", "ngram"]
+LANGUAGE_FORMAT: Final = 2
 
 
 class BoundRow(Settings):
@@ -28,6 +29,13 @@ class BoundRow(Settings):
     def complexity_bpd(self) -> float:
         """The price of the model's bits."""
         return self.bound_bpd - self.risk_bpd - self.subsampling_bpd
+
+
+class BestOfRow(Settings):
+    """The bound of the claim for whoever quotes this certificate as the best of `candidates`."""
+
+    candidates: Count
+    bound_bpd: float
 
 
 class TopKRow(Settings):
@@ -51,7 +59,7 @@ class LanguageClaim(Settings):
 class Description(Settings):
     """Measured, and no part of a claim: losses without smoothing, which are unbounded, and the spread of those with.
 
-    `deviation_bpd` is over the drawn documents, under the smoothing of the claim.
+    `deviation_bpd` is over the scored documents, under the smoothing of the claim.
     """
 
     unsmoothed_bpd: float
@@ -80,13 +88,14 @@ class SubloraDescription(Settings):
 class LanguageCertificate(Settings):
     """Everything that is claimed of one language model.
 
-    `bounds` holds every inequality under every smoothing of `terms`, each at confidence 1 - delta where its smallest
-    value over the smoothings is taken; `claim` is that of the inequality that was named in advance. `token_claim` is
-    another claim (see `token_level`), from documents that were drawn by their length. `drawn_sha256` are the digests
-    of both draws. `model` is null for a table of counts. `trained_sha256` is that of the numbers that were coded.
+    `bounds` holds every inequality under every smoothing of `terms`, each but `published` of a draw at confidence
+    1 - delta where its smallest value over the smoothings is taken; `claim` is that of the inequality that was named in
+    advance, `best_of` what it is as the best of M certificates. `token_claim` is another claim (see `token_level`).
+    `drawn_sha256` are the digests of the draws, none where all documents were scored. `model` is null for a table of
+    counts. `trained_sha256` is that of the numbers that were coded.
     """
 
-    format: int = FORMAT
+    format: Literal[2] = LANGUAGE_FORMAT
     kind: LanguageKind
     identity: dict[str, str | int]
     statement: str
@@ -98,6 +107,7 @@ class LanguageCertificate(Settings):
     sizes: CorpusSizes
     drawn_sha256: dict[str, str]
     claim: LanguageClaim
+    best_of: tuple[BestOfRow, ...]
     bounds: tuple[BoundRow, ...]
     top_k: tuple[TopKRow, ...]
     token_claim: LanguageClaim

@@ -25,7 +25,7 @@ Ints = NDArray[np.int64]
 SMOOTHING_SHARE = 0.01
 """Share of the probability that is spread over all tokens (unigram) or as the unigram has it (bigram). It narrows the
 range of the logits, and with it the code, for a hundredth of a bit of loss."""
-LARGEST_BLOCK = 1024
+LARGEST_BLOCK = 128
 """Of a bigram, in tokens: what a decoder may be asked to hold."""
 FEW = 50.0
 """A context of the bigram is smoothed as if it had been seen this many times more, too."""

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from certifuse.base.errors import UserError
+from certifuse.base.errors import UserError, printable
 from certifuse.cli.render import count, positive, table
 from certifuse.study import paths
 
@@ -79,7 +79,6 @@ def _action(actions: Any, name: str, summary: str, example: str) -> argparse.Arg
         help=summary,
         description=f"{summary[0].upper()}{summary[1:]}.",
         epilog=f"examples:{example}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     return parser
@@ -90,7 +89,7 @@ def _add_selectors(parser: argparse.ArgumentParser, source: str, required: bool)
     group = parser.add_argument_group("which of the runs below DIR")
     group.add_argument("--architecture", metavar="NAME", help="architecture of the experts")
     group.add_argument("--fusion-type", metavar="NAME", help="fusion rule")
-    group.add_argument("--lambda", dest="lam", metavar="VALUE", help="weight of the individual losses")
+    group.add_argument("--lambda", metavar="VALUE", help="weight of the individual losses")
     group.add_argument("--seed", type=int, metavar="N", help="seed")
     group.add_argument("--epoch", type=int, metavar="N", help="a stored epoch of the run (default: its best)")
 
@@ -122,7 +121,7 @@ def execute_list(arguments: argparse.Namespace) -> int:
     hidden = f" and {left_out} of stored epochs (--epochs shows them)" if left_out else ""
     print(f"{len(rows)} components{hidden} below {arguments.directory}; {found.others} other .safetensors files")
     for row in found.damaged:
-        print(f"damaged: {row['reason']}")
+        print(printable(f"damaged: {row['reason']}"))
     return int(bool(found.damaged))
 
 
@@ -193,7 +192,5 @@ def _report(assembly: "Assembly", notes: list[str], as_json: bool, **more: Any) 
         f"{count(record['parameters'])} parameters, features {record['feature_dim']}, classes {record['classes']}"
     )
     print(table(record["parts"], PART_COLUMNS))
-    for note in notes:
-        print(note)
-    for warning in warnings:
-        print(f"warning: {warning}")
+    for line in (*notes, *(f"warning: {warning}" for warning in warnings)):
+        print(printable(line))

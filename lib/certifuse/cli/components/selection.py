@@ -10,20 +10,21 @@ from certifuse.models.components.assembly import Found, find_components
 from certifuse.models.components.files import read_header
 from certifuse.study import paths
 
-SELECTORS = {"architecture": "--architecture", "fusion": "--fusion-type", "lambda": "--lambda", "seed": "--seed"}
+SELECTORS = {"architecture": "architecture", "fusion": "fusion_type", "lambda": "lambda", "seed": "seed"}
 """Names that tell the runs below a directory apart: the key in a component's metadata, and the option."""
-
-PART_DIRECTORIES = ("experts", "fusion", "global")
-SHOWN_CANDIDATES = 8
-
-RUN_OPTIONS = ("architecture", "fusion_type", "lam", "seed", "epoch")
+RUN_OPTIONS = (*SELECTORS.values(), "epoch")
 PART_OPTIONS = ("experts", "fusion", "global_head", "num_experts")
+
+SHOWN_CANDIDATES = 8
 
 
 def given(arguments: argparse.Namespace, options: Iterable[str]) -> str:
     """Those of the options that the command line holds, as they are written there."""
-    names = [name for name in options if getattr(arguments, name, None) is not None]
-    return ", ".join("--lambda" if name == "lam" else f"--{name.replace('_', '-')}" for name in names)
+    return ", ".join(_written(name) for name in options if getattr(arguments, name, None) is not None)
+
+
+def _written(option: str) -> str:
+    return f"--{option.replace('_', '-')}"
 
 
 # ---- which run -----------------------------------------------------------------------------------
@@ -31,14 +32,16 @@ def given(arguments: argparse.Namespace, options: Iterable[str]) -> str:
 
 def run_of(arguments: argparse.Namespace) -> Path:
     """The directory of the one run, or stored epoch of it, that the command line selects."""
-    wanted = {
-        "architecture": arguments.architecture,
-        "fusion": arguments.fusion_type,
-        "lambda": arguments.lam,
-        "seed": arguments.seed,
-    }
+    wanted = {key: getattr(arguments, option) for key, option in SELECTORS.items()}
     run = choose_run(arguments.source, {key: value for key, value in wanted.items() if value is not None})
-    return run if arguments.epoch is None else _stored_epoch(run, arguments.epoch)
+    if arguments.epoch is None:
+        return run
+    directory: Path = run / "epochs" / f"epoch_{arguments.epoch}"
+    if not directory.is_dir():
+        stored = sorted((path.name.removeprefix("epoch_") for path in run.glob("epochs/epoch_*")), key=int)
+        found = ", ".join(stored) or "none"
+        raise UserError(f"{run}: expected stored components of epoch {arguments.epoch}, found {found}")
+    return directory
 
 
 def choose_run(directory: Path, wanted: Mapping[str, Any]) -> Path:
@@ -55,7 +58,7 @@ def choose_run(directory: Path, wanted: Mapping[str, Any]) -> Path:
         raise UserError(f"{directory}: expected components below experts/, fusion/ and global/, found none")
     fitting = [run for run, about in runs.items() if all(_same(about.get(key), wanted[key]) for key in wanted)]
     if not fitting:
-        asked = ", ".join(f"{SELECTORS[key]} {value}" for key, value in wanted.items())
+        asked = ", ".join(f"{_written(SELECTORS[key])} {value}" for key, value in wanted.items())
         raise UserError(f"{directory}: expected a run with {asked}, found none: there are {_choices(runs.values(), 1)}")
     if len(fitting) > 1:
         candidates = [str(run.relative_to(directory)) for run in fitting]
@@ -70,23 +73,15 @@ def choose_run(directory: Path, wanted: Mapping[str, Any]) -> Path:
 
 def run_directories(directory: Path) -> list[Path]:
     """The directory itself where it holds components, else every run below it, without the runs' stored epochs."""
-    if any(any((directory / part).glob("*.safetensors")) for part in PART_DIRECTORIES):
+    if any(_holds_parts(directory / part) for part in paths.COMPONENT_FOLDERS):
         return [directory]
-    found = set()
-    for path in directory.rglob("*.safetensors"):
-        if path.name == paths.COMPLETE_FILE:
-            found.add(path.parent)
-        elif path.parent.name in PART_DIRECTORIES:
-            found.add(path.parent.parent)
+    found = {path.parent for path in directory.rglob(paths.COMPLETE_FILE)}
+    found |= {part.parent for name in paths.COMPONENT_FOLDERS for part in directory.rglob(name) if _holds_parts(part)}
     return sorted(run for run in found if "epochs" not in run.relative_to(directory).parts)
 
 
-def _stored_epoch(run: Path, epoch: int) -> Path:
-    directory = run / "epochs" / f"epoch_{epoch}"
-    if not directory.is_dir():
-        stored = sorted((path.name.removeprefix("epoch_") for path in run.glob("epochs/epoch_*")), key=int)
-        raise UserError(f"{run}: expected stored components of epoch {epoch}, found {', '.join(stored) or 'none'}")
-    return directory
+def _holds_parts(directory: Path) -> bool:
+    return any(directory.glob("*.safetensors"))
 
 
 def _about_of_run(run: Path) -> dict[str, Any]:
@@ -112,7 +107,7 @@ def _choices(abouts: Iterable[Mapping[str, Any]], least: int) -> str:
     """The options that have at least `least` different values among these runs, each with its values."""
     runs = list(abouts)
     values = {key: sorted({str(about[key]) for about in runs if key in about}) for key in SELECTORS}
-    return ", ".join(f"{SELECTORS[key]} ({', '.join(of)})" for key, of in values.items() if len(of) >= least)
+    return ", ".join(f"{_written(SELECTORS[key])} ({', '.join(of)})" for key, of in values.items() if len(of) >= least)
 
 
 # ---- which parts of it ---------------------------------------------------------------------------

@@ -3,10 +3,9 @@
 import argparse
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from certifuse.base.errors import UserError
-from certifuse.cli.status.command import DEFAULT_CONFIG, study_in
+from certifuse.cli.status.command import add_configfile, study_in
 
 EXAMPLES = """examples:
   certifuse crate results --output crate.zip
@@ -19,17 +18,10 @@ It is refused where the configuration is not that of the results, or a file has 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Register `crate`."""
-    parser = subparsers.add_parser(
-        "crate",
-        help="pack a finished study as an RO-Crate",
-        description=__doc__,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    summary = "pack a finished study as an RO-Crate"
+    parser = subparsers.add_parser("crate", help=summary, description=__doc__, epilog=EXAMPLES)
     parser.add_argument("results", type=Path, help="the study's results directory")
-    parser.add_argument(
-        "--configfile", type=Path, default=DEFAULT_CONFIG, metavar="FILE", help=f"the study (default: {DEFAULT_CONFIG})"
-    )
+    add_configfile(parser)
     parser.add_argument("--output", type=Path, required=True, metavar="PATH", help="a new directory, or a .zip file")
     parser.add_argument("--without-weights", action="store_true", help="leave the trained networks out")
     parser.add_argument(
@@ -44,28 +36,15 @@ def execute(arguments: argparse.Namespace) -> int:
 
     try:
         from certifuse.cli.crate.metadata import crate_of
-        from certifuse.cli.crate.packing import pack
     except ModuleNotFoundError as error:
         if str(error.name).partition(".")[0] != "rocrate":
             raise
         raise UserError("the crate needs rocrate; in the checkout: pip install --editable '.[crate]'") from error
-    if not arguments.results.is_dir():
-        raise UserError(f"{arguments.results}: expected a study's results directory, found none: check the path")
-    contents = contents_of(
-        study_in(arguments.configfile),
-        arguments.configfile,
-        arguments.results.resolve(),
-        weights=not arguments.without_weights,
-        data=arguments.with_data,
-    )
-    citation = _citation(contents.files["CITATION.cff"])
-    pack(arguments.output, crate_of(contents, citation, datetime.now(UTC).date()))
+    study, config, root = study_in(arguments.configfile), arguments.configfile, arguments.results
+    if not root.is_dir():
+        raise UserError(f"{root}: expected a study's results directory, found none: check the path")
+    weights, data = not arguments.without_weights, arguments.with_data
+    contents = contents_of(study, config, root.resolve(), weights=weights, data=data)
+    crate_of(contents, datetime.now(UTC).date()).pack(arguments.output)
     print(f"{arguments.output}: {len(contents.files)} files, {len(contents.runs)} runs")
     return 0
-
-
-def _citation(path: Path) -> dict[str, Any]:
-    import yaml  # type: ignore[import-untyped]
-
-    citation: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
-    return citation

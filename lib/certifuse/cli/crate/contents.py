@@ -1,7 +1,7 @@
 """The contents of the crate of a study: files, and the runs that they came from."""
 
 import posixpath
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,22 +9,17 @@ from pathlib import Path
 from certifuse.base.digests import digest_file
 from certifuse.base.errors import UserError
 from certifuse.base.fingerprint import LIBRARY, source_fingerprint
-from certifuse.cli.crate.checks import check_digests, check_settings
-from certifuse.cli.provenance.records import Records
+from certifuse.cli.crate.checks import check_digests, check_settings, step_of
+from certifuse.cli.provenance.records import NOT_SEARCHED, Records
 from certifuse.cli.provenance.runs import Run
-from certifuse.study.paths import RESUME_DIR
-from certifuse.study.steps.step import Step
 from certifuse.study.study import Study
 
-WORKFLOW = LIBRARY.parents[1]
 SCRIPTS = "workflow/scripts"
 SOURCES = (
-    *("Snakefile", "rules", "workflow", "lib", "config", "envs", "profiles", "pyproject.toml", "requirements.lock"),
+    *("Snakefile", "rules", "workflow", "config", "envs", "profiles", "pyproject.toml", "requirements.lock"),
     *("Makefile", "README.md", "LICENSE", "CITATION.cff"),
 )
 REQUIRED = ("Snakefile", "CITATION.cff")
-NOT_SOURCES = {"__pycache__", "certifuse.egg-info"}
-NEVER = (RESUME_DIR, "telemetry", "epochs")
 DATA = "data"
 WEIGHTS = ("experts", "experts_finetuned", "fusion_checkpoints", "sublora")
 
@@ -42,12 +37,19 @@ class Contents:
     config: str
     files: Mapping[str, Path]
     runs: tuple[Run, ...]
-    made: Mapping[str, tuple[str, ...]]
+    made: Mapping[str, list[str]]
 
     @cached_property
     def digests(self) -> dict[str, str]:
         """SHA-256 of every file, by its name in the crate."""
         return {name: digest_file(path) for name, path in self.files.items()}
+
+    def has_source_of(self, run: Run) -> bool:
+        """True where these sources are those that ran."""
+        step, script = step_of(self.study, run), self.files.get(f"{SCRIPTS}/{run.script}")
+        if step is None or script is None:
+            return False
+        return run.source == source_fingerprint(script, step.modules())
 
 
 def contents_of(study: Study, config: Path, root: Path, *, weights: bool, data: bool) -> Contents:
@@ -59,54 +61,64 @@ def contents_of(study: Study, config: Path, root: Path, *, weights: bool, data: 
     Raises:
         UserError: the results are not those of the configuration, or some have changed since they were made.
     """
+    workflow, config_file = workflow_directory(), config.resolve()
     results = study.results_dir if _stays_below(study.results_dir) else root.name
-    taken = [path for path in _below(root, set(NEVER)) if _wanted(path.relative_to(root), weights, data)]
-    paths = [path.relative_to(root).as_posix() for path in taken]
-    name = config.resolve().relative_to(WORKFLOW).as_posix() if config.resolve().is_relative_to(WORKFLOW) else None
-    files = dict(_sources()) | {name or f"study/{config.name}": config}
-    files |= {f"{results}/{path}": file for path, file in zip(paths, taken, strict=True)}
+    own = config_file.is_relative_to(workflow)
+    name = config_file.relative_to(workflow).as_posix() if own else f"study/{config.name}"
+    found_below = (path.relative_to(root) for path in _below(root, NOT_SEARCHED))
+    paths = [path.as_posix() for path in found_below if _wanted(path, weights, data)]
+    files = _sources(workflow) | {name: config} | {f"{results}/{path}": root / path for path in paths}
     records = Records(root)
     runs = {run.record: run for run in records.runs}
-    made: dict[str, list[str]] = {record: [] for record in runs}
+    made: dict[str, list[str]] = {}
     for path in paths:
-        found = records.maker(path)
-        if found is not None:
+        if found := records.maker(path):
             runs.setdefault(found[0].record, found[0])
             made.setdefault(found[0].record, []).append(path)
     if records.outdated:
         raise UserError(f"{root}/{records.outdated}")
     if not runs:
         raise UserError(f"{root}: expected the results of a study, found no run: name its results directory")
-    frozen = {record: tuple(those) for record, those in made.items()}
-    contents = Contents(study, results, name or f"study/{config.name}", files, tuple(runs.values()), frozen)
+    contents = Contents(study, results, name, files, tuple(runs.values()), made)
     check_settings(study, config, contents.runs)
     check_digests(root, contents.runs, {path: contents.digests[f"{results}/{path}"] for path in paths})
     return contents
 
 
-def fingerprint_here(step: Step) -> str:
-    """The fingerprint of the source that a step would run from the sources at hand."""
-    return source_fingerprint(WORKFLOW / SCRIPTS / f"{step.rule}.py", step.modules())
+def workflow_directory() -> Path:
+    """The checkout of the workflow: the one that this library lies in, or else, as it is installed, where we are.
+
+    Raises:
+        UserError: there is none.
+    """
+    places = (LIBRARY.parents[1], Path.cwd())
+    for place in places:
+        if all((place / name).is_file() for name in REQUIRED):
+            return place
+    raise UserError(
+        f"{places[-1]}: expected the sources of the workflow ({', '.join(REQUIRED)}), found none: run it in a checkout"
+    )
 
 
 def _stays_below(path: str) -> bool:
     return not posixpath.isabs(path) and path.partition("/")[0] not in ("..", ".")
 
 
-def _below(directory: Path, without: set[str]) -> Iterator[Path]:
-    for path in sorted(directory.iterdir()):
-        if path.name not in without:
-            yield from _below(path, without) if path.is_dir() else [path]
+def _below(path: Path, without: Collection[str] = ("__pycache__",)) -> Iterator[Path]:
+    """All files at or below a path."""
+    if path.is_file():
+        yield path
+    elif path.is_dir():
+        for inner in sorted(path.iterdir()):
+            if inner.name not in without:
+                yield from _below(inner, without)
 
 
-def _sources() -> Iterator[tuple[str, Path]]:
-    for name in REQUIRED:
-        if not (WORKFLOW / name).is_file():
-            raise UserError(f"{WORKFLOW}: expected the sources of the workflow, found no {name}: use a checkout")
-    for name in SOURCES:
-        path = WORKFLOW / name
-        found = _below(path, NOT_SOURCES) if path.is_dir() else [path] * path.is_file()
-        yield from ((file.relative_to(WORKFLOW).as_posix(), file) for file in found)
+def _sources(workflow: Path) -> dict[str, Path]:
+    """The sources by their names in the crate; the library is the one that is running."""
+    own = [path for name in SOURCES for path in _below(workflow / name)]
+    library = {f"lib/certifuse/{path.relative_to(LIBRARY).as_posix()}": path for path in _below(LIBRARY)}
+    return {path.relative_to(workflow).as_posix(): path for path in own} | library
 
 
 def _wanted(path: Path, weights: bool, data: bool) -> bool:

@@ -6,15 +6,14 @@ Process Run Crate (Leo et al. 2024, "Recording provenance of workflow runs with 
 
 from collections.abc import Mapping, Sequence
 from datetime import date
-from typing import Any
 
+import yaml  # type: ignore[import-untyped]
 from rocrate.model.entity import Entity
 
 from certifuse import __version__
-from certifuse.cli.crate.actions import COMPLETED, Described, describe_run
+from certifuse.cli.crate.actions import COMPLETED, describe_run
 from certifuse.cli.crate.contents import Contents
-from certifuse.cli.crate.study_crate import StudyCrate, distinct, local
-from certifuse.cli.provenance.runs import Run
+from certifuse.cli.crate.study_crate import StudyCrate, local
 
 PROFILES = {
     "https://w3id.org/ro/wfrun/process/0.5": ("Process Run Crate", "0.5"),
@@ -40,18 +39,18 @@ DIRECTORIES = {
 }
 
 
-def crate_of(contents: Contents, citation: Mapping[str, Any], published: date) -> StudyCrate:
-    """The crate of a study, not yet written.
-
-    Args:
-        contents: the files and runs.
-        citation: the content of CITATION.cff.
-        published: the day on which the crate is made.
-    """
+def crate_of(contents: Contents, published: date) -> StudyCrate:
+    """The crate of a study, not yet written; `published` is the day on which it is made."""
     crate, name = StudyCrate(contents), contents.study.name
+    citation = yaml.safe_load(contents.files["CITATION.cff"].read_text(encoding="utf-8"))
     root = crate.root_dataset
     root["author"] = [_author(crate, record) for record in citation["authors"]]
-    root["license"] = _licence(crate, citation["license"])
+    root["license"] = crate.describe(
+        f"https://spdx.org/licenses/{citation['license']}",
+        "CreativeWork",
+        name=citation["license"],
+        identifier=citation["license"],
+    )
     crate.name = f"Certifuse study {name}"
     crate.description = (
         f"{citation['title']}: sources, configuration and results of the study {name}, "
@@ -62,8 +61,8 @@ def crate_of(contents: Contents, citation: Mapping[str, Any], published: date) -
     root["conformsTo"] = [crate.describe(url, "CreativeWork", name=of, version=one) for url, of, one in profiles]
     if README in contents.files:
         crate.file(README)["about"] = root
-    described = [describe_run(crate, run) for run in contents.runs]
-    _execution(crate, _workflow(crate, described), described)
+    workflow = _workflow(crate)
+    _execution(crate, workflow, [describe_run(crate, workflow, run) for run in contents.runs])
     _directories(crate)
     return crate
 
@@ -75,12 +74,8 @@ def _author(crate: StudyCrate, record: Mapping[str, str]) -> Entity:
     return crate.describe(identifier, "Organization" if "name" in record else "Person", name=name)
 
 
-def _licence(crate: StudyCrate, spdx: str) -> Entity:
-    return crate.describe(f"https://spdx.org/licenses/{spdx}", "CreativeWork", name=spdx, identifier=spdx)
-
-
-def _workflow(crate: StudyCrate, described: Sequence[Described]) -> Entity:
-    """The Snakefile, with its steps, scripts and packages."""
+def _workflow(crate: StudyCrate) -> Entity:
+    """The Snakefile, which the runs give steps, scripts and packages."""
     root, path = crate.root_dataset, crate.contents.files[SNAKEFILE]
     about = crate.properties_of(SNAKEFILE) | {"@type": WORKFLOW_TYPES, "name": "Certifuse", "version": __version__}
     workflow = crate.add_workflow(path, SNAKEFILE, main=True, lang="snakemake", properties=about)
@@ -88,23 +83,17 @@ def _workflow(crate: StudyCrate, described: Sequence[Described]) -> Entity:
     workflow["conformsTo"] = crate.describe(
         BIOSCHEMAS, "CreativeWork", name="Bioschemas ComputationalWorkflow", version="1.0"
     )
-    workflow["hasPart"] = distinct(one.script for one in described)
-    workflow["step"] = distinct(one.step for one in described)
-    packages = {package for one in described for package in _packages(one.run).items()}
-    workflow["softwareRequirements"] = [
-        crate.describe(local("package", f"{name}-{version}"), "SoftwareApplication", name=name, softwareVersion=version)
-        for name, version in sorted(packages)
-    ]
     return workflow
 
 
-def _execution(crate: StudyCrate, workflow: Entity, described: Sequence[Described]) -> None:
+def _execution(crate: StudyCrate, workflow: Entity, controls: Sequence[Entity]) -> None:
     """Add the run of the workflow as a whole, and Snakemake, which ran it."""
-    contents = crate.contents
+    contents, runs = crate.contents, crate.contents.runs
     places = tuple(f"{contents.results}/{name}/" for name in PRODUCTS)
-    started = [one.run.started for one in described if one.run.started]
-    finished = [one.run.finished for one in described if one.run.finished]
-    times = ({"startTime": min(started)} if started else {}) | ({"endTime": max(finished)} if finished else {})
+    times = {
+        "startTime": min((run.started for run in runs if run.started), default=None),
+        "endTime": max((run.finished for run in runs if run.finished), default=None),
+    }
     action = crate.add_action(
         workflow,
         "#execution",
@@ -114,17 +103,17 @@ def _execution(crate: StudyCrate, workflow: Entity, described: Sequence[Describe
             "name": f"The study {contents.study.name}",
             "description": "The runs whose files this crate contains; they may have been started by several commands.",
             "actionStatus": COMPLETED,
-            **times,
+            **{key: time for key, time in times.items() if time},
         },
     )
-    versions = {_packages(one.run).get("snakemake") for one in described}
-    version = ", ".join(sorted(filter(None, versions))) or "unknown"
+    versions = {run.packages["snakemake"] for run in runs if "snakemake" in run.packages}
+    version = ", ".join(sorted(versions)) or "unknown"
     snakemake = crate.describe("#snakemake", "SoftwareApplication", name="Snakemake", softwareVersion=version)
     snakemake["url"] = {"@id": SNAKEMAKE}
     crate.add_action(
         snakemake,
         "#organisation",
-        object=[one.control for one in described],
+        object=list(controls),
         result=[action],
         properties={"@type": "OrganizeAction", "name": "Snakemake runs the workflow"},
     )
@@ -140,8 +129,3 @@ def _directories(crate: StudyCrate) -> None:
             about = {"name": path, "description": DIRECTORIES[first]}
             directory = crate.get(f"{path}/") or crate.add_dataset(dest_path=path, properties=about)
             directory.append_to("hasPart", crate.file(name))
-
-
-def _packages(run: Run) -> dict[str, str]:
-    """The packages that a run had, with their versions."""
-    return {name: version for name, version in (run.environment.get("packages") or {}).items() if version}

@@ -3,7 +3,7 @@
 import mimetypes
 import posixpath
 import shutil
-from collections.abc import Iterable
+import tempfile
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
@@ -14,6 +14,8 @@ from rocrate.model.file import File
 from rocrate.rocrate import ROCrate
 
 from certifuse import __version__
+from certifuse.base.errors import UserError
+from certifuse.base.machine import writing
 from certifuse.cli.crate.contents import SCRIPTS, Contents
 from certifuse.cli.provenance.runs import Stored
 
@@ -67,12 +69,31 @@ class StudyCrate(ROCrate):  # type: ignore[misc]
             "sha256": self.contents.digests[name],
         }
 
+    def pack(self, output: Path) -> None:
+        """Write it, whole or not at all, to `output`: a zip file if it is called so, otherwise a new directory.
+
+        Raises:
+            UserError: something is there already.
+            DiskError: the disk is full, or refuses.
+        """
+        if output.exists():
+            found = "found one of that name: remove it or choose another --output"
+            raise UserError(f"{output}: expected a new crate, {found}")
+        size = sum(path.stat().st_size for path in self.contents.files.values())
+        output.parent.mkdir(parents=True, exist_ok=True)
+        beside = tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.")
+        with writing(output, lambda: size), beside as staged:
+            whole = Path(staged) / "crate"
+            self.write(whole)
+            if output.suffix == ".zip":  # `write_zip` would fill the system's temporary directory
+                whole = Path(shutil.make_archive(str(whole), "zip", whole))
+            whole.rename(output)
+
     def write(self, base_path: Path) -> None:
         """Write all of it to a directory; a list of one is written as that one."""
         for entity in self.get_entities():
             values = entity.properties()
-            ones = {key: value[0] for key, value in values.items() if isinstance(value, list) and len(value) == 1}
-            values.update(ones)
+            values |= {key: value[0] for key, value in values.items() if isinstance(value, list) and len(value) == 1}
         super().write(base_path)
 
     def file(self, name: str) -> Entity:
@@ -81,12 +102,17 @@ class StudyCrate(ROCrate):  # type: ignore[misc]
 
     def describe(self, identifier: str, kind: str, /, **properties: Any) -> Entity:
         """Something that is described and not contained, which may have been described before; `kind` is its type."""
-        known = self.get(identifier)
-        return known or self.add(ContextEntity(self, identifier, {"@type": kind, **properties}))
+        return self.get(identifier) or self.add(ContextEntity(self, identifier, {"@type": kind, **properties}))
 
     def value(self, kind: str, key: str, name: str, value: str, /, **properties: Any) -> Entity:
         """A named value; `key` tells it from others of its kind."""
         return self.describe(local(kind, key), "PropertyValue", name=name, value=value, **properties)
+
+    def link(self, entity: Entity, key: str, other: Entity) -> Entity:
+        """The other entity, once it is among those that the first has under this key."""
+        if other not in entity.get(key, []):
+            entity.append_to(key, other)
+        return other
 
     def stored(self, stored: Stored) -> Entity:
         """A file as a run met it: the one in the crate if it is that, otherwise a description of it."""
@@ -102,8 +128,3 @@ class StudyCrate(ROCrate):  # type: ignore[misc]
 def local(kind: str, name: str) -> str:
     """The identifier of something that is described and not contained."""
     return f"#{kind}/{quote(name, safe='/=')}"
-
-
-def distinct(entities: Iterable[Entity]) -> list[Entity]:
-    """Each entity once."""
-    return list({entity.id: entity for entity in entities}.values())

@@ -16,6 +16,7 @@ from certifuse.cli.provenance.text import report
 EXAMPLES = """examples:
   certifuse provenance results/figures/lambda_ablation.png
   certifuse provenance --json results/metrics/certificates.csv
+  certifuse provenance --full results/metrics/certificates.csv   (every input and setting; by default a summary)
   certifuse provenance --no-check results/tables/results.tex     (does not read the inputs again)
 
 What is told comes from the manifests below the results directory, and from Snakemake's records (.snakemake) where they
@@ -25,18 +26,16 @@ are at hand; what neither holds is listed as not recorded. docs/provenance.md ha
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Register `provenance`."""
-    parser = subparsers.add_parser(
-        "provenance",
-        help="tell which runs, commits, data and settings a file of the results came from",
-        description=__doc__,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    summary = "tell which runs, commits, data and settings a file of the results came from"
+    parser = subparsers.add_parser("provenance", help=summary, description=__doc__, epilog=EXAMPLES)
     parser.add_argument("file", type=Path, help="a figure, table, component, certificate, log, ... of a study")
     parser.add_argument(
         "--results", type=Path, metavar="DIR", help="the study's results directory (default: the one around the file)"
     )
     parser.add_argument("--no-check", action="store_true", help="do not digest the inputs to see whether they changed")
+    parser.add_argument(
+        "--full", action="store_true", help="list every input, gap and setting, not only the first ones"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON with everything")
     parser.set_defaults(execute=execute)
 
@@ -53,7 +52,11 @@ def execute(arguments: argparse.Namespace) -> int:
     except ValueError:
         raise UserError(f"{file}: expected a file below {root}, found one outside: check --results") from None
     lineage = lineage_of(Records(root.resolve()), path, check=not arguments.no_check)
-    print(json.dumps(lineage_record(lineage), indent=2) if arguments.json else report(str(file), lineage))
+    print(
+        json.dumps(lineage_record(lineage), indent=2)
+        if arguments.json
+        else report(str(file), lineage, full=arguments.full)
+    )
     return 0
 
 

@@ -24,6 +24,8 @@ def gaps(lineage: Lineage) -> list[str]:
     for fact, of in FACTS.items():
         lacking = Counter(run.step for run in runs if of(run) is None)
         found += [f"{fact}: {_counted(lacking)}"] if lacking else []
+    silent = Counter(run.git["problem"] for run in runs if run.git.get("problem"))
+    found += [f"why: {problem} ({count} runs)" for problem, count in silent.items()]
     unread = Counter(read.reader.step for read in lineage.readings if read.state == "not recorded")
     found += [f"digests of what was read: {_counted(unread, 'files')}"] if unread else []
     lost = (read for read in lineage.readings if read.maker is None and not _is_given(read.file.path))

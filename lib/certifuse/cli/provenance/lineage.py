@@ -1,10 +1,10 @@
 """The lineage of a file: everything that it came from, each link judged by digests and not by names."""
 
-from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
+from graphlib import CycleError, TopologicalSorter
 from typing import Literal
 
 from certifuse.base.digests import digest_file
@@ -14,7 +14,6 @@ from certifuse.cli.provenance.runs import Run, Stored
 
 FileState = Literal["same", "changed", "absent", "not recorded", "not checked"]
 """The file at hand against the digest that was recorded when it was written, or read."""
-Digest = Callable[[str], str | None]
 
 
 @dataclass(frozen=True)
@@ -72,7 +71,7 @@ def lineage_of(records: Records, path: str, *, check: bool = True) -> Lineage:
         raise UserError(f"{records.root / path}: nothing here made this file: no manifest names it{absent}{outdated}")
     run, witness = made
     found, recorded = digest_file(records.root / path), run.written(path)
-    readings = _readings(records, run, _digests(records.root) if check else None)
+    readings = _readings(records, run, check)
     return Lineage(
         file=path,
         found=found,
@@ -86,15 +85,6 @@ def lineage_of(records: Records, path: str, *, check: bool = True) -> Lineage:
     )
 
 
-def _digests(root: Path) -> Digest:
-    @cache
-    def digest(path: str) -> str | None:
-        file = root / path
-        return digest_file(file) if file.is_file() else None
-
-    return digest
-
-
 def _state(recorded: str | None, found: str | None) -> FileState:
     if recorded is None:
         return "not recorded"
@@ -103,8 +93,13 @@ def _state(recorded: str | None, found: str | None) -> FileState:
     return "same" if found == recorded else "changed"
 
 
-def _readings(records: Records, first: Run, digest: Digest | None) -> list[Reading]:
+def _readings(records: Records, first: Run, check: bool) -> list[Reading]:
     """Every input of every run that the file came from."""
+
+    @cache
+    def digest(path: str) -> str | None:
+        return digest_file(records.root / path) if (records.root / path).is_file() else None
+
     readings: list[Reading] = []
     seen, waiting = {first.record}, deque([first])
     while waiting:
@@ -112,8 +107,8 @@ def _readings(records: Records, first: Run, digest: Digest | None) -> list[Readi
         for file in reader.inputs:
             made = records.maker(file.path)
             maker = made[0] if made and made[0].record != reader.record else None
-            found = digest(file.path) if digest else None
-            state = _state(file.sha256, found) if digest else "not checked"
+            found = digest(file.path) if check else None
+            state = _state(file.sha256, found) if check else "not checked"
             written = maker and maker.written(file.path)
             again = None not in (written, file.sha256) and written != file.sha256
             readings.append(Reading(file, reader, maker, found, state, again))
@@ -124,18 +119,14 @@ def _readings(records: Records, first: Run, digest: Digest | None) -> list[Readi
 
 
 def _from_file_to_data(first: Run, readings: Iterable[Reading]) -> list[Run]:
-    """The runs, each after all that read its files."""
-    makers: dict[str, dict[str, Run]] = {}
+    """The runs, each after all that read its files. UserError where the records go in a circle."""
+    runs, order = {first.record: first}, TopologicalSorter[str]({first.record: ()})
     for read in readings:
         if read.maker:
-            makers.setdefault(read.reader.record, {})[read.maker.record] = read.maker
-    readers = Counter(name for named in makers.values() for name in named)
-    ordered, ready = [], deque([first])
-    while ready:
-        run = ready.popleft()
-        ordered.append(run)
-        for name, maker in makers.get(run.record, {}).items():
-            readers[name] -= 1
-            if not readers[name]:
-                ready.append(maker)
-    return ordered
+            runs[read.maker.record] = read.maker
+            order.add(read.maker.record, read.reader.record)
+    try:
+        return [runs[record] for record in order.static_order()]
+    except CycleError as error:
+        circle = ", ".join(error.args[1])
+        raise UserError(f"expected runs that read what earlier ones wrote, found a circle of {circle}") from None

@@ -1,12 +1,11 @@
 """The runs of a study from the manifests that its steps left."""
 
-import json
 import posixpath
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from certifuse.base.errors import UserError
+from certifuse.base.files import read_json
 from certifuse.base.manifest import FORMAT, read_manifest
 from certifuse.cli.provenance.runs import Run, Stored
 from certifuse.study import tasks
@@ -19,16 +18,11 @@ def read_run(root: Path, path: str) -> Run | None:
     except UserError:
         return None
     return Run(
-        step=manifest["step"],
+        **{key: manifest[key] for key in ("step", "settings", "environment", "runtime", "started", "finished")},
         record=path,
         names=manifest["identity"],
-        job=_job(manifest["step"], manifest["identity"]),
-        settings=manifest["settings"],
+        job=job_template(manifest["step"]).format(**manifest["identity"]),
         source=manifest["source_fingerprint"],
-        environment=manifest["environment"],
-        runtime=manifest["runtime"],
-        started=manifest["started"],
-        finished=manifest["finished"],
         wall_s=manifest.get("training_wall_s", manifest["wall_s"]),
         peak_memory_bytes=manifest["peak_memory_bytes"],
         inputs=_listed(path, manifest["inputs_sha256"]),
@@ -39,16 +33,16 @@ def read_run(root: Path, path: str) -> Run | None:
 def is_outdated(file: Path) -> bool:
     """True for the manifest of a run that an older version of this software wrote."""
     try:
-        manifest = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        manifest = read_json(file)
+    except (OSError, ValueError, UserError):
         return False
     return isinstance(manifest, dict) and "source_fingerprint" in manifest and manifest.get("format") != FORMAT
 
 
-def _job(step: str, names: Mapping[str, Any]) -> str:
-    """The name of the log, by the templates that the rules use."""
+def job_template(step: str) -> str:
+    """The name of the jobs of a step, and so of their logs, as the rules have it."""
     template: str = getattr(tasks, step.upper(), step)
-    return template.format(**names)
+    return template
 
 
 def _listed(path: str, digests: Mapping[str, str]) -> tuple[Stored, ...]:

@@ -54,6 +54,11 @@ class Run:
         found: dict[str, Any] = self.environment.get("git") or {}
         return found
 
+    @property
+    def packages(self) -> dict[str, str]:
+        """The packages that it had, with their versions."""
+        return {name: version for name, version in (self.environment.get("packages") or {}).items() if version}
+
     def written(self, path: str) -> str | None:
         """The digest of a file when the run had written it, where that was recorded."""
         return next((file.sha256 for file in self.outputs if file.path == path), None)

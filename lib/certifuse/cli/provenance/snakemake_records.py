@@ -8,21 +8,22 @@ digests of outputs, nor the commit, nor package versions. The format is Snakemak
 """
 
 import ast
-import json
 import os
 import posixpath
+import re
 from base64 import urlsafe_b64encode
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from certifuse.base.errors import UserError
+from certifuse.base.files import parse_json, read_json
 from certifuse.cli.provenance.runs import Run, Stored
 
 NAME_MAX = 255
-FINGERPRINT_DIGITS = 16
+FINGERPRINT = "[0-9a-f]{16}"
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class SnakemakeRecords:
         return None
 
     def _run(self, record: dict[str, Any], path: str) -> Run:
-        settings, source = _settings(record["params"]), _source(record["params"])
+        settings, source = _settings_and_source(record["params"])
         digests = {name: digest.removeprefix("sha256:") for name, digest in record["input_checksums"].items()}
         logs = [self._below(log) for log in record["log"]]
         job = logs[0].removeprefix("logs/").removesuffix(".log") if logs else path
@@ -94,43 +95,28 @@ def _place(directory: Path, key: str) -> Path:
 
 def _read(file: Path) -> dict[str, Any] | None:
     try:
-        record = json.loads(file.read_text(encoding="utf-8"))
+        record = read_json(file)
         lists = all(isinstance(text, str) for key in ("input", "log", "params") for text in record[key])
         times = all(isinstance(record[key], float) for key in ("starttime", "endtime"))
         texts = isinstance(record["rule"], str) and isinstance(record["input_checksums"], dict)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, UserError):
         return None
     return record if lists and times and texts else None
 
 
-def _values(params: list[str]) -> Iterator[str]:
+def _settings_and_source(params: list[str]) -> tuple[dict[str, Any] | None, str | None]:
+    """The one parameter that is a JSON object, and the one that is a fingerprint."""
+    settings, source = None, None
     for text in params:
         try:
             value = ast.literal_eval(text)
+            if isinstance(value, str) and value.startswith("{"):
+                settings = settings or parse_json(value)
+            elif isinstance(value, str) and re.fullmatch(FINGERPRINT, value):
+                source = source or value
         except (ValueError, SyntaxError):
             continue
-        if isinstance(value, str):
-            yield value
-
-
-def _settings(params: list[str]) -> dict[str, Any] | None:
-    """The one parameter that is a JSON object."""
-    for value in _values(params):
-        if value.startswith("{"):
-            try:
-                settings: dict[str, Any] = json.loads(value)
-            except ValueError:
-                continue
-            return settings
-    return None
-
-
-def _source(params: list[str]) -> str | None:
-    """The one parameter that is a fingerprint."""
-    for value in _values(params):
-        if len(value) == FINGERPRINT_DIGITS and set(value) <= set("0123456789abcdef"):
-            return value
-    return None
+    return settings, source
 
 
 def _time(seconds: float) -> str:

@@ -2,9 +2,11 @@
 
 import json
 import textwrap
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from certifuse.base.errors import printable
 from certifuse.cli.provenance.gaps import LISTED, gaps
 from certifuse.cli.provenance.lineage import Lineage, Reading
 from certifuse.cli.provenance.runs import Run
@@ -14,7 +16,7 @@ WIDTH = 118
 DIGITS = 12
 DATA = ("data", "splits")
 LONGEST = 60
-COLUMNS = ("step", "runs", "of", "source", "settings", "commit", "wall", "finished (UTC)")
+COLUMNS = ("step", "runs", "of", "source", "settings", "commit", "machines", "wall", "finished (UTC)")
 MIB = 2**20
 SAID_OF_FILE = {
     "same": "as it was written",
@@ -23,8 +25,8 @@ SAID_OF_FILE = {
 }
 
 
-def report(name: str, lineage: Lineage) -> str:
-    """Everything, for a terminal."""
+def report(name: str, lineage: Lineage, *, full: bool = False) -> str:
+    """A summary for a terminal: a row for each step, and of long lists the first; all of them, uncut, if `full`."""
     run = lineage.runs[0]
     state = SAID_OF_FILE[lineage.state].format(recorded=str(lineage.recorded)[:DIGITS])
     touched = ", and its time is later or earlier than when it was made" if lineage.touched else ""
@@ -37,13 +39,14 @@ def report(name: str, lineage: Lineage) -> str:
     rows = [_row(step, runs) for step, runs in groups.items()]
     sections = {
         "data": _data(lineage.readings),
-        "settings and runtime": [line for step, those in groups.items() for line in _settings(step, those)],
+        "settings and runtime": [line for step, those in groups.items() for line in _settings(step, those, full)],
+        "commits": _first(_commits(lineage.runs), full),
         "packages": _packages(lineage.runs),
         "processors": list(dict.fromkeys(filter(None, (run.environment.get("processor") for run in lineage.runs)))),
-        "inputs": _inputs(lineage.readings),
-        "not recorded": gaps(lineage),
+        "inputs": _inputs(lineage.readings, full),
+        "not recorded": _first(gaps(lineage), full),
     }
-    parts = ["\n".join(head), table(rows, COLUMNS)]
+    parts = ["\n".join(map(printable, head)), table(rows, COLUMNS)]
     parts += [f"{title}\n" + "\n".join(map(_wrapped, lines)) for title, lines in sections.items() if lines]
     return "\n\n".join(parts)
 
@@ -66,6 +69,7 @@ def _row(step: str, runs: list[Run]) -> dict[str, Any]:
         "source": _one([run.source and run.source[:DIGITS] for run in runs]),
         "settings": _one([run.settings_digest and run.settings_digest[:DIGITS] for run in runs]),
         "commit": _one([_commit(run) for run in runs]),
+        "machines": len({_machine(run) for run in runs} - {None}) or None,
         "wall": duration(sum(walls)) if walls else None,
         "finished (UTC)": max(finished)[:16].replace("T", " ") if finished else None,
     }
@@ -87,6 +91,18 @@ def _commit(run: Run) -> str | None:
     return f"{commit[:DIGITS]} + diff {digest}" if run.git.get("dirty") else str(commit[:DIGITS])
 
 
+def _commits(runs: Iterable[Run]) -> list[str]:
+    """Every commit with the number of its runs, where there are several."""
+    counts = Counter(commit for run in runs if (commit := _commit(run)))
+    return [f"{commit}: {count} runs" for commit, count in counts.items()] if len(counts) > 1 else []
+
+
+def _machine(run: Run) -> tuple[Any, ...] | None:
+    """What is known of the kind of machine that a run was on."""
+    known = tuple(run.environment.get(key) for key in ("processor", "platform"))
+    return known if any(known) else None
+
+
 def _names(runs: list[Run]) -> str | None:
     """The names of the runs: a name that all share with its value, any other with the number of its values."""
     keys = dict.fromkeys(key for run in runs for key in run.names)
@@ -97,8 +113,9 @@ def _names(runs: list[Run]) -> str | None:
     return ", ".join(shown) or None
 
 
-def _settings(step: str, runs: list[Run]) -> Iterator[str]:
+def _settings(step: str, runs: list[Run], full: bool) -> Iterator[str]:
     """The settings and runtime of a step, a line for each of their sections; values that differ are shown together."""
+    longest = None if full else LONGEST
     sections: dict[str, dict[str, dict[str, None]]] = {}
     for run in runs:
         told = (run.settings or {}) | ({"runtime": run.runtime} if run.runtime else {})
@@ -111,8 +128,18 @@ def _settings(step: str, runs: list[Run]) -> Iterator[str]:
         sections.setdefault("runtime", {})["peak memory / MiB"] = {str(round(max(peaks) / MIB)): None}
     yield from [step] if sections else []
     for section, values in sections.items():
-        shown = "; ".join(f"{name} {shortened(' | '.join(texts), LONGEST)}" for name, texts in values.items())
+        shown = "; ".join(f"{name} {_cut(' | '.join(texts), longest)}" for name, texts in values.items())
         yield f"  {section}: {shown}" if section else f"  {shown}"
+
+
+def _cut(text: str, longest: int | None) -> str:
+    return text if longest is None else shortened(text, longest)
+
+
+def _first(lines: list[str], full: bool) -> list[str]:
+    """The first lines, and how many others there are; all of them if `full`."""
+    others = len(lines) - LISTED
+    return lines if full or others < 2 else [*lines[:LISTED], f"and {others} others: --full lists them"]
 
 
 def _flat(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
@@ -144,8 +171,8 @@ def _data(readings: Iterable[Reading]) -> list[str]:
     ]
 
 
-def _inputs(readings: Iterable[Reading]) -> list[str]:
-    """The number of inputs that are still what was read, and every one that is not."""
+def _inputs(readings: Iterable[Reading], full: bool) -> list[str]:
+    """The number of inputs that are still what was read, how many are not, by what read them, and which those are."""
     readings = list(readings)
     files = {read.file.path for read in readings}
     broken: dict[tuple[str, str], list[Reading]] = {}
@@ -154,10 +181,18 @@ def _inputs(readings: Iterable[Reading]) -> list[str]:
             broken.setdefault((read.file.path, _trouble(read)), []).append(read)
     same = {read.file.path for read in readings if read.state == "same"} - {path for path, _ in broken}
     lines = [f"{len(same)} of {len(files)} are at hand as they were read"]
+    counts = Counter((_state(reads[0]), reads[0].reader.step) for reads in broken.values())
+    if len(broken) > LISTED:
+        lines += [f"{count} {state}, read by {step}" for (state, step), count in counts.items()]
+    listed = []
     for (path, trouble), reads in broken.items():
         others = f" and {len(reads) - 1} other runs" if len(reads) > 1 else ""
-        lines.append(f"{path}: {trouble}, by {reads[0].reader.label}{others}")
-    return lines if files else []
+        listed.append(f"{path}: {trouble}, by {reads[0].reader.label}{others}")
+    return lines + _first(listed, full) if files else []
+
+
+def _state(read: Reading) -> str:
+    return {"absent": "ABSENT now", "changed": "CHANGED"}.get(read.state, "MADE AGAIN")
 
 
 def _trouble(read: Reading) -> str:

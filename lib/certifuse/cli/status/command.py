@@ -13,7 +13,6 @@ from certifuse.cli.status.progress import STATES, Progress, progress_of
 from certifuse.study.study import Study, read_study
 from certifuse.study.tasks import GROUPS, Task, study_tasks
 
-DEFAULT_CONFIG = Path("config/config.yaml")
 DETAIL_WIDTH = 100
 
 EXAMPLE = """example:
@@ -28,18 +27,19 @@ COLUMNS = ("step", "architecture", "fusion", "lambda", "seed", "state", "epoch",
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Register `status`."""
-    parser = subparsers.add_parser(
-        "status",
-        help="show what of a study is done, running, waiting or failed",
-        description="Show the grid of a study: done, running, waiting, failed with the last line of the log.",
-        epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
-        "--configfile", type=Path, default=DEFAULT_CONFIG, metavar="FILE", help=f"the study (default: {DEFAULT_CONFIG})"
-    )
+    summary = "show what of a study is done, running, waiting or failed"
+    parser = subparsers.add_parser("status", help=summary, description=__doc__, epilog=EXAMPLE)
+    add_configfile(parser)
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     parser.set_defaults(execute=execute)
+
+
+def add_configfile(parser: argparse.ArgumentParser) -> None:
+    """Add the option that names a study."""
+    default = Path("config/config.yaml")
+    parser.add_argument(
+        "--configfile", type=Path, default=default, metavar="FILE", help=f"the study (default: {default})"
+    )
 
 
 def execute(arguments: argparse.Namespace) -> int:

@@ -1,13 +1,14 @@
 """Readers of the files that runs leave. One that is absent, half-written or vanishing says nothing; none raises."""
 
 import csv
-import json
 import math
 import os
 import statistics
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from certifuse.base.errors import UserError
+from certifuse.base.files import open_file, read_json
 from certifuse.base.rows import read_rows
 
 LOG_TAIL_BYTES = 65536
@@ -27,8 +28,8 @@ class LoggedEpochs(NamedTuple):
 def json_of(path: Path) -> dict[str, Any]:
     """The mapping in a JSON file, or an empty one."""
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        value = read_json(path)
+    except (OSError, ValueError, UserError):
         return {}
     return value if isinstance(value, dict) else {}
 
@@ -37,7 +38,7 @@ def logged_epochs(path: Path) -> LoggedEpochs:
     """The whole rows of a training's CSV log."""
     try:
         rows = read_rows(path)
-    except (OSError, ValueError, csv.Error):
+    except (OSError, ValueError, csv.Error, UserError):
         return LoggedEpochs()
     columns = ("epoch", "val_accuracy", "seconds")
     values = [[number(row.get(column)) for column in columns] for row in rows]
@@ -60,10 +61,10 @@ def number(value: Any) -> float | None:
 def last_line(path: Path) -> str:
     """The last non-empty line of a log."""
     try:
-        with path.open("rb") as stream:
+        with open_file(path) as stream:
             stream.seek(max(size(path) - LOG_TAIL_BYTES, 0))
             lines = stream.read().decode("utf-8", errors="replace").splitlines()
-    except OSError:
+    except (OSError, UserError):
         return ""
     return next((line.strip() for line in reversed(lines) if line.strip()), "")
 

@@ -17,16 +17,19 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import ValidationError
 from torch import Tensor
 
+from certifuse.base.digests import canonical_json
 from certifuse.base.errors import UserError
 from certifuse.base.randomness import numpy_stream
-from certifuse.base.tensors import digest_tensor, read_sealed, write_sealed
+from certifuse.base.tensors import DamagedFileError, digest_tensor, read_sealed, write_sealed
 from certifuse.data.images.duplicates import duplicates
 from certifuse.data.images.image_set import ImageSet, channel_statistics
 from certifuse.study.settings.data import SplitSettings
 
 KIND = "index splits and pool statistics"
+MEND = "delete it and run the step that writes it"
 
 
 Indices = NDArray[np.int64]
@@ -37,7 +40,11 @@ class Splits:
     """Ascending int64 indices into the training images: disjoint, but for the experts, which are subsets of the pool.
 
     `iid` experts share a part of the pool. The certificate set is empty unless asked for. `dropped` are copies of other
-    images, which nobody uses. `mean` and `std` (C,) are those of the pool, with pixels in [0, 1].
+    images, which nobody uses. `mean` and `std` (C,) are those of the pool, with pixels in [0, 1]. `settings` say how
+    all this was drawn, so that anyone who has the images can draw it again.
+
+    Raises:
+        UserError: a set is none of ascending int64 indices, overlaps another, or an expert's is no part of the pool.
     """
 
     experts: tuple[Tensor, ...]
@@ -48,10 +55,19 @@ class Splits:
     dropped: Tensor
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    settings: SplitSettings
 
     def __post_init__(self) -> None:
         named = self.named()
+        for name, indices in named.items():
+            _check_indices(name, indices)
         check_disjoint({name: named[name] for name in ("pool", "fusion", "validation", "certificate", "dropped")})
+        for index, indices in enumerate(self.experts):
+            if outside := len(np.setdiff1d(indices.numpy(), self.pool.numpy(), assume_unique=True)):
+                raise UserError(
+                    f"splits: expected the images of 'expert_{index}' to be images of the pool, found {outside} "
+                    "others; make the splits again"
+                )
 
     def named(self) -> dict[str, Tensor]:
         """Every set by its name; experts are `expert_0`, `expert_1`, ..."""
@@ -67,6 +83,16 @@ class Splits:
     def all_for_training(self) -> Tensor:
         """Pool and fusion together: all that one model may train on, without validation and certificate."""
         return torch.cat([self.pool, self.fusion]).sort().values
+
+
+def _check_indices(name: str, indices: Tensor) -> None:
+    """UserError unless no image has two names in a set: a negative index, or one that is there twice, is another."""
+    sound = indices.dtype == torch.int64 and indices.dim() == 1
+    if not (sound and bool((indices >= 0).all()) and bool((indices.diff() > 0).all())):
+        raise UserError(
+            f"splits: expected ascending int64 indices from 0 in {name!r}, each once, found others; "
+            "make the splits again"
+        )
 
 
 def check_disjoint(sets: Mapping[str, Tensor]) -> None:
@@ -108,7 +134,7 @@ def make_splits(image_set: ImageSet, settings: SplitSettings) -> Splits:
     pool, rest = stratified_draw(rest, labels[rest], len(kept) - holdout_size, stream)
     stream = numpy_stream(settings.seed, "splits", "validation")
     validation, fusion = stratified_draw(rest, labels[rest], validation_size, stream)
-    _check_classes({"pool": labels[pool], "fusion": labels[fusion]}, labels[kept], image_set.num_classes)
+    _check_classes({"pool": pool, "fusion": fusion}, labels, dropped, image_set.num_classes)
 
     if settings.scheme == "by_class":
         experts = _experts_by_class(pool, labels, image_set.num_classes, settings)
@@ -124,6 +150,7 @@ def make_splits(image_set: ImageSet, settings: SplitSettings) -> Splits:
         dropped=torch.from_numpy(dropped),
         mean=mean,
         std=std,
+        settings=settings,
     )
     _check_filled(splits, settings)
     return splits
@@ -166,15 +193,20 @@ def _pool_statistics(images_NCHW: Tensor) -> tuple[tuple[float, ...], tuple[floa
     return mean, std
 
 
-def _check_classes(labels_of: Mapping[str, Indices], labels: Indices, num_classes: int) -> None:
+def _check_classes(sets: Mapping[str, Indices], labels: Indices, dropped: Indices, num_classes: int) -> None:
     images_K = np.bincount(labels, minlength=num_classes)
-    for name, own in labels_of.items():
-        counts_K = np.bincount(own, minlength=num_classes)
+    for name, indices in sets.items():
+        counts_K = np.bincount(labels[indices], minlength=num_classes)
         if not counts_K.all():
             missing = int(counts_K.argmin())
+            copies = int((labels[dropped] == missing).sum())
+            left_out = f", {copies} of them left out as copies" if copies else ""
+            remedy = "add some, or change splits.fusion_fraction"
+            if copies:
+                remedy += " or splits.duplicate_correlation"
             raise UserError(
                 f"splits: expected every class in the {name} set, found none of class {missing}, which has "
-                f"{images_K[missing]} training images; add some, or change splits.fusion_fraction"
+                f"{images_K[missing]} training images{left_out}; {remedy}"
             )
 
 
@@ -187,20 +219,40 @@ def _check_filled(splits: Splits, settings: SplitSettings) -> None:
     for name, indices in splits.named().items():
         may_be_empty = name == "dropped" or (name == "certificate" and settings.certificate_fraction == 0)
         if len(indices) == 0 and not may_be_empty:
-            raise UserError(f"splits: the {name} set is empty; add images, or change splits.{fraction_of[name]}")
+            copies = f" ({len(splits.dropped)} images were left out as copies)" if len(splits.dropped) else ""
+            raise UserError(
+                f"splits: the {name} set is empty{copies}; add images, or change splits.{fraction_of[name]}"
+            )
 
 
 def save_splits(splits: Splits, path: Path) -> None:
-    """Write one sealed safetensors file, atomically; its record holds the statistics and the SHA-256 of each set."""
-    facts = {"experts": len(splits.experts), "mean": list(splits.mean), "std": list(splits.std)}
+    """Write one sealed safetensors file, atomically.
+
+    Its record holds the statistics, the settings of the draw, and the SHA-256 of each set.
+    """
+    facts = {
+        "mean": list(splits.mean),
+        "std": list(splits.std),
+        "settings": splits.settings.plain(),
+    }
     write_sealed(path, KIND, splits.named(), facts)
 
 
 def load_splits(path: Path) -> Splits:
-    """Read it back. UserError when it is absent, foreign or changed, or when sets overlap."""
+    """Read it back. UserError when it is absent, foreign or changed, or no `Splits`."""
     sets, facts = read_sealed(path, KIND)
-    experts = tuple(sets.pop(f"expert_{index}") for index in range(facts["experts"]))
-    return Splits(experts, **sets, mean=tuple(facts["mean"]), std=tuple(facts["std"]))
+    if "settings" not in facts:
+        raise UserError(
+            f"{path}: expected {KIND} that say how they were drawn, found those of an older version: {MEND}"
+        )
+    try:
+        settings = SplitSettings.from_json(canonical_json(facts["settings"]))
+        experts = tuple(sets.pop(f"expert_{index}") for index in range(settings.experts))
+        mean, std = (tuple(map(float, facts[name])) for name in ("mean", "std"))
+        return Splits(experts, **sets, mean=mean, std=std, settings=settings)
+    except (KeyError, TypeError, ValueError, ValidationError) as error:
+        reason = f"its record is that of no splits, {type(error).__name__}"
+        raise DamagedFileError(path, KIND, reason) from None
 
 
 def apportion(size: int, counts_K: Indices, generator: np.random.Generator) -> Indices:

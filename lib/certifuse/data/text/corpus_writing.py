@@ -17,11 +17,12 @@ from certifuse.base.errors import UserError
 from certifuse.base.files import in_use, remove_leftovers, write_json
 from certifuse.base.machine import stored_bytes, writing
 from certifuse.data.text.corpus import (
+    COUNTS,
     FORMAT,
     MANIFEST,
     OFFSET_DTYPE,
     PARTS,
-    check_disjoint,
+    check_distinct,
     corpus_digest,
     load_corpus,
     settings_digest,
@@ -30,11 +31,10 @@ from certifuse.data.text.sources.streams import Part
 from certifuse.data.text.tokenisers import Tokeniser, Tokens
 
 LOGGER = logging.getLogger(__name__)
+SHOWN, SOUGHT = 40, 1000
+"""Characters of a document that a message shows, and that it looks at for them."""
 LOG_EVERY = 100_000
 """Documents read between two lines of the log."""
-
-COUNTS = ("read", "too_short", "duplicates", "duplicates_of_other_part", "documents", "tokens", "text_bytes")
-"""`read` is the sum of the next four. A duplicate equals a document kept before, in its own or in the other part."""
 
 
 class _PartWriter:
@@ -98,7 +98,7 @@ def write_corpus(
         }
         seals = {"digest": corpus_digest(manifest), "settings_sha256": settings_digest(manifest)}
         write_json(staged / MANIFEST, manifest | seals)
-        check_disjoint(load_corpus(staged))
+        check_distinct(load_corpus(staged))
         _publish(staged, directory)
 
 
@@ -109,7 +109,10 @@ def _write_parts(
     with ExitStack() as files:
         writers = {part: _PartWriter(directory, part, files) for part in PARTS}
         for number, (part, text) in enumerate(documents, start=1):
-            _add_document(writers[part], text, tokeniser, min_tokens, part_of)
+            try:
+                _add_document(writers[part], text, tokeniser, min_tokens, part_of)
+            except UserError as error:
+                raise UserError(f"corpus: document {number} of those read, {_beginning(text)}: {error}") from error
             if number % LOG_EVERY == 0:
                 LOGGER.info("%s documents read", f"{number:,}")
         for writer in writers.values():
@@ -134,6 +137,13 @@ def _add_document(
         return
     part_of[digest] = writer.part
     writer.append(tokens_T, len(encoded))
+
+
+def _beginning(text: str) -> str:
+    """What tells a document from others: its length, and its first words where it has some."""
+    words = " ".join(text[:SOUGHT].split())
+    said = f"with {words[:SHOWN]!r} at its beginning" if words else "blank at its beginning"
+    return f"{len(text):,} characters, {said}"
 
 
 def _check_filled(writer: _PartWriter) -> None:

@@ -10,6 +10,7 @@ never a target. The end of a document is not predicted: T is given.
 | `gpt2` | 50,257, as published | 50,256 `<|endoftext|>`, which text never becomes | 50,257 |
 """
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 
 from certifuse.base.digests import digest_bytes
 from certifuse.base.errors import UserError
+from certifuse.base.files import LARGEST_RECORD_BYTES, read_bytes
 from certifuse.data.text.byte_pairs import END_OF_TEXT, PATTERN, merge_ranks
 from certifuse.study.settings.corpora import NO_BYTE_PAIRS, CorpusBase
 
@@ -90,8 +92,15 @@ class BytePairTokeniser:
         self.vocabulary = Vocabulary(tokenizer=name, size=encoding.n_vocab, start_token=encoding.eot_token)
 
     def encode(self, text: str) -> Tokens:
-        """The tokens (T,) of a text, without a start token."""
-        tokens_T = self._encoding.encode_to_numpy(text, disallowed_special=())
+        """The tokens (T,) of a text, without a start token. UserError for a run of blanks too long to be divided."""
+        try:
+            tokens_T = self._encoding.encode_to_numpy(text, disallowed_special=())
+        except ValueError as error:
+            longest = max(map(len, re.findall(r"\s+", text)), default=0)
+            raise UserError(
+                f"expected text that the pattern of {self.vocabulary.tokenizer} can divide, found a run of {longest:,} "
+                f"blanks ({error}); shorten it, or use corpus.tokenizer: bytes"
+            ) from error
         return np.asarray(tokens_T, dtype=self.vocabulary.dtype)
 
     def decode(self, tokens_T: Tokens) -> str:
@@ -122,9 +131,11 @@ def byte_pair_tokeniser(name: str, vocab_bpe: str, encoder_json: str) -> BytePai
 
 
 def _read_published(path: Path, digest: str) -> str:
-    if not path.is_file():
-        raise UserError(f"{path}: expected GPT-2's {path.name}, found no file; set corpus.gpt2_bpe to its directory")
-    data = path.read_bytes()
+    try:
+        data = read_bytes(path, LARGEST_RECORD_BYTES)
+    except OSError:
+        expected = f"expected GPT-2's {path.name}, found no file; set corpus.gpt2_bpe to its directory"
+        raise UserError(f"{path}: {expected}") from None
     if digest_bytes(data) != digest:
         raise UserError(f"{path}: expected the {path.name} released with GPT-2, found another; fetch it again")
     return data.decode()

@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 
-from certifuse.evaluation.bounds.confidence import check_code, check_count, occam_nats
+from certifuse.evaluation.bounds.confidence import check_count, occam_nats
 from certifuse.evaluation.bounds.evidence import ErrorCounts
-from certifuse.evaluation.bounds.kl import kl_upper
+from certifuse.evaluation.bounds.kl import kl_occam, kl_upper
 
 SOURCE = "exact binomial tail; Clopper-Pearson at 0 bits (Langford 2005)"
 NEGLIGIBLE_LOG = -60.0
@@ -40,10 +40,24 @@ def log_binomial_cdf(errors: int, examples: int, risk: float) -> float:
 
 
 def binomial_occam(errors: int, code_bits: float, examples: int, delta: float) -> float:
-    """Upper bound on the error probability, in [0, 1], from `errors` mistakes in `examples` independent trials.
+    """Upper bound on the mean error probability, in [0, 1], from `errors` mistakes in `examples` independent trials.
 
-    sup {p : P(Binomial(examples, p) <= errors) >= delta 2^-code_bits} (Langford 2005, "Tutorial on practical
-    prediction theory", Theorem 4.1). Zero-one loss only. Never above `kl_occam`, which bounds the same tail.
+    `inverted_tail` (Langford 2005, "Tutorial on practical prediction theory", Theorem 4.1), and `kl_occam` where the
+    condition errors <= examples p - 1 does not hold at that bound p, as it may near `examples` errors.
+
+    Draws stratified by class are independent, but err with probabilities of their own. The tail of the binomial with
+    their mean p bounds theirs for errors <= examples p - 1 (Hoeffding 1956, Theorem 4), and may be below it beyond:
+    two trials with probabilities 1 and 0.8978 err just once with probability 0.1022, upon which the inverted tail at
+    delta = 0.1 says 0.9487, less than their mean. The kl form needs no condition (Hoeffding 1963, Theorem 1).
+    """
+    p = inverted_tail(errors, code_bits, examples, delta)
+    return p if errors <= examples * p - 1.0 else kl_occam(errors / examples, code_bits, examples, delta)
+
+
+def inverted_tail(errors: int, code_bits: float, examples: int, delta: float) -> float:
+    """sup {p : P(Binomial(examples, p) <= errors) >= delta 2^-code_bits}, for trials of one error probability.
+
+    Never above `kl_occam`, which bounds the same tail.
     """
     check_count("examples", examples, 1)
     if not 0 <= errors <= examples:
@@ -59,12 +73,11 @@ def binomial_occam(errors: int, code_bits: float, examples: int, delta: float) -
 
 
 def clopper_pearson(errors: int, examples: int, delta: float) -> float:
-    """One-sided exact upper limit for a set that neither training nor selection touched (Clopper, Pearson 1934).
+    """One-sided exact upper limit from identically distributed trials (Clopper, Pearson 1934).
 
     Equals the (1 - delta) quantile of Beta(errors + 1, examples - errors).
     """
-    check_code(0.0, delta)
-    return binomial_occam(errors, 0.0, examples, delta)
+    return inverted_tail(errors, 0.0, examples, delta)
 
 
 def zero_one(seen: ErrorCounts, code_bits: float, delta: float) -> float:

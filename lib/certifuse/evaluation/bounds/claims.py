@@ -17,7 +17,7 @@ from certifuse.evaluation.bounds import (
     hoeffding,
     kl,
 )
-from certifuse.evaluation.bounds.binomial import clopper_pearson
+from certifuse.evaluation.bounds.binomial import binomial_occam
 from certifuse.evaluation.bounds.confidence import check_count
 from certifuse.evaluation.bounds.evidence import ErrorCounts
 from certifuse.evaluation.bounds.excess import PriorComparison
@@ -59,7 +59,7 @@ def coded_claim(counts: PriorComparison, code_bits: float, delta: float) -> dict
 def untouched_claim(errors: int, examples: int, delta: float) -> dict[str, Any]:
     """The claim on a model that was chosen without the sample: no bits, the exact binomial limit."""
     check_count("examples", examples, 1)
-    bound = clopper_pearson(errors, examples, delta)
+    bound = binomial_occam(errors, 0.0, examples, delta)
     return {"risk": errors / examples, "bound": bound, "inequality": "binomial", "bounds": {"binomial": bound}}
 
 

@@ -6,7 +6,11 @@ the draw, and top-k error, which no smoothing changes. The published formula and
 The choice of alpha is one row of the ledger, log2 A bits (`smoothing_charge`), charged once. That pays for it where
 bits are paid: in the step from the training documents to new ones. But alpha is chosen when the draw has been seen,
 so the other step, from the draw to the training documents, has to hold for all A smoothings too: ours give it
-delta / A. The published formula does not; its value, named `published`, is exact where alpha was fixed before the draw.
+delta / A. The published formula does not; its value, named `published`, is exact where alpha was fixed before the draw
+or all documents were scored. At its best alpha it does not hold at 1 - delta: it is there for comparison, and
+`hoeffding` is the same formula with the choice paid for in both steps.
+
+Whoever quotes the best of M models picks it after the draw too: each needs delta / M, in both steps (`quoted_bound`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from certifuse.evaluation.bounds import hoeffding
+from certifuse.evaluation.bounds.confidence import check_count
 from certifuse.evaluation.bounds.decomposition import DecomposedBound, decomposed_bounds
 from certifuse.evaluation.bounds.evidence import LossInequality, LossSample, bpd_range
 from certifuse.evaluation.bounds.ledger import Charge, Ledger, selection_charge
@@ -51,8 +56,8 @@ def document_bounds(
 ) -> list[SmoothedBound]:
     """The published bound and each inequality under every smoothing, in bits per token.
 
-    For each name the smallest value over alpha holds at confidence 1 - delta; the smallest over names needs
-    delta / number of names.
+    For each name except `published` of a draw the smallest value over alpha holds at confidence 1 - delta; the smallest
+    over names needs delta / number of names.
 
     Args:
         losses_NA: (n, A), losses in bits per token of the n documents that were scored, under each of A smoothings.
@@ -77,6 +82,22 @@ def document_bounds(
         ours = decomposed_bounds(sample, ledger.code_bits - choice.bits, delta / len(alphas), inequalities)
         bounds += [SmoothedBound(alpha, bound) for bound in (published, *ours)]
     return bounds
+
+
+def quoted_bound(
+    sample: LossSample, smoothings: int, ledger: Ledger, delta: float, inequality: LossInequality, candidates: int
+) -> float:
+    """A model's bound as the best of `candidates` models: all of theirs hold together at confidence 1 - delta.
+
+    Each step, from the draw to the examples and from there to new ones, holds for all candidates and for all of the
+    `smoothings`, at delta / (candidates x smoothings) each. ValueError for fewer than one candidate.
+    """
+    check_count("candidates", candidates, 1)
+    bits = ledger.code_bits - ledger.rows().get(SMOOTHING, 0.0)
+    bound = inequality.drawn if sample.drawn else inequality.whole
+    if bound is None:
+        raise ValueError("inequality: expected one for the losses of all examples, got one for draws")
+    return bound(sample, bits, delta / (candidates * smoothings))
 
 
 def check_smoothing(losses_NA: Floats, alphas: Sequence[float], ledger: Ledger) -> Charge:

@@ -21,7 +21,7 @@ class PriorComparison:
     examples: int
 
     def __post_init__(self) -> None:
-        check_count("examples", self.examples, 2)
+        check_count("examples", self.examples, 1)
         for name in ("prior_errors", "worse", "better"):
             check_count(name, getattr(self, name), 0)
         if self.better > self.prior_errors or self.prior_errors + self.worse > self.examples:

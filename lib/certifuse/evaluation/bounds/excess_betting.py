@@ -1,7 +1,7 @@
 """The difference to the prior by betting."""
 
 from certifuse.evaluation.bounds.betting import betting_occam
-from certifuse.evaluation.bounds.binomial import clopper_pearson
+from certifuse.evaluation.bounds.binomial import binomial_occam
 from certifuse.evaluation.bounds.evidence import ErrorCounts
 from certifuse.evaluation.bounds.excess import PriorComparison
 
@@ -9,11 +9,11 @@ SOURCE = "prior exactly, difference by betting"
 
 
 def excess_betting(pairs: PriorComparison, code_bits: float, delta: float) -> float:
-    """L(h0) by `clopper_pearson`, the difference, mapped from {-1, 0, 1} to {0, 1/2, 1}, by `betting_occam`."""
+    """L(h0) by `binomial_occam`, the difference, mapped from {-1, 0, 1} to {0, 1/2, 1}, by `betting_occam`."""
     n = pairs.examples
     counts = (pairs.better, n - pairs.better - pairs.worse, pairs.worse)
     difference = 2.0 * betting_occam((0.0, 0.5, 1.0), code_bits, delta / 2.0, counts) - 1.0
-    return min(1.0, clopper_pearson(pairs.prior_errors, n, delta / 2.0) + difference)
+    return min(1.0, binomial_occam(pairs.prior_errors, 0.0, n, delta / 2.0) + difference)
 
 
 def zero_one(seen: ErrorCounts, code_bits: float, delta: float) -> float | None:

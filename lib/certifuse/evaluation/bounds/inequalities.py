@@ -2,6 +2,8 @@
 
 Each bound holds at confidence 1 - delta by itself. Quoting the smallest of M after seeing them all needs
 delta / M, or a name fixed in advance: `binomial` for zero-one loss is never above `kl`, `catoni` or `hoeffding`.
+Where the loss depends on a choice made after documents were drawn, such as the smoothing alpha, each holds for a
+choice fixed before the draw only; of A that were listed, each needs delta / A.
 """
 
 import math

@@ -6,9 +6,11 @@ the two steps.
 """
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import brentq
 
 from certifuse.evaluation.bounds.betting import betting_occam
 from certifuse.evaluation.bounds.confidence import check_subsample, occam_nats
@@ -22,26 +24,27 @@ DRAW_STAKES = np.append(STAKES, 1.0)
 """Fractions staked on each draw. Half of the second capital stakes everything, which losses that hardly differ reward;
 the rest is spread evenly over the other fractions."""
 LOG_WEIGHTS = np.log(np.append(np.full(STAKES.size, 0.5 / STAKES.size), 0.5))
+BRENT_LIMIT = 50.0
+"""What the evidence is cut to while its root is looked for, in nats: far from the root it would mislead the secant."""
 
 
 def log_evidence(losses: Floats, counts: Floats, mean: float, nats_per_example: float) -> float:
-    """ln of the capital won on the draws against the claim E[loss] >= `mean`; at most what the proof allows.
+    """ln of the capital won on the draws against the claim E[loss] >= `mean`; growing in `mean`.
 
     With the stake c the examples multiply a capital by exp(g) each, g(x) = ln(1 - c + c (1 - x) / (1 - mean)). If the
     claim is true they earn at most `nats_per_example` on average, for every c at once. A draw x doubts that: it
     multiplies a second capital by 1 + b (g(x) - nats_per_example) / (nats_per_example - ln(1 - c)), which is at most 1
-    in expectation. The capital is a weighted average over all pairs (c, b); for every c one b is looked for, by the
-    second moments, and the rest counts as zero.
+    in expectation. The capital is the weighted average over all pairs (c, b).
     """
-    grown = np.log((1.0 - STAKES) + STAKES * ((1.0 - losses) / (1.0 - mean))[:, None])
-    edges = (grown - nats_per_example) / (nats_per_example - np.log1p(-STAKES))
-    first, second = counts @ edges, counts @ edges**2
-    wanted = np.clip(first / np.maximum(second, 1e-300), DRAW_STAKES[0], 1.0)
-    chosen = np.searchsorted(0.5 * (DRAW_STAKES[1:] + DRAW_STAKES[:-1]), wanted)
+    grown_NC = np.log((1.0 - STAKES) + STAKES * ((1.0 - losses) / (1.0 - mean))[:, None])
+    edges_NC = (grown_NC - nats_per_example) / (nats_per_example - np.log1p(-STAKES))
     with np.errstate(divide="ignore"):
-        log_growth = counts @ np.log1p(np.maximum(DRAW_STAKES[chosen] * edges, -1.0)) + LOG_WEIGHTS[chosen]
-    best = float(log_growth.max())
-    return best + math.log(float(np.exp(log_growth - best).mean())) if best > -math.inf else best
+        log_growth_BC = np.stack([counts @ np.log1p(np.maximum(stake * edges_NC, -1.0)) for stake in DRAW_STAKES])
+    log_growth_BC += LOG_WEIGHTS[:, None]
+    best = float(log_growth_BC.max())
+    if best == -math.inf:
+        return best
+    return best + math.log(float(np.exp(log_growth_BC - best).sum()) / STAKES.size)
 
 
 def nested_betting_occam_subsampled(
@@ -59,9 +62,9 @@ def nested_betting_occam_subsampled(
     the hypothesis earn less than (code_bits ln 2 + ln(1/(r delta)) + ln(number of stakes)) / m nats each, with every
     stake, against the true mean (the betting of Waudby-Smith and Ramdas 2024, arXiv 2010.09686). (2) At
     (1 - r) delta the n draws, made after the hypothesis was fixed, refute no mean for which that holds. The bound is
-    the smallest mean above which all are refuted, rounded up by at most `tolerance` of the width; the capital over
-    all pairs of stakes grows with the mean, so bisection finds it. For losses with a small spread it is near
-    top - (top - risk) exp(-nats / m), with top = low + width.
+    the smallest mean above which all are refuted, rounded up by at most `tolerance` of the width: the capital over all
+    pairs of stakes grows with the mean. For losses with a small spread it is near top - (top - risk) exp(-nats / m),
+    with top = low + width.
     """
     drawn = np.asarray(losses, dtype=np.float64).ravel()
     check_subsample(code_bits, examples, drawn.size, delta, least=1)
@@ -73,14 +76,27 @@ def nested_betting_occam_subsampled(
     target = occam_nats(0.0, (1.0 - share) * delta)
     values, repeats = np.unique(np.clip(unit, 0.0, 1.0), return_counts=True)
     counts = repeats.astype(np.float64)
-    inside, outside = float(values @ counts / counts.sum()), 1.0
-    while outside - inside > tolerance:
-        middle = 0.5 * (inside + outside)
-        if log_evidence(values, counts, middle, nats_per_example) < target:
-            inside = middle
-        else:
-            outside = middle
-    return low + width * outside
+
+    def excess(mean: float) -> float:
+        return log_evidence(values, counts, mean, nats_per_example) - target
+
+    unit_bound = _smallest_refuted(excess, float(values @ counts / counts.sum()), tolerance)
+    return low + width * unit_bound
+
+
+def _smallest_refuted(excess: Callable[[float], float], inside: float, tolerance: float) -> float:
+    """A mean at most `tolerance` above the root of a growing function, where it is positive; 1 where there is none.
+
+    The root is looked for by Brent's method, which needs half the steps of bisection; `inside` is below it.
+    """
+    if inside >= 1.0 - tolerance or excess(1.0 - tolerance) < 0.0:
+        return 1.0
+    found: float = brentq(
+        lambda mean: min(max(excess(mean), -BRENT_LIMIT), BRENT_LIMIT), inside, 1.0 - tolerance, xtol=0.25 * tolerance
+    )
+    while excess(found) < 0.0:
+        found += 0.5 * tolerance
+    return found
 
 
 def _drawn(sample: LossSample, code_bits: float, delta: float) -> float:

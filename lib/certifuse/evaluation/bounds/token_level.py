@@ -82,3 +82,24 @@ def token_level_bounds(
         ours = (azuma_occam(sample, *each), azuma_betting_occam(sample, *each))
         bounds += [SmoothedBound(alpha, bound) for bound in (relabelled, *ours)]
     return bounds
+
+
+def whole_text_bounds(
+    risks_A: NDArray[np.float64],
+    alphas: Sequence[float],
+    vocabulary: int,
+    tokens: int,
+    ledger: Ledger,
+    delta: float,
+) -> list[SmoothedBound]:
+    """`azuma` under every smoothing where all N tokens were scored: one step, and its ledger pays for the smoothing.
+
+    `risks_A` are the mean losses of all tokens, (A,), in bits per token; the other arguments are those of
+    `token_level_bounds`.
+    """
+    check_smoothing(risks_A[None], alphas, ledger)
+    bounds = []
+    for alpha, risk in zip(alphas, map(float, risks_A), strict=True):
+        penalty = hoeffding_penalty(ledger.code_bits, tokens, delta, bpd_range(alpha, vocabulary).width)
+        bounds.append(SmoothedBound(alpha, DecomposedBound("azuma", risk + penalty, risk, 0.0)))
+    return bounds

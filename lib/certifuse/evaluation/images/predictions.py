@@ -1,4 +1,17 @@
-"""Predictions of every predictor for each test image, in one sealed file."""
+"""Predictions of every predictor for each test image, in one sealed file from which all scores can be computed again.
+
+Tensors, for N test images, V validation images and K classes:
+
+`labels` (N,), `validation_labels` (V,): int16.
+`{predictor}/predicted` (N,): int16, the most probable class, of every predictor.
+`{predictor}/logits` (N, K), `{predictor}/validation_logits` (V, K): float32, of every network and of a stacking (whose
+logits are its log-probabilities). Scores are computed from these very numbers, in double precision. Temperatures are
+fitted on those of the validation images.
+
+Averages, votes and the oracle have no logits of their own: they follow from those of their experts, as
+`evaluation/images/combination.py` says; `fused_plus_experts` is the mean probability of the fused network and its
+experts. 4 (N + V) K bytes a network: 5 MB for CIFAR-100.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path

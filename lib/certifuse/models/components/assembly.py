@@ -1,6 +1,6 @@
 """Networks from components: experts, fusion module and global head, of any runs and epochs whose sizes fit."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -9,6 +9,13 @@ from torch import Tensor, nn
 from certifuse.base.errors import UserError
 from certifuse.base.tensors import flat, nested
 from certifuse.models.components.files import Component, expect_kind, load_component, save_component
+from certifuse.models.components.specifications import (
+    LARGEST_MODULE,
+    built,
+    check_outline,
+    check_specification,
+    outlined,
+)
 from certifuse.models.images.architectures.registry import architecture_settings, build_architecture
 from certifuse.models.images.blocks import ImageClassifier
 from certifuse.models.images.fused_network import FusedNetwork
@@ -38,9 +45,14 @@ def build_fusion_module(fusion: str, experts: int, feature_dim: int, settings: F
 
 
 def build_described_fusion(spec: dict[str, Any]) -> Fusion:
-    """The fresh fusion module that a specification describes."""
+    """The fresh fusion module that a specification describes. UserError where none can be built from it."""
+    check_specification(spec, what := "fusion module")
+    return built(what, _fusion_of(spec), LARGEST_MODULE)
+
+
+def _fusion_of(spec: dict[str, Any]) -> Callable[[], Fusion]:
     settings = read_settings(FusionModuleSettings, spec["module"], f"fusion module {spec['fusion']}")
-    return build_fusion(spec["fusion"], spec["experts"], spec["feature_dim"], settings)
+    return lambda: build_fusion(spec["fusion"], spec["experts"], spec["feature_dim"], settings)
 
 
 # ---- networks ------------------------------------------------------------------------------------
@@ -63,7 +75,7 @@ def assemble(experts: Sequence[Component], fusion: Component | None, head: Compo
     """Build the network of the given components and fill it."""
     if not experts:
         raise UserError("expected at least one expert, found none: name the expert files or their directory")
-    modules = [filled(build_expert(expect_kind(expert, "expert").spec), expert) for expert in experts]
+    modules = [filled(_expert_of(expect_kind(expert, "expert").spec), expert) for expert in experts]
     _check_experts_agree(experts, modules)
     num_classes = experts[0].spec["num_classes"]
     if fusion is None:
@@ -71,8 +83,8 @@ def assemble(experts: Sequence[Component], fusion: Component | None, head: Compo
     if head is None:
         raise UserError(f"{fusion.path}: expected a global head to go with this fusion module, found none")
     _check_fit(experts, modules, expect_kind(fusion, "fusion"), expect_kind(head, "global_head"))
-    network = FusedNetwork(modules, filled(build_described_fusion(fusion.spec), fusion), num_classes)
-    filled(network.component_modules()["global_head"], head)
+    network = FusedNetwork(modules, filled(_fusion_of(fusion.spec), fusion), num_classes)
+    _fill(network.component_modules()["global_head"], head)
     return network
 
 
@@ -99,7 +111,7 @@ def _check_fit(
             f"{fusion.path}: expects {expected[0]} experts with features of size {expected[1]}, "
             f"found {found[0]} with size {found[1]} ({experts[0].path}): choose experts and fusion module that fit"
         )
-    output_dim = build_described_fusion(fusion.spec).output_dim
+    output_dim = outlined(str(fusion.path), _fusion_of(fusion.spec)).output_dim
     expected = (head.spec["input_dim"], head.spec["num_classes"])
     found = (output_dim, experts[0].spec["num_classes"])
     if expected != found:
@@ -180,20 +192,27 @@ def expert_spec(architecture: dict[str, Any], num_classes: int, in_channels: int
 
 
 def build_expert(spec: dict[str, Any]) -> ImageClassifier:
-    """The untrained expert that a specification describes."""
+    """The untrained expert that a specification describes. UserError where this machine has not the memory."""
+    return built(f"architecture {spec['architecture']['name']}", _expert_of(spec))
+
+
+def _expert_of(spec: dict[str, Any]) -> Callable[[], ImageClassifier]:
     sizes = {key: value for key, value in spec["architecture"].items() if key != "name"}
-    name = spec["architecture"]["name"]
-    return build_architecture(name, architecture_settings(name, sizes), spec["num_classes"], spec["in_channels"])
+    name = spec["architecture"].get("name")
+    settings = architecture_settings(name, sizes)
+    return lambda: build_architecture(name, settings, spec["num_classes"], spec["in_channels"])
 
 
-def filled(module: ModuleType, component: Component) -> ModuleType:
-    """`module` with the tensors of a component, whose names and shapes must be its own."""
-    expected = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
-    found = {name: tuple(tensor.shape) for name, tensor in component.tensors.items()}
-    for name in sorted(expected.keys() | found.keys()):
-        if expected.get(name) != found.get(name):
-            raise UserError(
-                f"{component.path}: tensor {name}: expected shape {expected.get(name)}, found {found.get(name)}"
-            )
+def filled(build: Callable[[], ModuleType], component: Component) -> ModuleType:
+    """The module that `build` builds, with the tensors of a component, whose names and shapes must be its own.
+
+    They are compared before anything is built, so that no more memory is taken than the file has bytes.
+    """
+    check_outline(outlined(str(component.path), build), component.tensors, component.path)
+    return _fill(build(), component)
+
+
+def _fill(module: ModuleType, component: Component) -> ModuleType:
+    check_outline(module, component.tensors, component.path)
     module.load_state_dict(component.tensors)
     return module

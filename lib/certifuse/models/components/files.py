@@ -5,7 +5,6 @@ A component is a sealed file of tensors whose facts hold all that is needed to b
 of older files and of other programs: any safetensors file with these facts, as JSON, in its metadata under `certifuse`.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from torch import Tensor
 
 from certifuse.base.digests import canonical_json, digest_bytes
 from certifuse.base.errors import UserError
+from certifuse.base.files import parse_json
 from certifuse.base.tensors import (
     DamagedFileError,
     OtherFileError,
@@ -25,6 +25,7 @@ from certifuse.base.tensors import (
     read_tensors,
     write_sealed,
 )
+from certifuse.models.components.specifications import check_specification
 
 KIND = "a component"
 FORMAT = 1
@@ -75,6 +76,7 @@ def load_component(path: Path) -> Component:
         UserError: see `read_header`; or the content is not that of the seal.
     """
     header = read_header(path)
+    check_specification(header["spec"], str(path))
     tensors = _open_tensors(path) if OPEN_KEY in read_metadata(path, KIND) else read_sealed(path, KIND)[0]
     return Component(path, header["spec"], tensors)
 
@@ -100,9 +102,8 @@ def _sealed_header(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
 
 def _open_header(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
     try:
-        header = json.loads(metadata[OPEN_KEY])
-        canonical_json(header)  # JSON has no NaN, which Python reads
-    except (ValueError, RecursionError):
+        header = parse_json(metadata[OPEN_KEY])
+    except ValueError:
         header = None
     return _complete(path, header)
 

@@ -54,7 +54,8 @@ class Codebook:
         patterns = np.array(self.parameters, dtype=np.uint16)
         if self.kind == "uniform":
             step = (patterns << 8).view(np.float16).astype(np.float32)[0]
-            return np.asarray((np.arange(self.levels, dtype=np.float32) - np.float32((self.levels - 1) / 2)) * step)
+            with np.errstate(invalid="ignore"):  # a step that is no number gives centroids that are refused
+                return np.asarray((np.arange(self.levels, dtype=np.float32) - np.float32((self.levels - 1) / 2)) * step)
         values = patterns.view(np.float16).astype(np.float32)
         if self.kind == "free":
             return values

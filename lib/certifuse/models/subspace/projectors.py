@@ -20,7 +20,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from certifuse.base.machine import require_at_most
 from certifuse.base.randomness import numpy_stream
+
+LARGEST_FRAME = 1 << 26
+"""Numbers in one orthonormal matrix: half a gigabyte in double precision, and up to a minute on one core."""
 
 
 class Projector(ABC):
@@ -75,7 +79,10 @@ def _orthonormal(rng: np.random.Generator, rows: int, columns: int, device: torc
 
     Mezzadri 2007, arXiv math-ph/0609050. LAPACK rounds differently from machine to machine: computed in double
     precision, equal in single precision but for a rare last bit.
+
+    UserError for more than `LARGEST_FRAME` numbers.
     """
+    require_at_most(f"projector: a frame of {columns} vectors in R^{rows}", "numbers", rows * columns, LARGEST_FRAME)
     q, r = np.linalg.qr(rng.standard_normal((rows, columns)))
     return torch.from_numpy((q * np.where(np.diagonal(r) < 0, -1.0, 1.0)).astype(np.float32)).to(device)
 
@@ -87,7 +94,7 @@ def _permutation(rng: np.random.Generator, size: int, device: torch.device) -> T
 
 
 class DenseProjector(Projector):
-    """Q of a Gaussian D x d matrix. For tests and small D: it holds D d numbers."""
+    """Q of a Gaussian D x d matrix. For tests and small D: it holds D d numbers, at most `LARGEST_FRAME`."""
 
     def __init__(self, subspace_dim: int, ambient_dim: int, seed: int, device: torch.device | str = "cpu") -> None:
         super().__init__(subspace_dim, ambient_dim, device)

@@ -49,7 +49,7 @@ def network_at_start(
 def save_vector(path: Path, trained: TrainedVector) -> None:
     """Write the numbers, sealed."""
     facts: dict[str, Any] = {"structure": trained.structure.plain(), "levels": trained.levels}
-    facts |= trained.cell._asdict()
+    facts |= trained.cell.names()
     write_sealed(path, KIND, {"w": trained.w_d.float()}, facts)
 
 

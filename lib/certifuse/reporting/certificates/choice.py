@@ -1,33 +1,29 @@
 """The best certificate, what quoting it costs, and the dimension at which training begins to pay."""
 
-from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
 
 from certifuse.evaluation.bounds.claims import coded_claim
 from certifuse.evaluation.bounds.excess import PriorComparison
 from certifuse.reporting.certificates.frames import PRIOR, SUBSPACE
+from certifuse.reporting.frames import records, rows_with
+from certifuse.reporting.tables import Row
 
 FAMILY = ["scheme", "architecture", "fusion", "seed"]
 """What fixes the prior over codes of a trained certificate. Its d and levels are coded; lambda only steers training."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Crossing:
     """The place where the trained certificates of one family pass below the 0-bit certificate of their prior.
 
     `row` is the best certificate at the smallest d that does, or where none does (`crosses` is False) the one that
-    comes nearest; `margin_points` is its bound minus the 0-bit bound, None where the prior has no certificate.
+    comes nearest; `zero_bit_percent` is None where the prior has no certificate.
     """
 
-    scheme: str
-    architecture: str
-    fusion: str
-    seed: int
+    row: Row
     zero_bit_percent: float | None
-    row: Mapping[Hashable, Any]
 
     @property
     def margin_points(self) -> float | None:
@@ -52,32 +48,22 @@ def best_per(rows: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
 
 def crossings(certificates: pd.DataFrame) -> list[Crossing]:
     """One per family with a trained certificate, in the order of the file."""
-    priors = certificates[certificates["kind"] == PRIOR].set_index(["scheme", "architecture", "seed"])["bound_percent"]
     found = []
-    trained = certificates[certificates["kind"] == SUBSPACE]
-    for (scheme, architecture, fusion, seed), rows in trained.groupby(FAMILY, sort=False):
-        zero_bit = priors.get((scheme, architecture, seed))
-        below = rows[rows["bound_percent"] < zero_bit] if zero_bit is not None else rows.iloc[:0]
-        candidates = rows if below.empty else below[below["d"] == below["d"].min()]
-        found.append(
-            Crossing(
-                scheme=scheme,
-                architecture=architecture,
-                fusion=fusion,
-                seed=int(seed),
-                zero_bit_percent=None if zero_bit is None else float(zero_bit),
-                row=best_first(candidates).iloc[0].to_dict(),
-            )
-        )
+    for (scheme, architecture, _, seed), rows in rows_with(certificates, kind=SUBSPACE).groupby(FAMILY, sort=False):
+        prior = rows_with(certificates, kind=PRIOR, scheme=scheme, architecture=architecture, seed=seed)
+        zero_bit = None if prior.empty else float(prior["bound_percent"].iloc[0])
+        below = rows[:0] if zero_bit is None else rows[rows["bound_percent"] < zero_bit]
+        candidates = rows if below.empty else rows_with(below, d=below["d"].min())
+        found.append(Crossing(records(best_first(candidates))[0], zero_bit))
     return found
 
 
 def count_priors(rows: pd.DataFrame) -> int:
     """The number M of priors over codes that the trained certificates were made with."""
-    return len(rows[rows["kind"] == SUBSPACE][FAMILY].drop_duplicates())
+    return len(rows_with(rows, kind=SUBSPACE)[FAMILY].drop_duplicates())
 
 
-def quoted(row: Mapping[Hashable, Any], candidates: int) -> tuple[str, float]:
+def quoted(row: Row, candidates: int) -> tuple[str, float]:
     """Inequality and certified error (percent) of a trained certificate chosen as the best of `candidates` families.
 
     The certificates of one family hold together at the confidence that delta says, so those of all families do where

@@ -5,15 +5,13 @@ A row of `certificates` is one certificate. Its kind is `prior` (the pre-trained
 fusion nor lambda: it is that of every rule of its architecture, seed and split scheme.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
 
-from certifuse.reporting import frames
-from certifuse.reporting.cells import CELL, CELL_TYPES, architectures_of, compared_cells, fusions_of
-from certifuse.reporting.frames import Frames, Schema
+from certifuse.reporting.cells import CELL, CELL_TYPES, architectures_of, compared_cells
+from certifuse.reporting.drawing import NothingToShowError
+from certifuse.reporting.frames import Schema, rows_with
 
 PRIOR, SUBSPACE, JOINT = KINDS = ("prior", "subspace", "joint")
 IDENTITY = [*CELL, "kind", "d", "levels"]
@@ -25,16 +23,9 @@ HELD_OUT = {
 }
 _IDENTITY = CELL_TYPES | {"kind": "str", "d": "int64", "levels": "int64"}
 _SAMPLE = {
-    "scheme": "str",
-    "examples": "int64",
-    "errors": "int64",
-    "prior_errors": "Int64",
-    "worse": "Int64",
-    "better": "Int64",
-    "code_bits": "float64",
-    "delta": "float64",
-    "risk_percent": "float64",
-    "bound_percent": "float64",
+    **{"scheme": "str", "examples": "int64", "errors": "int64"},
+    **dict.fromkeys(("prior_errors", "worse", "better"), "Int64"),
+    **dict.fromkeys(("code_bits", "delta", "risk_percent", "bound_percent"), "float64"),
     "inequality": "str",
 }
 _TEST = {"test_examples": "Int64", "test_errors": "Int64", "test_percent": "float64"}
@@ -71,35 +62,24 @@ SCHEMAS = {
 }
 
 
-def read_frames(files: Mapping[str, Path]) -> Frames:
-    """Read files by the names of `SCHEMAS`."""
-    return frames.read_frames(files, SCHEMAS)
-
-
 # ---- panels --------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Panel:
-    """One architecture and fusion rule of one split scheme, at the lambda where rules are compared."""
+    """One architecture and fusion rule of one split scheme, at the lambda where rules are compared.
 
-    scheme: str
+    `trained` are its certificates of all seeds at this lambda, `of_rule` those at every lambda, and `priors` those of
+    its family. `title` tells it from the others: architecture, split scheme where there are several, and rule.
+    """
+
     architecture: str
     fusion: str
     lam: str
-
-    def rows(self, certificates: pd.DataFrame, kind: str) -> pd.DataFrame:
-        """Its rows of one kind, all seeds; of its family for a prior."""
-        chosen = family_rows(certificates, kind, self.scheme, self.architecture)
-        if kind == PRIOR:
-            return chosen
-        return chosen[(chosen["fusion"] == self.fusion) & (chosen["lambda"] == self.lam)]
-
-
-def family_rows(certificates: pd.DataFrame, kind: str, scheme: str, architecture: str) -> pd.DataFrame:
-    """The rows of one kind, scheme and architecture."""
-    chosen = (certificates["kind"] == kind) & (certificates["scheme"] == scheme)
-    return certificates[chosen & (certificates["architecture"] == architecture)]
+    title: str
+    priors: pd.DataFrame
+    of_rule: pd.DataFrame
+    trained: pd.DataFrame
 
 
 def families_of(certificates: pd.DataFrame) -> list[tuple[str, str]]:
@@ -107,7 +87,7 @@ def families_of(certificates: pd.DataFrame) -> list[tuple[str, str]]:
     return [
         (scheme, architecture)
         for scheme in certificates["scheme"].unique()
-        for architecture in architectures_of(certificates[certificates["scheme"] == scheme])
+        for architecture in architectures_of(rows_with(certificates, scheme=scheme))
     ]
 
 
@@ -115,17 +95,27 @@ def panels_of(certificates: pd.DataFrame) -> list[Panel]:
     """A panel for each scheme, architecture and fusion rule that has a trained certificate."""
     panels = []
     for scheme, architecture in families_of(certificates):
-        rows = family_rows(certificates, SUBSPACE, scheme, architecture)
-        lams = compared_cells(rows, architecture)
-        panels += [Panel(scheme, architecture, fusion, lams[fusion]) for fusion in fusions_of(rows)]
+        family = rows_with(certificates, scheme=scheme, architecture=architecture)
+        priors, trained = (rows_with(family, kind=kind) for kind in (PRIOR, SUBSPACE))
+        for fusion, lam in compared_cells(trained, architecture).items():
+            title, of_rule = family_title(certificates, scheme, architecture), rows_with(trained, fusion=fusion)
+            at_lam = rows_with(of_rule, lam=lam)
+            panels.append(Panel(architecture, fusion, lam, f"{title}, {fusion}", priors, of_rule, at_lam))
     return panels
+
+
+def shown_panels(certificates: pd.DataFrame) -> tuple[list[Panel], pd.DataFrame, pd.DataFrame]:
+    """All panels, and the trained certificates and the priors that they show.
+
+    Raises:
+        NothingToShowError: there is no panel.
+    """
+    panels = panels_of(certificates)
+    if not panels:
+        raise NothingToShowError("no trained subspace has a certificate yet")
+    return panels, pd.concat([panel.trained for panel in panels]), pd.concat([panel.priors for panel in panels])
 
 
 def family_title(certificates: pd.DataFrame, scheme: str, architecture: str) -> str:
     """The architecture, with the split scheme of the experts where a file has several."""
     return architecture if certificates["scheme"].nunique() < 2 else f"{architecture}, {scheme}"
-
-
-def panel_title(certificates: pd.DataFrame, panel: Panel) -> str:
-    """The title that tells the panel from the others: architecture, split scheme where there are several, and rule."""
-    return f"{family_title(certificates, panel.scheme, panel.architecture)}, {panel.fusion}"

@@ -5,9 +5,8 @@ from collections.abc import Sequence
 import pandas as pd
 
 from certifuse.reporting.certificates.frames import SUBSPACE, Panel
-from certifuse.reporting.notes import counts_text, deltas_text, lambda_text
-
-NOTHING_TRAINED = "no trained subspace has a certificate yet"
+from certifuse.reporting.frames import rows_with
+from certifuse.reporting.text import counts_text, deltas_text, lambda_text
 
 
 def sample_note(certificates: pd.DataFrame) -> str:
@@ -21,29 +20,29 @@ def lambda_note(panels: Sequence[Panel]) -> str:
     return f"{lambda_text([(f'{panel.architecture} {panel.fusion}', panel.lam) for panel in panels])}."
 
 
-def seeds_note(certificates: pd.DataFrame) -> list[str]:
+def seeds_note(certificates: pd.DataFrame) -> str:
     """The warning that a mean over seeds certifies nothing; no sentence where there is one seed."""
-    if certificates["seed"].nunique() < 2:
-        return []
-    return ["Lines join means over seeds, which certify nothing: a certificate is of one model."]
+    several = certificates["seed"].nunique() > 1
+    return "Lines join means over seeds, which certify nothing: a certificate is of one model." if several else ""
 
 
-def held_out_note(certificates: pd.DataFrame) -> list[str]:
+def held_out_note(certificates: pd.DataFrame) -> str:
     """The size of the held-out set, and the number of models that lack a certificate on it."""
     if certificates.empty:
-        return []
+        return ""
     lacking = int(certificates["held_out_bound_percent"].isna().sum())
     if lacking == len(certificates):
-        return ["No held-out certificates: the study keeps no set that training and selection left alone."]
-    sizes = counts_text(certificates["held_out_examples"].dropna())
-    some = [f"{lacking} of {len(certificates)} models have none."] if lacking else []
-    return [f"Held-out certificates: {sizes} other images, 0 bits.", *some]
+        return "No held-out certificates: the study keeps no set that training and selection left alone."
+    some = f" {lacking} of {len(certificates)} models have none." if lacking else ""
+    return (
+        f"Held-out certificates: {counts_text(certificates['held_out_examples'].dropna())} other images, 0 bits.{some}"
+    )
 
 
-def gaps_note(certificates: pd.DataFrame, panels: Sequence[Panel]) -> list[str]:
+def gaps_note(certificates: pd.DataFrame, panels: Sequence[Panel]) -> str:
     """The number of (d, L) of the shown panels and seeds without a certificate; no sentence where all have one."""
-    trained = certificates[certificates["kind"] == SUBSPACE]
+    trained = rows_with(certificates, kind=SUBSPACE)
     everything = len(trained[["d", "levels"]].drop_duplicates()) * trained["seed"].nunique() * len(panels)
-    missing = everything - sum(len(panel.rows(certificates, SUBSPACE)) for panel in panels)
+    missing = everything - sum(len(panel.trained) for panel in panels)
     why = "not asked for, or see missing_certificates.csv"
-    return [f"{missing} of {everything} (d, L, seed) have no certificate: {why}."] if missing else []
+    return f"{missing} of {everything} (d, L, seed) have no certificate: {why}." if missing else ""

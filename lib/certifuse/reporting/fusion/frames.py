@@ -1,28 +1,15 @@
 """The tables of the fusion study. Columns of one name mean the same in all of them."""
 
-from collections.abc import Mapping
-from pathlib import Path
-
-from certifuse.reporting import frames
 from certifuse.reporting.cells import CELL_TYPES
-from certifuse.reporting.frames import Frames, Schema
+from certifuse.reporting.frames import Schema
 
 SCHEMAS = {
     "summary": Schema(CELL_TYPES | {"predictor": "str", "metric": "str", "value": "float64"}),
     "missing": Schema(CELL_TYPES | {"reason": "str"}),
     "logs": Schema(
-        {
-            "model_architecture": "str",
-            "fusion_type": "str",
-            "lambda": "str",
-            "seed": "int64",
-            "epoch": "int64",
-            "val_loss": "float64",
-            "val_accuracy": "float64",
-            "loss_global": "float64",
-            "loss_individual": "float64",
-            "path_gradient_cosine": "float64",
-        }
+        {"model_architecture": "str", "fusion_type": "str", "lambda": "str", "seed": "int64", "epoch": "int64"}
+        | dict.fromkeys(("val_loss", "val_accuracy", "loss_global", "loss_individual"), "float64")
+        | {"path_gradient_cosine": "float64"}
     ),
     "calibration": Schema(
         CELL_TYPES
@@ -38,8 +25,3 @@ SCHEMAS = {
     ),
     "costs": Schema(CELL_TYPES | {"training": "str", "training_wall_s": "float64", "device": "str"}),
 }
-
-
-def read_frames(files: Mapping[str, Path]) -> Frames:
-    """Read files by the names of `SCHEMAS`."""
-    return frames.read_frames(files, SCHEMAS)

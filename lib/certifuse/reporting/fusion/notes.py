@@ -6,7 +6,7 @@ from certifuse.evaluation.statistics import accuracy_standard_error
 from certifuse.reporting.cells import architectures_of, compared_cells, grid, missing_cells
 from certifuse.reporting.frames import Frames
 from certifuse.reporting.fusion.runs import count_test_images, scores
-from certifuse.reporting.notes import lambda_text
+from certifuse.reporting.text import lambda_text
 
 
 def compared_note(cells: pd.DataFrame) -> str:
@@ -19,20 +19,18 @@ def compared_note(cells: pd.DataFrame) -> str:
     return f"Fusion rules at {lambda_text(places)}."
 
 
-def missing_note(frames: Frames) -> list[str]:
+def missing_note(frames: Frames) -> str:
     """The number of cells without a result; no sentence where all have one."""
-    missing = len(missing_cells(frames.missing))
-    if not missing:
-        return []
-    everything = len(grid(frames.summary, frames.missing))
-    return [f"{missing} of {everything} cells have no result; means are over the seeds that have one."]
+    missing, asked = missing_cells(frames.missing), grid(frames.summary, frames.missing)
+    lacking = f"{len(missing)} of {len(asked)} cells have no result; means are over the seeds that have one."
+    return "" if missing.empty else lacking
 
 
-def standard_error_note(frames: Frames) -> list[str]:
+def standard_error_note(frames: Frames) -> str:
     """The binomial standard error of one fused model; no sentence while the number of test images is unknown."""
     n_test = count_test_images(frames.comparison)
     if n_test is None:
-        return []
+        return ""
     accuracy = scores(frames.summary, "fused", "top1_percent")["value"].mean() / 100
     points = 100 * accuracy_standard_error(accuracy, n_test)
-    return [f"One model's standard error on {n_test:,} test images: {points:.2f} points."]
+    return f"One model's standard error on {n_test:,} test images: {points:.2f} points."

@@ -1,15 +1,13 @@
-"""Numbers that figures and tables show, from the tidy frames: estimates over seeds, best epochs, pooled bins."""
+"""Numbers that figures and tables show, from the tidy frames: scores, best epochs, pooled bins."""
 
 import re
-from collections.abc import Iterable
 
-import numpy as np
 import pandas as pd
 
-from certifuse.evaluation.statistics import MeanInterval, convergence_epoch, t_interval
+from certifuse.evaluation.statistics import convergence_epoch
 from certifuse.reporting.cells import CELL, finished_cells, grid
 from certifuse.reporting.drawing import NothingToShowError, first_reasons
-from certifuse.reporting.frames import Frames
+from certifuse.reporting.frames import Frames, rows_with
 
 RUN = {"model_architecture": "architecture", "fusion_type": "fusion"}
 
@@ -30,23 +28,9 @@ def count_test_images(comparison: pd.DataFrame) -> int | None:
     return None if comparison.empty else int(comparison["n_test"].max())
 
 
-def estimate(values: Iterable[float], confidence: float) -> MeanInterval | None:
-    """Mean over seeds with Student's interval; without values there is no estimate."""
-    finite = [value for value in values if np.isfinite(value)]
-    return t_interval(finite, confidence) if finite else None
-
-
 def scores(summary: pd.DataFrame, predictor: str, metric: str, **cell: str) -> pd.DataFrame:
     """The rows of one score; `cell` narrows them by column (`lam` stands for the column `lambda`)."""
-    chosen = (summary["predictor"] == predictor) & (summary["metric"] == metric)
-    for column, value in cell.items():
-        chosen &= summary["lambda" if column == "lam" else column] == value
-    return summary[chosen].sort_values(CELL)
-
-
-def of_cell(frame: pd.DataFrame, architecture: str, fusion: str, lam: str) -> pd.DataFrame:
-    """The rows of one cell, all seeds."""
-    return frame[(frame["architecture"] == architecture) & (frame["fusion"] == fusion) & (frame["lambda"] == lam)]
+    return rows_with(summary, predictor=predictor, metric=metric, **cell).sort_values(CELL)
 
 
 def with_cell_columns(logs: pd.DataFrame) -> pd.DataFrame:
@@ -86,10 +70,7 @@ def pooled_bins(calibration: pd.DataFrame) -> pd.DataFrame:
     Each test image of each seed counts once, so the means are weighted by the counts.
     """
     filled = calibration[calibration["count"] > 0]
-    weighted = filled.assign(
-        mean_confidence=filled["mean_confidence"] * filled["count"], accuracy=filled["accuracy"] * filled["count"]
-    )
-    sums = weighted.groupby("bin", as_index=False)[["count", "mean_confidence", "accuracy"]].sum()
-    return sums.assign(
-        mean_confidence=sums["mean_confidence"] / sums["count"], accuracy=sums["accuracy"] / sums["count"]
-    )
+    means = ["mean_confidence", "accuracy"]
+    weighted = filled.assign(**{name: filled[name] * filled["count"] for name in means})
+    sums = weighted.groupby("bin", as_index=False)[["count", *means]].sum()
+    return sums.assign(**{name: sums[name] / sums["count"] for name in means})

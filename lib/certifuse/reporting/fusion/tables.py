@@ -3,27 +3,19 @@
 A cell here is (architecture, fusion, lambda): all seeds together. One without a result has its reason.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby
+from collections.abc import Iterable, Sequence
+from itertools import groupby, product
 from typing import Any
 
 import pandas as pd
 
 from certifuse.evaluation.statistics import accuracy_standard_error, t_interval
-from certifuse.reporting.cells import architectures_of, fusions_of, grid, lambdas_of, missing_cells
-from certifuse.reporting.frames import Frames
+from certifuse.reporting.cells import architectures_of, fusions_of, grid, lambdas_of
+from certifuse.reporting.frames import Frames, records, rows_with
 from certifuse.reporting.fusion import costs, training_costs
 from certifuse.reporting.fusion.runs import count_test_images
-from certifuse.reporting.latex import TableRow, by_first_cell, longtable
-from certifuse.reporting.predictors import (
-    FINETUNED,
-    FUSED,
-    OF_ITS_EXPERTS,
-    PREDICTORS,
-    PRETRAINED,
-    WITH_EXPERTS,
-    predictor_name,
-)
+from certifuse.reporting.latex import TableRow, longtable
+from certifuse.reporting.predictors import FINETUNED, FUSED, OF_CELLS, PREDICTORS, PRETRAINED, predictor_name
 from certifuse.reporting.tables import Row, Table
 from certifuse.reporting.text import interval, mean_text, missing_text, seeds_text, signed
 from certifuse.study.cells import BASELINE
@@ -31,7 +23,6 @@ from certifuse.study.steps.reporting import WriteTables
 
 Cell = tuple[str, str, str]
 CELL_COLUMNS = ("architecture", "fusion", "lambda")
-OF_CELLS = (FUSED, WITH_EXPERTS, OF_ITS_EXPERTS)
 METRICS = (
     *("top1_percent", "top5_percent", "superclass_top1_percent", "nll_nats", "brier", "ece", "aurc"),
     *("temperature", "nll_nats_calibrated", "brier_calibrated", "ece_calibrated"),
@@ -90,71 +81,58 @@ def fusion_tables(frames: Frames, step: WriteTables) -> list[Table]:
 
 def results_rows(frames: Frames, confidence: float) -> list[Row]:
     """One row per cell and predictor: estimates of every metric over the seeds, and what is missing."""
-    values, n_test = _values(frames.summary), count_test_images(frames.comparison)
+    n_test, scored = count_test_images(frames.comparison), frames.summary
+    found = dict(list(scored.groupby([*CELL_COLUMNS, "predictor"])))
     return [
         {
             **dict(zip(CELL_COLUMNS, cell, strict=True)),
             "predictor": predictor,
-            **_estimates(values.get((*cell, predictor), {}), confidence, n_test),
+            **_estimates(found.get((*cell, predictor), scored[:0]), confidence, n_test),
             **_gaps(frames.missing, cell),
         }
-        for cell in _cells(grid(frames.summary, frames.missing))
+        for cell in _cells(grid(scored, frames.missing))
         for predictor in OF_CELLS
     ]
 
 
 def baseline_rows(frames: Frames, confidence: float) -> list[Row]:
     """One row per architecture and baseline that has a top-1 accuracy, in the order of the summary."""
-    values, n_test = _values(frames.summary), count_test_images(frames.comparison)
+    n_test = count_test_images(frames.comparison)
     rows: list[Row] = []
     for architecture in architectures_of(pd.concat([frames.summary, frames.missing])):
-        known = {key[3]: found for key, found in values.items() if key[:3] == (architecture, BASELINE, "")}
-        scored = {predictor: found for predictor, found in known.items() if "top1_percent" in found}
-        for predictor, found in scored.items():
-            estimates = _estimates(found, confidence, n_test)
-            rows.append({"architecture": architecture, "predictor": predictor, **estimates})
-        if not scored:
-            rows.append({"architecture": architecture, "seeds": 0, "reason": NO_BASELINE})
+        of_architecture = rows_with(frames.summary, architecture=architecture, fusion=BASELINE)
+        found = [
+            {"architecture": architecture, "predictor": predictor, **_estimates(scores, confidence, n_test)}
+            for predictor, scores in of_architecture.groupby("predictor", sort=False)
+        ]
+        none = {"architecture": architecture, "seeds": 0, "reason": NO_BASELINE}
+        rows += [row for row in found if row["seeds"]] or [none]
     return rows
 
 
 def comparison_rows(frames: Frames) -> list[Row]:
     """One row per cell, predictor and averaging baseline; a cell without a comparison has one row with the reason."""
-    of_cells = frames.comparison[frames.comparison["level"] == "cell"].astype(object)
-    compared = dict(list(of_cells.where(of_cells.notna(), None).groupby(list(CELL_COLUMNS))))
+    compared = dict(list(rows_with(frames.comparison, level="cell").groupby(list(CELL_COLUMNS))))
     rows: list[Row] = []
     for cell in _cells(grid(frames.summary, frames.missing)):
         identity, gaps = dict(zip(CELL_COLUMNS, cell, strict=True)), _gaps(frames.missing, cell)
         if cell in compared:
-            found = compared[cell][["predictor", "baseline", *COMPARED]].to_dict("records")
-            rows.extend({**identity, **row, **gaps} for row in found)
+            rows += [identity | row | gaps for row in records(compared[cell][["predictor", "baseline", *COMPARED]])]
         else:
-            rows.append({**identity, "seeds": 0, **gaps, "reason": gaps["reason"] or NO_COMPARISON})
+            rows.append(identity | {"seeds": 0} | gaps | {"reason": gaps["reason"] or NO_COMPARISON})
     return rows
 
 
-def _cells(cells: pd.DataFrame) -> Iterator[Cell]:
+def _cells(cells: pd.DataFrame) -> list[Cell]:
     """Every cell once, in the library's order of architectures and rules, lambdas ascending."""
     present = set(cells[list(CELL_COLUMNS)].itertuples(index=False, name=None))
-    for architecture in architectures_of(cells):
-        for fusion in fusions_of(cells):
-            for lam in lambdas_of(cells):
-                if (architecture, fusion, lam) in present:
-                    yield architecture, fusion, lam
+    return [cell for cell in product(architectures_of(cells), fusions_of(cells), lambdas_of(cells)) if cell in present]
 
 
-def _values(summary: pd.DataFrame) -> dict[tuple[str, str, str, str], dict[str, list[float]]]:
-    """The values over seeds by (architecture, fusion, lambda, predictor) and metric."""
-    values: dict[tuple[str, str, str, str], dict[str, list[float]]] = {}
-    columns = [*CELL_COLUMNS, "predictor", "metric", "value"]
-    for *key, metric, value in summary[columns].dropna(subset=["value"]).itertuples(index=False, name=None):
-        values.setdefault((key[0], key[1], key[2], key[3]), {}).setdefault(metric, []).append(value)
-    return values
-
-
-def _estimates(values: dict[str, list[float]], confidence: float, n_test: int | None) -> Row:
+def _estimates(scores: pd.DataFrame, confidence: float, n_test: int | None) -> Row:
     """Mean and interval of every metric that there is, the number of seeds, and the binomial standard error."""
-    row: Row = {"seeds": len(values.get("top1_percent", []))}
+    values = dict(list(scores.dropna(subset=["value"]).groupby("metric")["value"]))
+    row: Row = {"seeds": len(values.get("top1_percent", ()))}
     for metric in METRICS:
         if metric in values:
             found = t_interval(values[metric], confidence)
@@ -166,8 +144,7 @@ def _estimates(values: dict[str, list[float]], confidence: float, n_test: int | 
 
 
 def _gaps(missing: pd.DataFrame, cell: Cell) -> Row:
-    cells = missing_cells(missing)
-    reasons = cells.loc[(cells[list(CELL_COLUMNS)] == list(cell)).all(axis=1), "reason"]
+    reasons = rows_with(missing, **dict(zip(CELL_COLUMNS, cell, strict=True)))["reason"]
     return {"missing_seeds": len(reasons), "reason": "; ".join(dict.fromkeys(reasons))}
 
 
@@ -182,7 +159,7 @@ def results_tex(rows: Sequence[Row], about: str) -> str:
         if row["seeds"] or row["predictor"] == FUSED
     ]
     caption = f"Every cell of the grid, on the test images. {about}"
-    return longtable("results", caption, (*NAMED, *SCORE_COLUMNS), by_first_cell(cells))
+    return longtable("results", caption, (*NAMED, *SCORE_COLUMNS), cells)
 
 
 def baselines_tex(rows: Sequence[Row], about: str) -> str:
@@ -190,7 +167,7 @@ def baselines_tex(rows: Sequence[Row], about: str) -> str:
     columns = (("architecture", "l"), ("baseline", "l"), *SCORE_COLUMNS)
     cells = [_scored((row["architecture"], predictor_name(row.get("predictor", ""))), row) for row in rows]
     caption = f"Baselines without fusion, on the same test images. Fine-tuned: trained on the fusion images. {about}"
-    return longtable("baselines", caption, columns, by_first_cell(cells))
+    return longtable("baselines", caption, columns, cells)
 
 
 def comparison_tex(rows: Sequence[Row], step: WriteTables) -> str:
@@ -206,7 +183,7 @@ def comparison_tex(rows: Sequence[Row], step: WriteTables) -> str:
         "resamples, trained models fixed). Significant: seeds whose McNemar test, adjusted by Holm over all cells and "
         f"seeds of one predictor and average, has p < {1 - step.confidence:.2g}."
     )
-    return longtable("comparison", caption, columns, by_first_cell(cells))
+    return longtable("comparison", caption, columns, cells)
 
 
 def caption_about(rows: Iterable[Row], step: WriteTables, n_test: int | None) -> str:
@@ -225,32 +202,27 @@ def caption_about(rows: Iterable[Row], step: WriteTables, n_test: int | None) ->
 
 def _scored(names: tuple[str, ...], row: Row) -> TableRow:
     if not row["seeds"]:
-        return TableRow(names, missing_text(row["reason"]))
+        return TableRow(names, missing_text(row["reason"]), row["architecture"])
     scores = []
     for metric, (_, digits) in SCORES.items():
         mean, low, high = (row.get(f"{metric}_{part}") for part in ("mean", "low", "high"))
         around = (low, high) if metric == "top1_percent" else (None, None)
         scores.append(mean_text(mean, *around, digits))
-    return TableRow((*names, seeds_text(row["seeds"], row.get("missing_seeds", 0)), *scores))
+    cells = (*names, seeds_text(row["seeds"], row.get("missing_seeds", 0)), *scores)
+    return TableRow(cells, group=row["architecture"])
 
 
 def _compared(key: tuple[Any, ...], members: list[Row]) -> TableRow:
     *names, predictor = key
     if predictor is None:
-        return TableRow((*names, ""), missing_text(members[0]["reason"]))
+        return TableRow((*names, ""), missing_text(members[0]["reason"]), names[0])
     by_baseline = {row["baseline"]: row for row in members}
-    cells = [*names, predictor_name(predictor), seeds_text(members[0]["seeds"], members[0]["missing_seeds"])]
+    cells: list[str] = [*names, predictor_name(predictor), seeds_text(members[0]["seeds"], members[0]["missing_seeds"])]
     for baseline in (FINETUNED, PRETRAINED):
-        row = by_baseline.get(baseline)
-        cells += ["absent", ""] if row is None else [_difference(row), _significant(row)]
-    return TableRow(tuple(cells))
-
-
-def _significant(row: Row) -> str:
-    """Seeds that differ significantly, and how many of them for the worse."""
-    worse = f", {row['seeds_worse']} worse" if row["seeds_worse"] else ""
-    return f"{row['seeds_significant']} of {row['seeds']}{worse}"
-
-
-def _difference(row: Row) -> str:
-    return f"{signed(row['difference_points'], 2)} {interval(row['low_points'], row['high_points'], 2)}"
+        if (row := by_baseline.get(baseline)) is None:
+            cells += ["absent", ""]
+            continue
+        worse = f", {row['seeds_worse']} worse" if row["seeds_worse"] else ""
+        cells.append(f"{signed(row['difference_points'], 2)} {interval(row['low_points'], row['high_points'], 2)}")
+        cells.append(f"{row['seeds_significant']} of {row['seeds']}{worse}")
+    return TableRow(tuple(cells), group=names[0])

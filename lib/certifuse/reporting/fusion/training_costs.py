@@ -8,8 +8,9 @@ from collections.abc import Sequence
 import pandas as pd
 
 from certifuse.reporting.cells import architectures_of
-from certifuse.reporting.fusion.costs import IDENTITY, NAMES, costed, row_names, rows_of
-from certifuse.reporting.latex import TableRow, by_first_cell, longtable
+from certifuse.reporting.frames import rows_with
+from certifuse.reporting.fusion.costs import IDENTITY, NAMES, costed, table_row
+from certifuse.reporting.latex import longtable
 from certifuse.reporting.predictors import EXPERT, FINETUNED, FUSED, PRETRAINED, SINGLE, WIDER
 from certifuse.reporting.tables import Row
 from certifuse.reporting.text import mean_text
@@ -30,37 +31,34 @@ CAPTION = (
 
 def training_costs_tex(rows: Sequence[Row], study: str) -> str:
     """The table in LaTeX."""
-    columns = [*NAMES, ("training (min)", "r"), ("x", "r"), ("top-1 (%)", "r"), ("points per min", "r"), ("on", "l")]
+    columns = (*NAMES, ("training (min)", "r"), ("x", "r"), ("top-1 (%)", "r"), ("points per min", "r"), ("on", "l"))
     lines = []
     for row in rows:
         spent = (f"{row['training_min']:,.3f}", mean_text(row.get("training_of_one_expert"), digits=2))
         worth = (f"{row['top1_percent_mean']:.2f}", f"{row['top1_percent_per_min']:.2f}")
-        lines.append(TableRow((*row_names(row), *spent, *worth, row["devices"])))
-    return longtable("training_costs", f"Study {study}. {CAPTION}", columns, by_first_cell(lines))
+        lines.append(table_row(row, *spent, *worth, row["devices"]))
+    return longtable("training_costs", f"Study {study}. {CAPTION}", columns, lines)
 
 
 def training_cost_rows(summary: pd.DataFrame, costs: pd.DataFrame) -> list[Row]:
     """One row per architecture and predictor, over the seeds whose score and all of whose trainings are known."""
     rows: list[Row] = []
+    scores = rows_with(summary, metric="top1_percent")
     for architecture in architectures_of(summary):
-        of_architecture, spent = (frame[frame["architecture"] == architecture] for frame in (summary, costs))
-        scores = of_architecture[of_architecture["metric"] == "top1_percent"]
-        members, experts = _members(scores, spent)
-        one = members[experts].mean(axis=1, skipna=False)
-        devices = {"devices": "+".join(sorted(set(spent["device"])))}
-        needs = _needs(experts)
-        for names in costed(of_architecture, architecture, tuple(needs)):
+        spent = rows_with(costs, architecture=architecture)
+        members, experts = _members(rows_with(scores, architecture=architecture), spent)
+        one, needs = members[experts].mean(axis=1, skipna=False), _needs(experts)
+        for names in costed(summary, architecture, tuple(needs)):
             minutes = _minutes(names, needs.get(names["predictor"], experts), members, spent)
-            values = _means(rows_of(scores, names), minutes, one)
-            rows += [{"architecture": architecture, **names, **values, **devices}] if values else []
+            values = _means(rows_with(scores, **names), minutes, one)
+            rows += [names | values | {"devices": "+".join(sorted(set(spent["device"])))}] if values else []
     return rows
 
 
 def _members(scores: pd.DataFrame, spent: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """Minutes of everything but the cells, a row a seed and a column a training, and which of them are the experts'."""
-    members = (
-        spent[spent["fusion"] == cells.BASELINE].pivot(index="seed", columns="training", values="training_wall_s") / 60
-    )
+    seconds = rows_with(spent, fusion=cells.BASELINE)
+    members = seconds.pivot(index="seed", columns="training", values="training_wall_s") / 60
     experts = sorted(set(scores["predictor"].str.extract(r"^(expert_[0-9]+)_before$")[0].dropna()))
     return members.reindex(columns=sorted({*members, *experts, cells.SINGLE, cells.WIDER, cells.FINETUNED})), experts
 
@@ -82,8 +80,8 @@ def _minutes(names: Row, needed: Sequence[str], members: pd.DataFrame, spent: pd
     minutes = members[[*needed]].sum(axis=1, min_count=len(needed) or 1)
     if names["predictor"] != FUSED:
         return minutes
-    of_cell = {"training": cells.JOINT, "fusion": names["fusion"], "lambda": names["lambda"]}
-    return minutes + rows_of(spent, of_cell).set_index("seed")["training_wall_s"] / 60
+    joint = rows_with(spent, training=cells.JOINT, fusion=names["fusion"], lam=names["lambda"])
+    return minutes + joint.set_index("seed")["training_wall_s"] / 60
 
 
 def _means(scores: pd.DataFrame, minutes: "pd.Series[float]", one: "pd.Series[float]") -> Row:

@@ -1,13 +1,11 @@
-"""The number of levels at which modes are compared, the best certificate, and what quoting it costs."""
+"""The number of levels at which modes are compared, and the best certificate."""
 
-import math
-from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
 
 import pandas as pd
 
-from certifuse.reporting.sublora.frames import allocated_rows, at_budget, of_models
+from certifuse.reporting.frames import rows_with
+from certifuse.reporting.sublora.frames import SUBLORA, allocated_rows, of_models
 
 HEADLINE, PUBLISHED = "bound_best_bpd", "bound_published_bpd"
 BITS_PER_KB = 8000
@@ -19,11 +17,9 @@ def compared_levels(metrics: pd.DataFrame, d: int) -> int | None:
     It is, of those that most certificates of allocation modes have, the one with the lowest mean of our bound over all
     these modes and seeds; of equal ones the smallest.
     """
-    rows = allocated_rows(metrics, d)
-    if rows.empty:
-        return None
-    found = rows.groupby("levels")[HEADLINE].agg(["size", "mean"])
-    return int(min(found.index, key=lambda levels: (-found["size"][levels], found["mean"][levels], levels)))
+    found = allocated_rows(metrics, d).groupby("levels")[HEADLINE].agg(["size", "mean"])
+    best_first = found.sort_values(["size", "mean"], ascending=[False, True])
+    return None if found.empty else int(best_first.index[0])
 
 
 def compared_levels_in_words(metrics: pd.DataFrame, budgets: Sequence[int]) -> str:
@@ -38,8 +34,7 @@ def compared_levels_in_words(metrics: pd.DataFrame, budgets: Sequence[int]) -> s
 def compared_rows(metrics: pd.DataFrame, d: int) -> pd.DataFrame:
     """The certificates of all models with budget d, nulls too, at the levels where they are compared."""
     levels = compared_levels(metrics, d)
-    rows = at_budget(of_models(metrics), d)
-    return rows[rows["levels"] == levels] if levels is not None else rows.iloc[:0]
+    return of_models(metrics).iloc[:0] if levels is None else rows_with(metrics, model=SUBLORA, d=d, levels=levels)
 
 
 def mean_points(rows: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
@@ -47,27 +42,11 @@ def mean_points(rows: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
     return rows.groupby(["d", "mode", "levels"], dropna=False, as_index=False)[columns].mean()
 
 
-@dataclass(frozen=True, kw_only=True)
-class Best:
-    """The model with the lowest bound of ours, and how many there were to choose it from."""
-
-    row: Mapping[Hashable, Any]
-    candidates: int
-
-    @property
-    def selection_bits(self) -> float:
-        """log2 of the number of candidates: what quoting the best adds to its code length."""
-        return math.log2(self.candidates)
+def best_first(rows: pd.DataFrame) -> pd.DataFrame:
+    """The certificates by rising bound of ours; of equal ones the fewest bits first."""
+    return rows.sort_values([HEADLINE, "code_bits"], kind="stable")
 
 
-def best_certificate(rows: pd.DataFrame) -> Best | None:
-    """The best of the certificates; of equal ones the fewest bits first."""
-    if rows.empty:
-        return None
-    first = rows.sort_values([HEADLINE, "code_bits"], kind="stable").iloc[0]
-    return Best(row=first.to_dict(), candidates=len(rows))
-
-
-def size_kb(code_bits: Any) -> Any:
-    """Compressed size in KB of 1,000 bytes."""
-    return code_bits / BITS_PER_KB
+def with_size(metrics: pd.DataFrame) -> pd.DataFrame:
+    """The certificates with `size_kb`, the size of their code in KB of 1,000 bytes."""
+    return metrics.assign(size_kb=metrics["code_bits"] / BITS_PER_KB)

@@ -1,15 +1,12 @@
 """Findings of the page beside its tests: the setting, who dominates whom, what is certified and what is missing."""
 
-from collections.abc import Hashable, Mapping
-from typing import Any
-
 import pandas as pd
 
-from certifuse.reporting.frames import Frames
+from certifuse.reporting.frames import Frames, records, rows_with
 from certifuse.reporting.sublora.choice import (
     HEADLINE,
     PUBLISHED,
-    best_certificate,
+    best_first,
     compared_levels_in_words,
     compared_rows,
 )
@@ -17,6 +14,8 @@ from certifuse.reporting.sublora.frames import NGRAM, budgets_of, grid, of_model
 from certifuse.reporting.sublora.modes import EQUAL_SHARE, fixed_share, is_asymmetric, mode_label, modes_in_order
 from certifuse.reporting.sublora.notes import missing_reasons
 from certifuse.reporting.sublora.questions import learned_budgets, learned_gates
+from certifuse.reporting.sublora.quoting import PAID, each_by_itself, quoted_text, scored_text
+from certifuse.reporting.text import bound_text
 
 
 def setting(frames: Frames) -> list[str]:
@@ -28,30 +27,26 @@ def setting(frames: Frames) -> list[str]:
     where = compared_levels_in_words(metrics, budgets_of(frames))
     said = (
         f"{len(models)} certificates of language models and {len(metrics) - len(models)} of coded n-gram tables. "
-        f"m = {first['documents']:,} documents, n = {first['subsample']:,} of them drawn and scored, "
-        f"V = {first['vocabulary']:,}, delta = {first['delta']:g}. Losses are in bits per token (BPD)."
+        f"m = {first['documents']:,} documents, {scored_text(metrics['subsample'])}, "
+        f"V = {first['vocabulary']:,}, delta = {first['delta']:g} {each_by_itself(metrics['subsample'])}. "
+        "Losses are in bits per token (BPD)."
     )
-    rule = (
-        f"Modes are compared at {where}: the number of levels with the lowest mean of our bound over all allocations."
-    )
-    return [said, *([rule] if where else [])]
+    rule = "the number of levels with the lowest mean of our bound over all allocations."
+    return [said, *([f"Modes are compared at {where}: {rule}"] if where else [])]
 
 
-def domination_findings(frames: Frames) -> list[str]:
+def domination(frames: Frames) -> list[str]:
     """Counts of seeds where an asymmetric mode has no more bits and less risk than the equal split, or the reverse."""
     counted = []
     for d in budgets_of(frames):
         rows = compared_rows(frames.metrics, d)
-        equal = rows[rows["mode"].map(fixed_share) == EQUAL_SHARE].set_index("seed")
+        equal = rows[rows["mode"].map(fixed_share) == EQUAL_SHARE]
         for mode in filter(is_asymmetric, modes_in_order(rows["mode"])):
-            own = rows[rows["mode"] == mode].set_index("seed")
-            seeds = own.index.intersection(equal.index)
-            if len(seeds):
-                better, worse = (
-                    _dominates(own.loc[seeds], equal.loc[seeds]),
-                    _dominates(equal.loc[seeds], own.loc[seeds]),
-                )
-                counted.append(f"{mode_label(mode)} at d = {d:,}: {better} for, {worse} against, of {len(seeds)}")
+            both = rows[rows["mode"] == mode].merge(equal, on="seed", suffixes=("", "_equal"))
+            bits, risk = (both[name] - both[f"{name}_equal"] for name in ("code_bits", "risk_bpd"))
+            better, worse = ((bits <= 0) & (risk < 0)).sum(), ((bits >= 0) & (risk > 0)).sum()
+            if len(both):
+                counted.append(f"{mode_label(mode)} at d = {d:,}: {better} for, {worse} against, of {len(both)}")
     if not counted:
         return []
     return [
@@ -60,60 +55,49 @@ def domination_findings(frames: Frames) -> list[str]:
     ]
 
 
-def gate_findings(gates: pd.DataFrame) -> list[str]:
+def gates(gates: pd.DataFrame) -> list[str]:
     """The range of the learned gates at each budget, and the steps in which a gate can move."""
     said = []
     for d in learned_budgets(gates):
-        rows = learned_gates(gates, d)
+        gamma, budget = (learned_gates(gates, d)[name] for name in ("gamma", "budget"))
         said.append(
-            f"At d = {d:,} gamma lies between {rows['gamma'].min():.3f} and {rows['gamma'].max():.3f}; a group has "
-            f"{rows['budget'].min():,} to {rows['budget'].max():,} directions, and gamma moves in steps of one of them."
+            f"At d = {d:,} gamma lies between {gamma.min():.3f} and {gamma.max():.3f}; a group has "
+            f"{budget.min():,} to {budget.max():,} directions, and gamma moves in steps of one of them."
         )
     return said
 
 
-def bound_findings(metrics: pd.DataFrame) -> list[str]:
+def bounds(metrics: pd.DataFrame) -> list[str]:
     """The count of bounds that are not vacuous, the best, what quoting it costs, and the n-gram tables beside it."""
     models = of_models(metrics)
-    best = best_certificate(models)
-    if best is None:
+    if models.empty:
         return ["No language model has a certificate."]
-    row, vacuous = best.row, float(metrics["vacuous_bpd"].max())
-    below = {column: int((models[column] < models["vacuous_bpd"]).sum()) for column in (HEADLINE, PUBLISHED)}
-    said = [
-        f"Below the vacuous line of log2 V = {vacuous:.4g}: {below[HEADLINE]} of {len(models)} certificates by our "
-        f"bound, {below[PUBLISHED]} by the published one.",
-        f"The lowest bound of ours is {row[HEADLINE]:.3f} (published inequality on the same bitstream: "
-        f"{row[PUBLISHED]:.3f}; risk {row['risk_bpd']:.3f}, {row['code_bits']:,.0f} bits, deviation of a document's "
-        f"loss {row['deviation_bpd']:.3f}): {_name(row)}. It is the best of {best.candidates} certificates; quoting it "
-        f"as such costs log2 {best.candidates} = {best.selection_bits:.1f} bits, if its ledger has no row for that.",
-    ]
+    best, vacuous = best_first(models).iloc[0], float(metrics["vacuous_bpd"].max())
+    ours, published = (int((models[column] < models["vacuous_bpd"]).sum()) for column in (HEADLINE, PUBLISHED))
     shrank = models[PUBLISHED] - models[HEADLINE]
-    said.append(
+    said = [
+        f"Below the vacuous line of log2 V = {vacuous:.4g}: {ours} of {len(models)} certificates by our "
+        f"bound, {published} by the published one.",
+        f"The lowest bound of ours is {bound_text(best[HEADLINE])} (published inequality on the same bitstream: "
+        f"{bound_text(best[PUBLISHED])}, and {bound_text(best[PAID])} where it pays for its smoothing in both steps; "
+        f"risk {best['risk_bpd']:.3f}, {best['code_bits']:,.0f} bits, deviation of a document's loss "
+        f"{best['deviation_bpd']:.3f}): {mode_label(best['mode'])}, d = {best['d']:,}, L = {best['levels']}, "
+        f"seed {best['seed']}; {quoted_text(best)}.",
         f"From the published bound to ours the certificates of language models shrank by {shrank.mean():.3f} on "
-        f"average ({shrank.min():.3f} to {shrank.max():.3f})."
-    )
-    tables = metrics[metrics["model"] == NGRAM].sort_values(HEADLINE)
-    for table in tables.to_dict("records"):
-        than = "below" if row[HEADLINE] < table[HEADLINE] else "not below"
+        f"average ({shrank.min():.3f} to {shrank.max():.3f}).",
+    ]
+    for table in records(rows_with(metrics, model=NGRAM).sort_values(HEADLINE)):
+        than = "below" if best[HEADLINE] < table[HEADLINE] else "not below"
         said.append(
             f"Coded {table['mode']} table: risk {table['risk_bpd']:.3f}, {table['code_bits']:,.0f} bits, our bound "
-            f"{table[HEADLINE]:.3f}; the best language model's bound is {than} it."
+            f"{bound_text(table[HEADLINE])}; the best language model's bound is {than} it."
         )
     return said
 
 
-def missing_findings(frames: Frames) -> list[str]:
+def missing(frames: Frames) -> list[str]:
     """The number of missing certificates, and why; nothing where all are there."""
     if frames.missing.empty:
         return []
     reasons = "; ".join(missing_reasons(frames.missing, most=len(frames.missing)))
     return [f"{len(frames.missing)} of {len(grid(frames))} certificates: {reasons}."]
-
-
-def _dominates(rows: pd.DataFrame, others: pd.DataFrame) -> int:
-    return int(((rows["code_bits"] <= others["code_bits"]) & (rows["risk_bpd"] < others["risk_bpd"])).sum())
-
-
-def _name(row: Mapping[Hashable, Any]) -> str:
-    return f"{mode_label(str(row['mode']))}, d = {row['d']:,}, L = {row['levels']}, seed {row['seed']}"

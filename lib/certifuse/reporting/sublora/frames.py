@@ -5,14 +5,12 @@ n-gram table (`ngram`: its name stands as the mode, and it has neither budget no
 """
 
 import math
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 
-from certifuse.reporting import frames
-from certifuse.reporting.frames import Frames, Schema
+from certifuse.reporting.frames import Frames, Schema, rows_with
 from certifuse.reporting.sublora.modes import LORA_ONLY, REFERENCES, is_allocation, modes_in_order
 
 SUBLORA, NGRAM = MODELS = ("sublora", "ngram")
@@ -23,7 +21,15 @@ _TRAINED = {"d": "Int64", "mode": "str", "seed": "Int64"}
 _IDENTITY = {"model": "str", **_TRAINED, "levels": "Int64"}
 _MEASURED = (
     *("ratio", "delta", "alpha", "validation_bpd", "risk_bpd", "deviation_bpd", "code_bits", "kl_nats"),
-    *("bound_published_bpd", "bound_best_bpd", "vacuous_bpd", "top1_risk", "top1_bound"),
+    *(
+        "bound_published_bpd",
+        "bound_hoeffding_bpd",
+        "bound_best_bpd",
+        "bound_best_of_bpd",
+        "vacuous_bpd",
+        "top1_risk",
+        "top1_bound",
+    ),
 )
 
 
@@ -39,6 +45,7 @@ def _true_metrics(rows: pd.DataFrame) -> dict[str, "pd.Series[bool]"]:
         "vacuous_bpd to be log2 vocabulary": (rows["vacuous_bpd"] - np.log2(rows["vocabulary"])).abs() <= 1e-6,
         "bound_best_bpd at or above risk_bpd": rows["bound_best_bpd"] >= rows["risk_bpd"] - 1e-6,
         "a published bound": rows["bound_published_bpd"].notna(),
+        "bound_best_of_bpd at or above bound_best_bpd": ~(rows["bound_best_of_bpd"] < rows["bound_best_bpd"] - 1e-6),
     }
 
 
@@ -53,7 +60,8 @@ def _true_gates(rows: pd.DataFrame) -> dict[str, "pd.Series[bool]"]:
 SCHEMAS = {
     "metrics": Schema(
         _IDENTITY
-        | dict.fromkeys(("documents", "subsample", "vocabulary"), "int64")
+        | dict.fromkeys(("documents", "vocabulary", "candidates"), "int64")
+        | {"subsample": "Int64"}
         | dict.fromkeys(_MEASURED, "float64")
         | {"inequality": "str"},
         holding=_true_metrics,
@@ -74,11 +82,6 @@ SCHEMAS = {
 }
 
 
-def read_frames(files: Mapping[str, Path]) -> Frames:
-    """Read files by the names of `SCHEMAS`."""
-    return frames.read_frames(files, SCHEMAS)
-
-
 # ---- the grid ------------------------------------------------------------------------------------
 
 
@@ -89,15 +92,12 @@ def grid(tables: Frames) -> pd.DataFrame:
 
 def study_modes(tables: Frames) -> set[str]:
     """Every mode that the study asked for."""
-    cells = grid(tables)
-    return set(cells.loc[cells["model"] == SUBLORA, "mode"])
+    return set(of_models(grid(tables))["mode"])
 
 
 def budgets_of(tables: Frames) -> list[int]:
     """Every budget d for which the study asked for an allocation, ascending."""
-    cells = grid(tables)
-    allocated = (cells["model"] == SUBLORA) & cells["mode"].map(is_allocation).astype(bool)
-    return sorted(int(d) for d in cells.loc[allocated, "d"].dropna().unique())
+    return sorted(int(d) for d in of_modes(of_models(grid(tables)), is_allocation)["d"].dropna().unique())
 
 
 def compared_budgets(tables: Frames) -> list[int]:
@@ -108,17 +108,12 @@ def compared_budgets(tables: Frames) -> list[int]:
 
 def modes_at(tables: Frames, d: int) -> list[str]:
     """The modes that the study asked for at this budget, in order."""
-    return modes_in_order(at_budget(of_models(grid(tables)), d)["mode"])
+    return modes_in_order(rows_with(grid(tables), model=SUBLORA, d=d)["mode"])
 
 
 def of_models(rows: pd.DataFrame) -> pd.DataFrame:
     """The rows of language models."""
-    return rows[rows["model"] == SUBLORA]
-
-
-def at_budget(rows: pd.DataFrame, d: int) -> pd.DataFrame:
-    """The rows of models with this budget."""
-    return rows[(rows["d"] == d).fillna(False).astype(bool)]
+    return rows_with(rows, model=SUBLORA)
 
 
 def of_modes(rows: pd.DataFrame, wanted: Callable[[str], bool]) -> pd.DataFrame:
@@ -128,7 +123,7 @@ def of_modes(rows: pd.DataFrame, wanted: Callable[[str], bool]) -> pd.DataFrame:
 
 def allocated_rows(metrics: pd.DataFrame, d: int) -> pd.DataFrame:
     """The certificates of all ways to divide the budget d, every number of levels."""
-    return of_modes(at_budget(of_models(metrics), d), is_allocation)
+    return of_modes(rows_with(metrics, model=SUBLORA, d=d), is_allocation)
 
 
 def reference_rows(metrics: pd.DataFrame, d: int) -> pd.DataFrame:

@@ -2,10 +2,6 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
-
-from matplotlib.lines import Line2D
 
 from certifuse.reporting import plot
 from certifuse.study.settings.figures import FigureSettings
@@ -31,18 +27,6 @@ _FIXED_COLOURS, _FIXED_MARKERS = (4, 5, 1), ("<", "s", ">", "^", "v")
 _PLACES = {UNIFORM: (0, "o"), PROPORTIONAL: (2, "D"), LEARNED: (3, "P")}
 _PLACES |= {null: (3, marker) for null, marker in zip(NULLS, "ph8", strict=True)}
 _REFERENCE_MARKERS = dict(zip(REFERENCES, "Xd", strict=True))
-
-
-@dataclass(frozen=True)
-class ModeLook(plot.Look):
-    """Colour, marker and line of a mode; nulls of learned gates have its colour and are open."""
-
-    filled: bool
-
-    @property
-    def mark(self) -> dict[str, Any]:
-        """The mark of a mean over seeds, as properties of a line."""
-        return {"marker": self.marker, "color": self.colour, "mfc": self.colour if self.filled else "white", "mew": 0.9}
 
 
 def fixed_share(mode: str) -> float | None:
@@ -82,12 +66,17 @@ def mode_label(mode: str) -> str:
     return NULLS.get(mode, mode.replace("_", " ").replace("lora", "LoRA"))
 
 
-def mode_looks(modes: Iterable[str], style: FigureSettings) -> dict[str, ModeLook]:
+def modes_in_words(modes: Iterable[str]) -> str:
+    """Each mode once, in order."""
+    return ", ".join(map(mode_label, modes_in_order(modes)))
+
+
+def mode_looks(modes: Iterable[str], style: FigureSettings) -> dict[str, plot.Look]:
     """The look of every mode of a study, in order; neighbours differ."""
     ordered = modes_in_order(modes)
     fixed = [mode for mode in ordered if fixed_share(mode) is not None]
     return {
-        mode: ModeLook(*_colour_and_marker(mode, fixed, style), plot.LINES[rank % len(plot.LINES)], mode not in NULLS)
+        mode: plot.Look(*_colour_and_marker(mode, fixed, style), plot.LINES[rank % len(plot.LINES)], mode not in NULLS)
         for rank, mode in enumerate(ordered)
     }
 
@@ -102,6 +91,6 @@ def _colour_and_marker(mode: str, fixed: Sequence[str], style: FigureSettings) -
     return style.baseline_colour, _REFERENCE_MARKERS.get(mode, ".")
 
 
-def mode_handles(modes: Sequence[str], looks: dict[str, ModeLook]) -> list[Line2D]:
-    """Legend entries."""
-    return [plot.entry(mode_label(mode), ms=5.5, **looks[mode].mark) for mode in modes]
+def mode_legend(modes: Iterable[str], looks: dict[str, plot.Look]) -> plot.Legend:
+    """Their entries of a legend, in order."""
+    return {mode_label(mode): {"ms": 5.5, **looks[mode].mark} for mode in modes_in_order(modes)}

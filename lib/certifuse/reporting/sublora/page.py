@@ -7,24 +7,11 @@ from scipy import stats
 
 from certifuse.reporting.frames import Frames
 from certifuse.reporting.latex import TableRow, escape, longtable
+from certifuse.reporting.sublora import findings
 from certifuse.reporting.sublora.answers import verdict
-from certifuse.reporting.sublora.findings import (
-    bound_findings,
-    domination_findings,
-    gate_findings,
-    missing_findings,
-    setting,
-)
 from certifuse.reporting.sublora.frames import of_models
-from certifuse.reporting.sublora.questions import (
-    ADVISED_SEEDS,
-    ASYMMETRY,
-    CANNOT_TELL,
-    GATES,
-    QUESTIONS,
-    Answer,
-    answers,
-)
+from certifuse.reporting.sublora.questions import ADVISED_SEEDS, ASYMMETRY, CANNOT_TELL, GATES, QUESTIONS, answers
+from certifuse.reporting.tables import Row
 from certifuse.reporting.text import interval, p_value, signed
 
 HEADER = ("test", "d", "unit", "seeds", "estimate", "interval", "p", "p (Holm)", "verdict")
@@ -36,23 +23,24 @@ class Section:
     """A heading, paragraphs, and the tests of a question (none where the section is about no question)."""
 
     heading: str
-    paragraphs: tuple[str, ...]
-    tests: tuple[Answer, ...] = ()
+    paragraphs: Sequence[str]
+    tests: Sequence[Row] = ()
 
 
 def sections(frames: Frames, study: str, confidence: float) -> list[Section]:
     """The whole page, top to bottom."""
     tests = answers(frames, confidence)
-    found = [Section(f"SubLoRA study {study}: questions and answers", (*setting(frames), _rule(frames, confidence)))]
-    about = {ASYMMETRY: domination_findings(frames), GATES: gate_findings(frames.gates)}
+    setting = [*findings.setting(frames), _rule(frames, confidence)]
+    page = [Section(f"SubLoRA study {study}: questions and answers", setting)]
+    about = {ASYMMETRY: findings.domination(frames), GATES: findings.gates(frames.gates)}
     for question, heading in QUESTIONS.items():
-        answer = verdict(question, tests)
+        answer = verdict(question, tests, confidence)
         short = f"{answer.short[0].upper()}{answer.short[1:]}."
-        own = tuple(test for test in tests if test.question == question)
-        found.append(Section(heading, (short, *answer.reasons, *about.get(question, ())), own))
-    found.append(Section("What is certified", tuple(bound_findings(frames.metrics))))
-    missing = missing_findings(frames)
-    return [*found, Section("What is missing", tuple(missing))] if missing else found
+        own = [row for row in tests if row["question"] == question]
+        page.append(Section(heading, (short, *answer.reasons, *about.get(question, ())), own))
+    page.append(Section("What is certified", findings.bounds(frames.metrics)))
+    missing = findings.missing(frames)
+    return [*page, Section("What is missing", missing)] if missing else page
 
 
 def page_md(page: Sequence[Section]) -> str:
@@ -60,10 +48,10 @@ def page_md(page: Sequence[Section]) -> str:
     blocks = []
     for rank, section in enumerate(page):
         blocks.append(f"{'#' if rank == 0 else '##'} {section.heading}")
-        lead = [f"**{section.paragraphs[0]}**"] if section.tests or section.heading in QUESTIONS.values() else []
+        lead = [f"**{section.paragraphs[0]}**"] if section.heading in QUESTIONS.values() else []
         blocks += [*lead, *section.paragraphs[len(lead) :]]
         if section.tests:
-            lines = [HEADER, ["---"] * len(HEADER), *map(cells, section.tests)]
+            lines = [HEADER, ["---"] * len(HEADER), *map(_cells, section.tests)]
             blocks.append("\n".join(f"| {' | '.join(line)} |" for line in lines))
     return "\n\n".join(blocks) + "\n"
 
@@ -75,19 +63,19 @@ def page_tex(page: Sequence[Section]) -> str:
         blocks.append(rf"\{'section' if rank == 0 else 'subsection'}*{{{escape(section.heading)}}}")
         blocks += [escape(paragraph) for paragraph in section.paragraphs]
         if section.tests:
-            name = f"sublora_{section.tests[0].question.replace(' ', '_')}"
-            rows = [TableRow(cells(test)) for test in section.tests]
+            name = f"sublora_{section.tests[0]['question'].replace(' ', '_')}"
+            rows = [TableRow(_cells(row)) for row in section.tests]
             blocks.append(longtable(name, section.heading, list(zip(HEADER, ALIGNED, strict=True)), rows))
     return "\n\n".join(blocks) + "\n"
 
 
-def cells(answer: Answer) -> tuple[str, ...]:
+def _cells(row: Row) -> tuple[str, ...]:
     """One test as the cells of a table."""
-    test = answer.tested
-    if test is None:
-        return (answer.what, f"{answer.d:,}", answer.unit, "0", "", "", "", "", CANNOT_TELL)
-    numbers = (str(test.n), signed(test.mean), interval(test.low, test.high), p_value(test.p_value))
-    return (answer.what, f"{answer.d:,}", answer.unit, *numbers, p_value(test.p_holm), answer.verdict)
+    names = (row["test"], f"{row['budget']:,}", row["unit"], str(row["seeds"]))
+    if not row["seeds"]:
+        return (*names, "", "", "", "", CANNOT_TELL)
+    numbers = (signed(row["estimate"]), interval(row["low"], row["high"]))
+    return (*names, *numbers, p_value(row["p_value"]), p_value(row["p_holm"]), row["verdict"])
 
 
 def _rule(frames: Frames, confidence: float) -> str:

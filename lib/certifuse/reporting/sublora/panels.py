@@ -6,13 +6,13 @@ from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from certifuse.reporting import plot
-from certifuse.reporting.fusion.runs import estimate
+from certifuse.reporting.estimates import half_width
 from certifuse.reporting.sublora.choice import HEADLINE, PUBLISHED
-from certifuse.reporting.sublora.modes import ModeLook
+from certifuse.reporting.sublora.frames import of_models, of_modes
+from certifuse.reporting.sublora.modes import is_allocation
 from certifuse.study.settings.figures import FigureSettings
 
 KL_LABEL = "complexity KL = K ln 2 (nats)"
@@ -33,13 +33,7 @@ MOST_VACUOUS = 1.5
 """Bounds of allocations above so many times log2 V are not drawn: they would squeeze the others."""
 
 
-def half_width(values: pd.Series, confidence: float) -> float:
-    """Half of the t interval of the mean; NaN for fewer than two values."""
-    found = estimate(values, confidence)
-    return math.nan if found is None or found.high is None else found.high - found.mean
-
-
-def draw_seeds_and_mean(axes: Axes, rows: pd.DataFrame, x: str, y: str, look: ModeLook, confidence: float) -> None:
+def draw_seeds_and_mean(axes: Axes, rows: pd.DataFrame, x: str, y: str, look: plot.Look, confidence: float) -> None:
     """Every seed as a small point, their mean as the mode's mark, and t intervals in both directions."""
     axes.plot(rows[x], rows[y], **plot.seed_points(look.colour) | {"marker": look.marker, "ms": 3.4})
     errors: dict[str, Any] = {"xerr": half_width(rows[x], confidence), "yerr": half_width(rows[y], confidence)}
@@ -55,28 +49,23 @@ def draw_vacuous(axes: Axes, metrics: pd.DataFrame, style: FigureSettings, verti
     return place
 
 
-def highest_shown(allocated: pd.DataFrame) -> float:
+def highest_shown(rows: pd.DataFrame) -> float:
     """The upper end of panels of bounds: the highest of an allocation, but for hopeless ones, or the vacuous line."""
+    allocated = of_modes(of_models(rows), is_allocation)
     bounds, vacuous = allocated[[HEADLINE, PUBLISHED]].to_numpy().ravel(), float(allocated["vacuous_bpd"].max())
     return float(max([vacuous, *bounds[bounds <= MOST_VACUOUS * vacuous]]))
 
 
-def view_up_to(axes: Axes, values: Sequence[float], highest: float) -> None:
-    """Limits of y around the values up to `highest`."""
-    axes.set_ylim(plot.view_of([*(value for value in values if value <= highest), highest], 0.1))
+def view_of_bounds(rows: pd.DataFrame, *others: str) -> tuple[float, float]:
+    """Limits of an axis that shows both bounds and other columns of the rows up to `highest_shown`."""
+    highest, values = highest_shown(rows), rows[[HEADLINE, PUBLISHED, *others]].to_numpy().ravel()
+    return plot.view_of([*values[values <= highest], highest], 0.1)
 
 
-def vacuous_handle(metrics: pd.DataFrame, style: FigureSettings) -> Line2D:
+def vacuous_entry(metrics: pd.DataFrame, style: FigureSettings) -> plot.Legend:
     """The legend entry of the vacuous line."""
     place = float(metrics["vacuous_bpd"].max())
-    return plot.entry(f"vacuous: log₂ V = {place:.4g}", color=style.baseline_colour, **VACUOUS)
-
-
-def draw_frontier(axes: Axes, points: pd.DataFrame, x: str, y: str, style: FigureSettings) -> None:
-    """Steps through points that none beats, on to the right edge of the panel."""
-    if not points.empty:
-        xs, ys = [*points[x], axes.get_xlim()[1]], [*points[y], points[y].iloc[-1]]
-        axes.plot(xs, ys, color=style.baseline_colour, drawstyle="steps-post", **FRONTIER)
+    return {f"vacuous: log₂ V = {place:.4g}": {"color": style.baseline_colour, **VACUOUS}}
 
 
 def linear_axis(axes: Axes, values: Sequence[float]) -> None:

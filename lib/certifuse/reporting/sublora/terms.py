@@ -5,7 +5,8 @@ from itertools import groupby
 
 import pandas as pd
 
-from certifuse.reporting.latex import TableRow, longtable, spaced
+from certifuse.reporting.frames import records, rows_with
+from certifuse.reporting.latex import TableRow, longtable
 from certifuse.reporting.sublora.choice import HEADLINE
 from certifuse.reporting.sublora.frames import SUBLORA
 from certifuse.reporting.sublora.modes import mode_label, modes_in_order
@@ -36,31 +37,25 @@ def terms_rows(metrics: pd.DataFrame, terms: pd.DataFrame) -> list[Row]:
     Our terms are those of the inequality that gave our bound. What our bound exceeds it by is the price of having
     chosen it, 0 where it was named before the sample was seen.
     """
-    both = _both(metrics, terms)
-    order = {mode: place for place, mode in enumerate(modes_in_order(both["mode"]))}
-    both = both.assign(_mode=both["mode"].map(order))
-    rows = []
-    for _, found in both.groupby(["d", "_mode", "levels"], dropna=False):
-        first = found.iloc[0]
-        names = {"budget": None if pd.isna(first["d"]) else int(first["d"]), "mode": first["mode"]}
-        names |= {"levels": int(first["levels"]), "seeds": len(found)}
-        names |= {"inequality": " ".join(sorted(set(found["inequality_ours"])))}
-        for term, column in TERMS.items():
-            theirs, ours = (float(found[f"{column}_{side}"].mean()) for side in ("theirs", "ours"))
-            shrank = {"shrank_bpd": theirs - ours, "shrank_percent": 100 * (theirs - ours) / theirs if theirs else None}
-            rows.append(names | {"term": term, "published_bpd": theirs, "ours_bpd": ours} | shrank)
-    return rows
-
-
-def _both(metrics: pd.DataFrame, terms: pd.DataFrame) -> pd.DataFrame:
-    """One row per certificate with the terms of both bounds, suffixes `_theirs` and `_ours`."""
-    trained = metrics.loc[metrics["model"] == SUBLORA, [*CERTIFICATE, "inequality", HEADLINE]]
-    theirs = terms[terms["inequality"] == PUBLISHED].assign(choice_bpd=0.0, headline_bpd=lambda rows: rows["bound_bpd"])
+    trained = rows_with(metrics, model=SUBLORA)[[*CERTIFICATE, "inequality", HEADLINE]]
+    theirs = rows_with(terms, inequality=PUBLISHED).assign(choice_bpd=0.0, headline_bpd=lambda rows: rows["bound_bpd"])
     ours = terms.merge(trained, on=[*CERTIFICATE, "inequality"])
     ours = ours.assign(choice_bpd=ours[HEADLINE] - ours["bound_bpd"], headline_bpd=ours[HEADLINE])
     columns = [*CERTIFICATE, "inequality", *TERMS.values()]
-    both: pd.DataFrame = theirs[columns].merge(ours[columns], on=CERTIFICATE, suffixes=("_theirs", "_ours"))
-    return both
+    both = theirs[columns].merge(ours[columns], on=CERTIFICATE, suffixes=("_theirs", "_ours"))
+    order = {mode: place for place, mode in enumerate(modes_in_order(both["mode"]))}
+    rows = []
+    for _, found in both.assign(_mode=both["mode"].map(order)).groupby(["d", "_mode", "levels"], dropna=False):
+        first = records(found)[0]
+        names = {"budget": first["d"], "mode": first["mode"], "levels": first["levels"], "seeds": len(found)}
+        names["inequality"] = " ".join(sorted(set(found["inequality_ours"])))
+        for term, column in TERMS.items():
+            published, our = (float(found[f"{column}_{side}"].mean()) for side in ("theirs", "ours"))
+            shrank = published - our
+            share = 100 * shrank / published if published else None
+            values = {"published_bpd": published, "ours_bpd": our, "shrank_bpd": shrank, "shrank_percent": share}
+            rows.append(names | {"term": term} | values)
+    return rows
 
 
 def terms_tex(rows: Sequence[Row], study: str) -> str:
@@ -73,12 +68,12 @@ def terms_tex(rows: Sequence[Row], study: str) -> str:
     seen = {row["term"] for row in rows if round(max(abs(row["published_bpd"]), abs(row["ours_bpd"])), 3)}
     shown = [term for term in TERMS if term in seen]
     lines = []
-    for _, members in groupby(rows, key=lambda row: (row["budget"], row["mode"], row["levels"])):
+    for (budget, mode, levels), members in groupby(rows, key=lambda row: (row["budget"], row["mode"], row["levels"])):
         by_term = {row["term"]: row for row in members}
         pairs = [f"{by_term[term]['published_bpd']:.3f} / {by_term[term]['ours_bpd']:.3f}" for term in shown]
         bound = by_term["bound"]
-        cells = (whole(bound["budget"]), mode_label(bound["mode"]), whole(bound["levels"]), str(bound["seeds"]), *pairs)
         shrank = f"{signed(-bound['shrank_bpd'])} ({signed(-bound['shrank_percent'], 1)}%)"
-        lines.append((bound["budget"], TableRow((*cells, shrank))))
+        cells = (whole(budget), mode_label(mode), whole(levels), str(bound["seeds"]), *pairs, shrank)
+        lines.append(TableRow(cells, group=budget))
     columns = (*HEADERS, *((term, "r") for term in shown), ("bound shrank by", "r"))
-    return longtable("sublora_terms", caption, columns, spaced(lines))
+    return longtable("sublora_terms", caption, columns, lines)

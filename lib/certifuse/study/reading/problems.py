@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Mapping
 from itertools import islice
+from types import MappingProxyType
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -30,8 +31,13 @@ MOST_LINES = 20
 """About what no model could hold. A list that contains itself many times has more problems than can be counted."""
 
 
-def read_settings(model: type[SettingsType], values: Mapping[str, Any], origin: str) -> SettingsType:
-    """Validate plain values (as YAML gives them) into `model`.
+def read_settings(
+    model: type[SettingsType],
+    values: Mapping[str, Any],
+    origin: str,
+    command_line: Mapping[str, Any] = MappingProxyType({}),
+) -> SettingsType:
+    """Validate plain values (as YAML gives them) into `model`; `command_line` is the part of them from there.
 
     Raises:
         UserError: one line per problem, each beginning with `origin` and the dotted path of the key.
@@ -39,8 +45,8 @@ def read_settings(model: type[SettingsType], values: Mapping[str, Any], origin: 
     try:
         return validated(model, values)
     except ValidationError as error:
-        lines = [f"{origin}: {_line(model, problem)}" for problem in _causes(error.errors())]
-    raise UserError("\n".join(dict.fromkeys(lines)))
+        lines = [f"{origin}: {_line(model, problem, command_line)}" for problem in _causes(error.errors())]
+    raise UserError(*dict.fromkeys(lines))
 
 
 def refuse_unplain(values: Mapping[str, Any], origin: str) -> None:
@@ -48,7 +54,7 @@ def refuse_unplain(values: Mapping[str, Any], origin: str) -> None:
     found = islice(unplain_values(values), MOST_LINES)
     lines = [f"{origin}: {dotted(path)}: {problem}" for path, problem in found]
     if lines:
-        raise UserError("\n".join(lines))
+        raise UserError(*lines)
 
 
 def validated(model: type[SettingsType], values: Mapping[str, Any]) -> SettingsType:
@@ -88,7 +94,7 @@ def _causes(problems: list[Any]) -> list[Any]:
     ]
 
 
-def _line(model: type[BaseModel], problem: Any) -> str:
+def _line(model: type[BaseModel], problem: Any, command_line: Mapping[str, Any]) -> str:
     """One problem: the dotted path, what is expected there, what was found."""
     kind, context, value = problem["type"], problem.get("ctx", {}), problem["input"]
     path = key_path(model, problem)
@@ -115,7 +121,9 @@ def _line(model: type[BaseModel], problem: Any) -> str:
     if kind == "string_pattern_mismatch":
         return f"{where}: expected text that matches {context['pattern']}, found {found}"
     if kind == "string_type" and isinstance(value, int | float):
-        return f'{where}: expected a string, found {found}: write it in quotes ("{found}")'
+        in_quotes = f'write it in quotes ("{found}")'
+        in_file = "put it into the configuration file, in quotes, since Snakemake reads a number on the command line"
+        return f"{where}: expected a string, found {found}: {in_file if where in command_line else in_quotes}"
     if kind == "too_short":
         return f"{where}: expected at least {context['min_length']} in the list, found {found}"
     if kind == "too_long":

@@ -1,6 +1,7 @@
 """Certificates to make, and the training of a fused network in a subspace."""
 
 from collections.abc import Iterator
+from itertools import product, starmap
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
@@ -20,9 +21,7 @@ class CertificateBlock(Block):
 
     def subspace_cells(self) -> Iterator[SubspaceCell]:
         """Every training of the block."""
-        for cell in self.cells():
-            for dim in self.dims:
-                yield SubspaceCell(*cell, dim)
+        return starmap(SubspaceCell, product(self.architectures, self.fusions, self.lambdas, self.seeds, self.dims))
 
 
 class SubspaceTraining(Settings):

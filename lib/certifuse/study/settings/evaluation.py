@@ -1,16 +1,13 @@
 """Scores of finished models and comparisons between them; how every step computes."""
 
-from typing import TYPE_CHECKING, Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
 from certifuse.base.records import Count, Index, NonNegative, OpenFraction, Settings, added
 from certifuse.study.settings.superclasses import SUPERCLASSES
 
-if TYPE_CHECKING:
-    SuperclassesName = str
-else:
-    SuperclassesName = Literal[tuple(SUPERCLASSES)]
+SuperclassesName: Any = Literal[tuple(SUPERCLASSES)]
 
 
 class EvaluationSettings(Settings):

@@ -25,26 +25,16 @@ class FigureSettings(Settings):
     dpi: Count = Field(default=200, description="Resolution of the PNG.")
 
 
-def _sections(name: str, part: str, doc: str) -> Any:
+def _sections(name: str, part: str, of: str) -> Any:
     """A model with a section for each figure of one part of a study."""
-    figures = figures_of(part)
     fields: dict[str, Any] = {
         figure: (FigureSettings, Field(default=FigureSettings(), description=known.description))
-        for figure, known in figures.items()
+        for figure, known in figures_of(part).items()
     }
+    doc = f"One section per figure{of}, so that a change redraws that figure alone."
     return create_model(name, __base__=Settings, __doc__=doc, **fields)
 
 
-FiguresSettings: Any = _sections(
-    "FiguresSettings", "fusion", "One section per figure, so that a change redraws that figure alone."
-)
-CertificateFiguresSettings: Any = _sections(
-    "CertificateFiguresSettings",
-    "certificates",
-    "One section per figure of the certificates, so that a change redraws that figure alone.",
-)
-SubloraFiguresSettings: Any = _sections(
-    "SubloraFiguresSettings",
-    "sublora",
-    "One section per figure of the SubLoRA study, so that a change redraws that figure alone.",
-)
+FiguresSettings: Any = _sections("FiguresSettings", "fusion", "")
+CertificateFiguresSettings: Any = _sections("CertificateFiguresSettings", "certificates", " of the certificates")
+SubloraFiguresSettings: Any = _sections("SubloraFiguresSettings", "sublora", " of the SubLoRA study")

@@ -1,7 +1,7 @@
 """The fusion rules and how the fused network is trained."""
 
 import re
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -13,6 +13,7 @@ from certifuse.base.records import (
     Probability,
     Settings,
     free_names,
+    kept,
     overridden,
     overrides_of,
 )
@@ -32,10 +33,7 @@ GUIDE_DEFAULTS: dict[str, dict[str, Any]] = {
 FUSIONS = free_names("fusion rule", GUIDE_DEFAULTS)
 """The fusion rules; their modules are in `certifuse.models.images.fusion`, under the same names."""
 
-if TYPE_CHECKING:
-    FusionName = str
-else:
-    FusionName = Literal[FUSIONS]
+FusionName: Any = Literal[FUSIONS]
 """The name of a fusion rule; anything else is refused when settings are read."""
 
 PLACEHOLDERS = ("architecture", "fusion", "lambda", "seed")
@@ -124,10 +122,7 @@ FUSION_ONLY = (
 IN_SUBSPACE = (*FusionModuleSettings.model_fields, "distillation_weight", "distillation_temperature", "label_smoothing")
 """Keys with a meaning in a subspace: those of the fusion module and of the loss."""
 
-if TYPE_CHECKING:
-    FusionOverrides = Settings
-else:
-    FusionOverrides = overrides_of(FusionTraining)
+FusionOverrides: Any = overrides_of(FusionTraining)
 
 
 class FusionSettings(FusionTraining):
@@ -137,6 +132,7 @@ class FusionSettings(FusionTraining):
         default={}, description="Keys that differ for one fusion rule."
     )
 
+    @kept
     def resolved(self, fusion: str) -> FusionTraining:
         """The training of one rule: `per_fusion` wins over the section's keys, which win over the guides' values.
 
@@ -150,11 +146,13 @@ class FusionSettings(FusionTraining):
             fixed |= {key: getattr(FusionModuleSettings(), key) for key in ATTENTION}
         return overridden(chosen, None, **fixed)
 
+    @kept
     def resolved_without_fusion(self, fusion: str) -> FusionTraining:
         """The training of one rule for experts that are not fused: `FUSION_ONLY` keys are at the rule's own values."""
         own = FusionSettings().resolved(fusion).plain()
         return overridden(self.resolved(fusion), None, **{key: own[key] for key in FUSION_ONLY})
 
+    @kept
     def resolved_in_subspace(self, fusion: str) -> FusionTraining:
         """Module and loss of one rule for training in a subspace: all keys but `IN_SUBSPACE` are at the rule's own."""
         chosen = self.resolved(fusion).plain()

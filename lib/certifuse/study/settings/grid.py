@@ -1,6 +1,7 @@
 """Cells to run: a list of blocks, each a full product."""
 
 from collections.abc import Iterator
+from itertools import product, starmap
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, create_model
@@ -30,11 +31,7 @@ class Block(Settings):
 
     def cells(self) -> Iterator[Cell]:
         """Every cell of the block."""
-        for architecture in self.architectures:
-            for fusion in self.fusions:
-                for lam in self.lambdas:
-                    for seed in self.seeds:
-                        yield Cell(architecture, fusion, lam, seed)
+        return starmap(Cell, product(self.architectures, self.fusions, self.lambdas, self.seeds))
 
 
 WiderSettings: Any = create_model(

@@ -59,7 +59,21 @@ class LanguageModelSettings(Settings):
 AllocationMode = Literal["uniform", "fixed", "proportional", "learned", "lora_only", "subspace_only"]
 
 
-class AllocationSettings(Settings):
+class GateWidths(Settings):
+    """Widths of the gates of mode `learned`, which narrow until the splits are fixed."""
+
+    tau_start: Positive = Field(default=10.0, description="Width of a gate at the start, in directions.")
+    tau_end: Positive = Field(default=0.1, description="Width of a gate when it hardens, in directions.")
+    harden_at: OpenFraction = Field(default=0.5, description="Share of the steps after which the splits are fixed.")
+
+    @model_validator(mode="after")
+    def _narrowing(self) -> Self:
+        if self.tau_end > self.tau_start:
+            raise MisfitError("tau_end", f"expected at most tau_start = {self.tau_start:g}, found {self.tau_end:g}")
+        return self
+
+
+class AllocationSettings(GateWidths):
     """Choice of the weights that the d numbers of a model steer: the LoRA matrices A, the matrices B, or both."""
 
     mode: AllocationMode = Field(
@@ -75,17 +89,10 @@ class AllocationSettings(Settings):
         default="kronecker",
         description="Kind of projector; `kronecker` is dense where that takes at most 2^20 numbers.",
     )
-    tau_start: Positive = Field(default=10.0, description="`learned`: width of a gate at the start, in directions.")
-    tau_end: Positive = Field(default=0.1, description="`learned`: width of a gate when it hardens, in directions.")
-    harden_at: OpenFraction = Field(
-        default=0.5, description="`learned`: share of the training after which the splits are fixed."
-    )
 
     @model_validator(mode="after")
     def _ratio_fits_mode(self) -> Self:
         if (self.mode == "fixed") != (self.ratio is not None):
             problem = "needs a ratio" if self.ratio is None else f"takes no ratio, found {self.ratio:g}"
             raise ValueError(f"mode {self.mode} {problem}: set it for mode fixed, and for no other")
-        if self.tau_end > self.tau_start:
-            raise MisfitError("tau_end", f"expected at most tau_start = {self.tau_start:g}, found {self.tau_end:g}")
         return self

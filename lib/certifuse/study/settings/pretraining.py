@@ -1,6 +1,6 @@
 """Training of one network on its own images: an expert, or the single model on all images."""
 
-from typing import TYPE_CHECKING, Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -9,8 +9,8 @@ from certifuse.base.records import (
     NonNegative,
     Positive,
     Probability,
-    Settings,
     added,
+    kept,
     overridden,
     overrides_of,
 )
@@ -47,10 +47,7 @@ class ExpertTraining(Recipe):
     )
 
 
-if TYPE_CHECKING:
-    ExpertOverrides = Settings
-else:
-    ExpertOverrides = overrides_of(ExpertTraining)
+ExpertOverrides: Any = overrides_of(ExpertTraining)
 
 
 class PretrainingSettings(ExpertTraining):
@@ -60,6 +57,7 @@ class PretrainingSettings(ExpertTraining):
         default={}, description="Keys that differ for one architecture."
     )
 
+    @kept
     def resolved(self, architecture: str) -> ExpertTraining:
         """The training of one architecture."""
         base = ExpertTraining.model_validate_json(self.model_dump_json(exclude={"per_architecture"}))

@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Iterator
+from itertools import product
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from certifuse.base.digests import canonical_json, digest_bytes
 from certifuse.base.errors import nearest
 from certifuse.base.records import (
     Count,
@@ -22,7 +24,12 @@ from certifuse.base.records import (
 from certifuse.study.cells import SubloraCell
 from certifuse.study.reading.plain_values import shown
 from certifuse.study.settings.corpora import NO_BYTE_PAIRS, CorpusSettings
-from certifuse.study.settings.language_models import AllocationMode, AllocationSettings, LanguageModelSettings
+from certifuse.study.settings.language_models import (
+    AllocationMode,
+    AllocationSettings,
+    GateWidths,
+    LanguageModelSettings,
+)
 
 LEARNED: Final = "learned"
 PLAIN_MODES: tuple[AllocationMode, ...] = ("uniform", "proportional", LEARNED, "lora_only", "subspace_only")
@@ -72,19 +79,10 @@ class SubloraBlock(Settings):
     seeds: Seeds = Field(description="Seeds of the frozen weights, of the projectors and of the training batches.")
 
 
-class GateSettings(Settings):
+class GateSettings(GateWidths):
     """Search for the splits of mode `learned`: gates that narrow, and then are fixed."""
 
     lr: Positive = Field(default=5e-3, description="Base rate of the gates (cosine, same warm-up); they do not decay.")
-    tau_start: Positive = Field(default=10.0, description="Width of a gate at the start, in directions.")
-    tau_end: Positive = Field(default=0.1, description="Width of a gate when it hardens, in directions.")
-    harden_at: OpenFraction = Field(default=0.5, description="Share of the steps after which the splits are fixed.")
-
-    @model_validator(mode="after")
-    def _narrowing(self) -> Self:
-        if self.tau_end > self.tau_start:
-            raise MisfitError("tau_end", f"expected at most tau_start = {self.tau_start:g}, found {self.tau_end:g}")
-        return self
 
 
 class SubloraTraining(Settings):
@@ -130,20 +128,42 @@ class SubloraTraining(Settings):
         return self if mode.startswith(LEARNED) else self.model_copy(update={"gates": GateSettings()})
 
 
+MOST_DRAWS = 1_000_000
+"""More than that is a waste: score all documents instead."""
+MOST_CHOICES = 100
+MOST_BATCH_TOKENS = 1_000_000
+Draws = Annotated[int, Field(ge=2, le=MOST_DRAWS)]
+ALL: Final = "all"
+
+
+def _draws_or_all(value: Any) -> Any:
+    """One sentence where there would be one for each of both kinds."""
+    if value != ALL and not (type(value) is int and 2 <= value <= MOST_DRAWS):
+        raise ValueError(f"expected a whole number from 2 to {MOST_DRAWS:,}, or all; found {shown(value)}")
+    return value
+
+
 class SubloraBounds(Settings):
-    """Bounds on the loss of a new document, from training documents that are drawn once the model is coded."""
+    """Bounds on the loss of a new document, from training documents that are drawn once the model is coded, or all."""
 
     delta: OpenFraction = Field(default=0.05, description="Probability with which a bound may fail.")
-    alphas: Annotated[tuple[OpenFraction, ...], Field(min_length=1), AfterValidator(distinct)] = Field(
+    alphas: Annotated[
+        tuple[OpenFraction, ...], Field(min_length=1, max_length=MOST_CHOICES), AfterValidator(distinct)
+    ] = Field(
         default=(0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5),
         description="Shares of the uniform distribution that predictions are mixed with; the choice is paid for.",
     )
-    subsample: Annotated[int, Field(ge=2)] = Field(default=10_000, description="Training documents drawn, n.")
-    token_subsample: Annotated[int, Field(ge=2)] | None = Field(
-        default=None, description="Documents drawn by length for the claim on tokens. Null: as many as `subsample`."
+    subsample: Annotated[Draws | Literal["all"], BeforeValidator(_draws_or_all)] = Field(
+        default=10_000,
+        description="Training documents drawn, n, by a seed that follows from bitstream, documents and these settings. "
+        "`all`: every document is scored, and there is no draw to trust or to pay for.",
     )
-    subsample_seed: Index = Field(default=0, description="Seed of that draw, fixed before any training.")
-    top_k: Annotated[tuple[Count, ...], AfterValidator(distinct)] = Field(
+    token_subsample: Draws | None = Field(
+        default=None,
+        description="Documents drawn by length for the claim on tokens. Null: as many as `subsample`; with `all` there "
+        "is no such draw.",
+    )
+    top_k: Annotated[tuple[Count, ...], Field(max_length=MOST_CHOICES), AfterValidator(distinct)] = Field(
         default=(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 50, 100), description="k of the top-k errors that are bounded too."
     )
     stride: Count | None = Field(
@@ -151,7 +171,26 @@ class SubloraBounds(Settings):
         description="Tokens between the windows of a document that is longer than the context. Null: the context, so "
         "that windows do not overlap; less gives more context and more work.",
     )
-    batch_tokens: Count = Field(default=16_384, description="Tokens scored at once; it can change last bits.")
+    batch_tokens: Annotated[int, Field(ge=1, le=MOST_BATCH_TOKENS)] = Field(
+        default=16_384, description="Tokens scored at once; it can change last bits."
+    )
+
+    @model_validator(mode="after")
+    def _draws_of_one_kind(self) -> Self:
+        if self.whole and self.token_subsample is not None:
+            problem = f"expected null where subsample is all, found {self.token_subsample}"
+            raise MisfitError("token_subsample", problem)
+        return self
+
+    @property
+    def whole(self) -> bool:
+        """True where every document is scored."""
+        return self.subsample == ALL
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the terms of a claim: all of these settings but the size of a batch."""
+        return digest_bytes(canonical_json(self.model_dump(mode="json", exclude={"batch_tokens"})).encode())
 
 
 class SubloraSettings(Settings):
@@ -177,7 +216,7 @@ class SubloraSettings(Settings):
         for number, block in enumerate(self.grid):
             if "learned_permuted" in block.modes and self.model.layers < 2:
                 raise MisfitError(f"grid.{number}.modes", "expected two layers or more for learned_permuted, found one")
-            for mode, d in ((mode, d) for mode in block.modes for d in block.budgets):
+            for mode, d in product(block.modes, block.budgets):
                 self._check_budget(f"grid.{number}.budgets", mode, d)
         if self.bounds.stride is not None and self.bounds.stride > self.model.context:
             context, stride = self.model.context, self.bounds.stride
@@ -211,10 +250,8 @@ class SubloraSettings(Settings):
     def cells(self) -> Iterator[SubloraCell]:
         """Every training in the order of the blocks; some may come more than once."""
         for block in self.grid:
-            for d in block.budgets:
-                for mode in block.modes:
-                    for seed in block.seeds:
-                        yield SubloraCell(self.lora_weights if mode == "lora_only" else d, mode, seed)
+            for d, mode, seed in product(block.budgets, block.modes, block.seeds):
+                yield SubloraCell(self.lora_weights if mode == "lora_only" else d, mode, seed)
 
 
 def allocation_of(mode: str, training: SubloraTraining) -> AllocationSettings:

@@ -1,103 +1,58 @@
 """The steps that gather the results of a study. Their settings list what is expected, so that a missing one is seen."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Annotated
 
-from certifuse.study.steps.step import CellNames, Step, StepFiles, SubloraNames, SubspaceNames
-
-if TYPE_CHECKING:
-    from certifuse.study.study import Study
+from certifuse.study.cells import Cell, SubloraCell, SubspaceCell
+from certifuse.study.steps.step import From, Step, StepFiles
 
 
-@dataclass(frozen=True, kw_only=True)
 class GatheringFiles(StepFiles):
     """The results directory, which is read and written."""
 
     results_dir: Path
 
 
-class Gather(Step):
+class Gathering(Step):
+    """A step that gathers."""
+
+    Files = GatheringFiles
+
+
+class Gather(Gathering):
     """Gather the scores, logs and costs of all cells. `trainings` are the others: (architecture, seed, training)."""
 
-    rule: ClassVar[str] = "gather"
-    Files: ClassVar[type[StepFiles]] = GatheringFiles
-    cells: tuple[CellNames, ...]
-    trainings: tuple[tuple[str, int, str], ...]
-
-    @classmethod
-    def of(cls, study: "Study", names: Mapping[str, Any]) -> Self:
-        """All of a study."""
-        return cls(cells=study.cells, trainings=study.family_trainings)
+    cells: tuple[Cell, ...]
+    trainings: Annotated[tuple[tuple[str, int, str], ...], From("family_trainings")]
 
 
-class CompareCells(Step):
+class CompareCells(Gathering):
     """Compare every cell with the averages of experts that were never fused, on the same test images."""
 
-    rule: ClassVar[str] = "compare_cells"
-    Files: ClassVar[type[StepFiles]] = GatheringFiles
-    cells: tuple[CellNames, ...]
-    confidence: float
-    bootstrap_samples: int
-    bootstrap_seed: int
-
-    @classmethod
-    def of(cls, study: "Study", names: Mapping[str, Any]) -> Self:
-        """All cells of a study."""
-        statistics = study.statistics
-        return cls(
-            cells=study.cells,
-            confidence=statistics.confidence,
-            bootstrap_samples=statistics.bootstrap_samples,
-            bootstrap_seed=statistics.seed,
-        )
+    cells: tuple[Cell, ...]
+    confidence: Annotated[float, From("statistics.confidence")]
+    bootstrap_samples: Annotated[int, From("statistics.bootstrap_samples")]
+    bootstrap_seed: Annotated[int, From("statistics.seed")]
 
 
-class GatherCertificates(Step):
+class GatherCertificates(Gathering):
     """Gather the certificates of image classifiers: `subspace` at every number of levels, and `joint` ones."""
 
-    rule: ClassVar[str] = "gather_certificates"
-    Files: ClassVar[type[StepFiles]] = GatheringFiles
-    scheme: str
-    levels: tuple[int, ...]
-    subspace: tuple[SubspaceNames, ...]
-    joint: tuple[CellNames, ...]
-
-    @classmethod
-    def of(cls, study: "Study", names: Mapping[str, Any]) -> Self:
-        """All of a study."""
-        return cls(
-            scheme=study.splits.scheme,
-            levels=study.certificates.levels,
-            subspace=study.subspace_cells,
-            joint=study.certified_cells,
-        )
+    scheme: Annotated[str, From("splits.scheme")]
+    levels: Annotated[tuple[int, ...], From("certificates.levels")]
+    subspace: Annotated[tuple[SubspaceCell, ...], From("subspace_cells")]
+    joint: Annotated[tuple[Cell, ...], From("certified_cells")]
 
 
-class GatherSublora(Step):
+class GatherSublora(Gathering):
     """Gather the certificates of language models: `cells` at every number of levels, and tables of counts."""
 
-    rule: ClassVar[str] = "gather_sublora"
-    Files: ClassVar[type[StepFiles]] = GatheringFiles
-    levels: tuple[int, ...]
-    cells: tuple[SubloraNames, ...]
-    ngrams: tuple[str, ...]
-
-    @classmethod
-    def of(cls, study: "Study", names: Mapping[str, Any]) -> Self:
-        """All of a study."""
-        return cls(levels=study.language.levels, cells=study.sublora_cells, ngrams=study.language.ngrams)
+    levels: Annotated[tuple[int, ...], From("language.levels")]
+    cells: Annotated[tuple[SubloraCell, ...], From("sublora_cells")]
+    ngrams: Annotated[tuple[str, ...], From("language.ngrams")]
 
 
-class GatherGates(Step):
+class GatherGates(Gathering):
     """Gather the splits that mode `learned` found."""
 
-    rule: ClassVar[str] = "gather_gates"
-    Files: ClassVar[type[StepFiles]] = GatheringFiles
-    cells: tuple[SubloraNames, ...]
-
-    @classmethod
-    def of(cls, study: "Study", names: Mapping[str, Any]) -> Self:
-        """All trainings of mode `learned`."""
-        return cls(cells=study.learned_cells)
+    cells: Annotated[tuple[SubloraCell, ...], From("learned_cells")]

@@ -1,13 +1,12 @@
 """The steps that draw figures and write tables from what was gathered."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from certifuse.study.figures import place_of
 from certifuse.study.settings.figures import FigureSettings
-from certifuse.study.steps.step import Step, StepFiles
+from certifuse.study.steps.step import From, Step, StepFiles
 
 if TYPE_CHECKING:
     from certifuse.study.study import Study
@@ -20,7 +19,6 @@ class DrawFigure(Step):
     the order of the files, and `statistics` the keys of that section that the figure uses.
     """
 
-    rule: ClassVar[str] = "draw_figure"
     figure: str
     part: str
     budget: int | None
@@ -29,7 +27,6 @@ class DrawFigure(Step):
     study: str
     style: FigureSettings
 
-    @dataclass(frozen=True, kw_only=True)
     class Files(StepFiles):
         """`tables` are read; equal tables give equal images."""
 
@@ -71,70 +68,51 @@ class DrawFigure(Step):
         return self.statistics["confidence"]
 
 
+class TableFiles(StepFiles):
+    """The gathered tables, and the directory that is written to."""
+
+    output_dir: Path
+
+
 class WriteTables(Step):
     """Write the tables of the fusion study as CSV with every digit and as LaTeX. `study` is its name."""
 
-    rule: ClassVar[str] = "write_tables"
-    study: str
-    confidence: float
-    bootstrap_samples: int
+    study: Annotated[str, From("name")]
+    confidence: Annotated[float, From("statistics.confidence")]
+    bootstrap_samples: Annotated[int, From("statistics.bootstrap_samples")]
 
-    @dataclass(frozen=True, kw_only=True)
-    class Files(StepFiles):
-        """The gathered tables, and the directory that is written to."""
+    class Files(TableFiles):
+        """Scores, missing cells, comparisons and costs."""
 
         summary: Path
         missing: Path
         comparison: Path
         costs: Path
-        output_dir: Path
-
-    @classmethod
-    def of(cls, study: "Study", names: Mapping[str, Any]) -> Self:
-        """All of a study."""
-        statistics = study.statistics
-        return cls(study=study.name, confidence=statistics.confidence, bootstrap_samples=statistics.bootstrap_samples)
 
 
 class WriteCertificateTables(Step):
     """Write the tables of the certificates as CSV with every digit and as LaTeX. `study` is the name of the study."""
 
-    rule: ClassVar[str] = "write_certificate_tables"
-    study: str
+    study: Annotated[str, From("name")]
 
-    @dataclass(frozen=True, kw_only=True)
-    class Files(StepFiles):
-        """The gathered tables, and the directory that is written to."""
+    class Files(TableFiles):
+        """Certificates and their ledgers."""
 
         certificates: Path
         ledgers: Path
-        output_dir: Path
-
-    @classmethod
-    def of(cls, study: "Study", names: Mapping[str, Any]) -> Self:
-        """All of a study."""
-        return cls(study=study.name)
 
 
 class WriteSubloraTables(Step):
     """Write the tables of the language models as CSV and LaTeX, and the page of their questions as Markdown too."""
 
-    rule: ClassVar[str] = "write_sublora_tables"
-    study: str
-    confidence: float
+    study: Annotated[str, From("name")]
+    confidence: Annotated[float, From("statistics.confidence")]
 
-    @dataclass(frozen=True, kw_only=True)
-    class Files(StepFiles):
-        """The gathered tables, and the directory that is written to."""
+    class Files(TableFiles):
+        """Certificates, splits, missing ones, terms and ledgers."""
 
         metrics: Path
         gates: Path
         missing: Path
         terms: Path
         ledgers: Path
-        output_dir: Path
-
-    @classmethod
-    def of(cls, study: "Study", names: Mapping[str, Any]) -> Self:
-        """All of a study."""
-        return cls(study=study.name, confidence=study.statistics.confidence)

@@ -2,29 +2,20 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Annotated, Any
 
 from certifuse.study.cells import WIDER, Cell, Family, Finetuned, Member
 from certifuse.study.settings.evaluation import EvaluationSettings, ExecutionSettings
 from certifuse.study.settings.fusion import FusionTraining
 from certifuse.study.settings.pretraining import ExpertTraining
-from certifuse.study.steps.step import (
-    NO_OPTION,
-    CellNames,
-    CellStep,
-    FamilyNames,
-    FinetunedNames,
-    MemberNames,
-    StepFiles,
-)
+from certifuse.study.steps.step import NO_OPTION, CellStep, From, ImageFiles, StepFiles
 
 if TYPE_CHECKING:
     from certifuse.study.study import Study
 
 
-@dataclass(frozen=True, kw_only=True)
 class TrainingFiles(StepFiles):
     """Files that every training writes, how often it stores its state, and how long it may run.
 
@@ -40,145 +31,90 @@ class TrainingFiles(StepFiles):
     began_s: float = field(default_factory=time.monotonic, metadata=NO_OPTION)
 
 
-@dataclass(frozen=True, kw_only=True)
-class ImageTrainingFiles(TrainingFiles):
+class ImageTrainingFiles(TrainingFiles, ImageFiles):
     """A training on images."""
 
-    images: Path
-    splits: Path
 
-
-def architecture_of(study: "Study", name: str, member: str | None = None) -> dict[str, Any]:
+def _architecture(study: "Study", names: Mapping[str, Any]) -> dict[str, Any]:
     """The name of an architecture and its sizes in a study; a wider model has sizes of its own."""
-    sizes = study.baselines.wider_single if member == WIDER else study.architectures
+    name = names["architecture"]
+    sizes = study.baselines.wider_single if names.get("member") == WIDER else study.architectures
     return {"name": name, **getattr(sizes, name).plain()}
 
 
 class PretrainExpert(CellStep):
     """Train one expert on its share of the pool, or a single model on all training images."""
 
-    rule: ClassVar[str] = "pretrain_expert"
-    cell: MemberNames
-    architecture: dict[str, Any]
-    training: ExpertTraining
+    cell: Member
+    architecture: Annotated[dict[str, Any], From(_architecture)]
+    training: Annotated[ExpertTraining, From(lambda study, names: study.pretraining.resolved(names["architecture"]))]
     execution: ExecutionSettings
 
-    @dataclass(frozen=True, kw_only=True)
     class Files(ImageTrainingFiles):
         """`output` is the component."""
 
         output: Path
 
-    @classmethod
-    def of(cls, study: "Study", names: Mapping[str, Any]) -> Self:
-        """One member of one family."""
-        name = names["architecture"]
-        return cls(
-            cell=Member.of(names),
-            architecture=architecture_of(study, name, names["member"]),
-            training=study.pretraining.resolved(name),
-            execution=study.execution,
-        )
 
-
-@dataclass(frozen=True, kw_only=True)
 class JointTrainingFiles(ImageTrainingFiles):
     """`experts` are those that it starts from; earlier components are named by the settings."""
 
     experts: tuple[Path, ...]
 
 
-class JointTraining(CellStep):
-    """Settings of a training that starts from the experts."""
+class TrainFusion(CellStep):
+    """Train experts, fusion module and global head of one cell together."""
 
-    architecture: dict[str, Any]
-    training: FusionTraining
+    Files = JointTrainingFiles
+    cell: Cell
+    architecture: Annotated[dict[str, Any], From(_architecture)]
+    training: Annotated[FusionTraining, From(lambda study, names: study.fusion.resolved(names["fusion"]))]
     execution: ExecutionSettings
 
 
-class TrainFusion(JointTraining):
-    """Train experts, fusion module and global head of one cell together."""
-
-    rule: ClassVar[str] = "train_fusion"
-    Files: ClassVar[type[StepFiles]] = JointTrainingFiles
-    cell: CellNames
-
-    @classmethod
-    def of(cls, study: "Study", names: Mapping[str, Any]) -> Self:
-        """One cell of the grid."""
-        return cls(
-            cell=Cell.of(names),
-            architecture=architecture_of(study, names["architecture"]),
-            training=study.fusion.resolved(names["fusion"]),
-            execution=study.execution,
-        )
+def _finetuning(study: "Study", _: Mapping[str, Any]) -> FusionTraining:
+    return study.fusion.resolved_without_fusion(study.baselines.finetuned_as)
 
 
-class FinetuneExperts(JointTraining):
+class FinetuneExperts(CellStep):
     """Train the experts of a family on the fusion images beside each other: the control of every cell.
 
     Epochs, rates and augmentation are those of one rule, `baselines.finetuned_as`.
     """
 
-    rule: ClassVar[str] = "finetune_experts"
-    Files: ClassVar[type[StepFiles]] = JointTrainingFiles
-    cell: FinetunedNames
-
-    @classmethod
-    def of(cls, study: "Study", names: Mapping[str, Any]) -> Self:
-        """The control of one family."""
-        return cls(
-            cell=Finetuned.of(names),
-            architecture=architecture_of(study, names["architecture"]),
-            training=study.fusion.resolved_without_fusion(study.baselines.finetuned_as),
-            execution=study.execution,
-        )
+    Files = JointTrainingFiles
+    cell: Finetuned
+    architecture: Annotated[dict[str, Any], From(_architecture)]
+    training: Annotated[FusionTraining, From(_finetuning)]
+    execution: ExecutionSettings
 
 
 class EvaluateFusion(CellStep):
     """Score one cell on the test images: the fused network, its experts, and what they give together."""
 
-    rule: ClassVar[str] = "evaluate_fusion"
-    cell: CellNames
+    cell: Cell
     evaluation: EvaluationSettings
     execution: ExecutionSettings
 
-    @dataclass(frozen=True, kw_only=True)
-    class Files(StepFiles):
+    class Files(ImageFiles):
         """`components` is the directory of the trained cell, `output` that of the scores."""
 
-        images: Path
-        splits: Path
         components: Path
         output: Path
-
-    @classmethod
-    def of(cls, study: "Study", names: Mapping[str, Any]) -> Self:
-        """One cell of the grid."""
-        return cls(cell=Cell.of(names), evaluation=study.evaluation, execution=study.execution)
 
 
 class EvaluateBaselines(CellStep):
     """Score what fusion is measured against: the experts before and after fine-tuning, combined, and single models."""
 
-    rule: ClassVar[str] = "evaluate_baselines"
-    cell: FamilyNames
+    cell: Family
     evaluation: EvaluationSettings
     execution: ExecutionSettings
 
-    @dataclass(frozen=True, kw_only=True)
-    class Files(StepFiles):
+    class Files(ImageFiles):
         """Components; `output` is the directory of the scores. What a study does not train is empty."""
 
-        images: Path
-        splits: Path
         experts: tuple[Path, ...]
         finetuned: tuple[Path, ...] = ()
         single: tuple[Path, ...] = ()
         wider: tuple[Path, ...] = ()
         output: Path
-
-    @classmethod
-    def of(cls, study: "Study", names: Mapping[str, Any]) -> Self:
-        """One family of the grid."""
-        return cls(cell=Family.of(names), evaluation=study.evaluation, execution=study.execution)

@@ -19,7 +19,7 @@ from typing import Any
 from torch import Tensor
 
 from certifuse.base.errors import UserError
-from certifuse.base.files import write_json
+from certifuse.base.files import read_json, write_json
 from certifuse.base.machine import writing
 from certifuse.base.tensors import DamagedFileError, read_sealed, write_sealed
 from certifuse.training.loop.finite import NonFiniteLossError
@@ -110,9 +110,9 @@ class ResumeStore:
 
     def _other_runner(self) -> str:
         try:
-            note = json.loads(self.runner.read_text(encoding="utf-8"))
+            note = read_json(self.runner)
             return f"process {note['pid']} on {note['host']}"
-        except (OSError, ValueError, KeyError):
+        except (OSError, ValueError, KeyError, TypeError, UserError):
             return "another process"
 
     def remove(self) -> None:

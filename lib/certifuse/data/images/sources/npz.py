@@ -1,5 +1,7 @@
 """Images in an .npz file of the user's own."""
 
+import lzma
+import math
 import zipfile
 import zlib
 from pathlib import Path
@@ -11,12 +13,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from certifuse.base.errors import UserError
+from certifuse.base.files import open_file
+from certifuse.base.machine import require_memory
 from certifuse.data.images.image_set import ImageSet, check_image_set
 from certifuse.data.images.sources.arrays import channels_first
 from certifuse.study.settings.data import NpzData
 
 SETTINGS = NpzData
-UNREADABLE = (OSError, ValueError, EOFError, KeyError, NotImplementedError, MemoryError, zipfile.BadZipFile, zlib.error)
+UNREADABLE = (
+    *(OSError, ValueError, EOFError, KeyError, NotImplementedError, MemoryError, OverflowError),
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, RuntimeError, RecursionError),
+)
 """What numpy and zipfile raise for a damaged file."""
 
 
@@ -26,7 +33,7 @@ def load(settings: NpzData) -> ImageSet:
     Classes are numbered 0..K-1, each with a training image. Arrays of Python objects are refused, never unpickled.
     """
     path = Path(settings.path)
-    if not path.is_file():
+    if not path.exists():
         raise UserError(f"{path}: expected an .npz file, found none; set data.path")
     arrays = _read_arrays(path)
     train_labels = _labels(arrays["train_labels"], f"{path}: train_labels")
@@ -49,23 +56,44 @@ def load(settings: NpzData) -> ImageSet:
 
 
 def _read_arrays(path: Path) -> dict[str, NDArray[Any]]:
-    if not zipfile.is_zipfile(path):
-        raise UserError(
-            f"{path}: expected an .npz archive, found another kind of file or a truncated one; save it again"
-        )
     expected = ("train_images", "train_labels", "test_images", "test_labels")
-    arrays: dict[str, NDArray[Any]] = {}
+    name, arrays = expected[0], {}
     try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
-            missing = [name for name in expected if name not in stored]
-            if missing:
-                raise UserError(f"{path}: expected array {missing[0]!r}, found {sorted(stored)}; add it")
-            for name in expected:
-                arrays[name] = stored[name]
+        with open_file(path) as stream:
+            if not zipfile.is_zipfile(stream):
+                found = "found another kind of file or a truncated one; save it again"
+                raise UserError(f"{path}: expected an .npz archive, {found}")
+            with np.load(stream, allow_pickle=False) as stored:
+                missing = [name for name in expected if name not in stored]
+                if missing:
+                    raise UserError(f"{path}: expected array {missing[0]!r}, found {sorted(stored)}; add it")
+                needed_bytes = 0
+                for name in expected:
+                    needed_bytes += _stored_bytes(stored.zip, f"{name}.npy")
+                require_memory(str(path), needed_bytes)
+                for name in expected:
+                    arrays[name] = stored[name]
     except UNREADABLE as error:
-        where, reason = f"{path}: {expected[len(arrays)]}", " ".join(str(error).split())
+        where, reason = f"{path}: {name}", " ".join(str(error).split())
         raise UserError(f"{where}: expected a plain array, found unreadable data ({reason}); save it again") from error
     return arrays
+
+
+def _stored_bytes(archive: zipfile.ZipFile, name: str) -> int:
+    """The bytes of an array by its own header, which a few bytes can say anything in.
+
+    Raises:
+        ValueError: the archive holds other than that many.
+    """
+    stored = archive.getinfo(name).file_size
+    with archive.open(name) as stream:
+        version = np.lib.format.read_magic(stream)
+        header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = header(stream)
+        needed = math.prod(shape) * dtype.itemsize
+        if needed != stored - stream.tell() and not dtype.hasobject:
+            raise ValueError(f"its header describes {needed} bytes, {stored - stream.tell()} are stored")
+    return needed
 
 
 def _images(images: NDArray[Any], where: str) -> Tensor:

@@ -4,17 +4,21 @@ import gzip
 import json
 import lzma
 import zlib
-from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from io import BufferedReader
 from pathlib import Path
 
 from certifuse.base.errors import UserError
+from certifuse.base.files import open_file
 from certifuse.data.text.sources.streams import Streams
 from certifuse.study.settings.corpora import JsonlCorpus
 
 SETTINGS = JsonlCorpus
+Stream = BufferedReader | gzip.GzipFile | lzma.LZMAFile
 UNREADABLE = (OSError, EOFError, lzma.LZMAError, zlib.error)
 """What the decompressors raise for a damaged or truncated file."""
+LONGEST_LINE_BYTES = 1 << 26
+"""Of one document with all that stands beside it; a long book has a hundredth of it."""
 
 
 def read(settings: JsonlCorpus) -> Streams:
@@ -32,11 +36,11 @@ def json_line_texts(paths: tuple[str, ...], key: str) -> Iterator[str]:
         UserError: a file is absent or damaged, or a line holds something else.
     """
     for path in map(Path, paths):
-        if not path.is_file():
+        if not path.exists():
             raise UserError(f"{path}: expected a file with one JSON object a line, found none; check the path")
         try:
-            with _opened(path) as stream:
-                for number, line in enumerate(stream, start=1):
+            with open_file(path) as file, _decompressed(file, path.suffix) as stream:
+                for number, line in enumerate(_lines(stream, path), start=1):
                     if line.strip():
                         yield _text_of(line, key, f"{path}: line {number}")
         except UNREADABLE as error:
@@ -46,10 +50,21 @@ def json_line_texts(paths: tuple[str, ...], key: str) -> Iterator[str]:
             ) from error
 
 
-def _opened(path: Path) -> AbstractContextManager[Iterable[bytes]]:
-    if path.suffix == ".gz":
-        return gzip.open(path)
-    return lzma.open(path) if path.suffix == ".xz" else path.open("rb")
+def _decompressed(file: BufferedReader, suffix: str) -> Stream:
+    if suffix == ".gz":
+        return gzip.open(file)
+    return lzma.open(file) if suffix == ".xz" else file
+
+
+def _lines(stream: Stream, path: Path) -> Iterator[bytes]:
+    """The lines of a file one at a time; a small compressed file may hold one that fills the memory."""
+    number = 1
+    while line := stream.readline(LONGEST_LINE_BYTES + 1):
+        if len(line) > LONGEST_LINE_BYTES:
+            found = f"expected at most {LONGEST_LINE_BYTES} bytes, found more; divide the document or leave it out"
+            raise UserError(f"{path}: line {number}: {found}")
+        yield line
+        number += 1
 
 
 def _text_of(line: bytes, key: str, where: str) -> str:

@@ -7,21 +7,19 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter
 from numpy.typing import NDArray
 
 from certifuse.reporting import plot
 from certifuse.reporting.certificates import notes
-from certifuse.reporting.certificates.choice import best_first, best_per
-from certifuse.reporting.certificates.frames import PRIOR, SUBSPACE, panel_title, panels_of
+from certifuse.reporting.certificates.choice import FAMILY, best_first, best_per
+from certifuse.reporting.certificates.frames import PRIOR, SUBSPACE, shown_panels
 from certifuse.reporting.certificates.iso_lines import ISO_LINE, draw_iso_lines, to_fractions
-from certifuse.reporting.choice import unbeaten
-from certifuse.reporting.drawing import NothingToShowError
-from certifuse.reporting.frames import Frames
-from certifuse.study.settings.figures import FigureSettings
+from certifuse.reporting.frames import Frames, records, rows_with
+from certifuse.reporting.frontier import draw_frontier
 from certifuse.study.steps.reporting import DrawFigure
 
+BITS, RISK = "code_bits", "risk_percent"
 HEIGHT = 1.15
 FEWEST_TICKS = 2
 LABEL_WIDTH, LABEL_HEIGHT = 0.1, 0.05
@@ -32,70 +30,62 @@ PRIOR_MARK: dict[str, Any] = {"ls": "", "marker": "*", "ms": 9}
 
 def draw(frames: Frames, step: DrawFigure) -> Figure:
     """One panel per architecture and fusion rule: every (d, L) as a point, its frontier as steps, one per seed."""
-    certificates = frames.certificates
-    panels = panels_of(certificates)
-    if not panels:
-        raise NothingToShowError(notes.NOTHING_TRAINED)
-    shown = {panel: panel.rows(certificates, SUBSPACE) for panel in panels}
-    trained = pd.concat(shown.values())
-    priors = pd.concat([panel.rows(certificates, PRIOR) for panel in panels])
+    certificates, grey = frames.certificates, step.style.baseline_colour
+    panels, trained, priors = shown_panels(certificates)
     looks = plot.looks_in_order(trained["levels"], step.style)
-    limits = plot.view_of([*trained["risk_percent"], *priors["risk_percent"]], 0.12, highest=100.0)
-    figure, places = plot.panel_grid(step.style, len(panels), HEIGHT)
-    for axes, (panel, rows) in zip(places, shown.items(), strict=True):
+    low, high = plot.view_of([*trained["risk_percent"], *priors["risk_percent"]], 0.12, highest=100.0)
+    titles = [panel.title for panel in panels]
+    figure, places = plot.panel_grid(step.style, titles, "error on the certificate sample (%)", HEIGHT)
+    for axes, panel in zip(places, panels, strict=True):
         linear = _bits_axis(axes, trained["code_bits"])
-        axes.set_ylim(max(limits[0], 0.0), limits[1])
-        models = pd.concat([panel.rows(certificates, PRIOR), rows])
-        _draw_models(axes, models, looks, step.style)
+        axes.set_ylim(max(low, 0.0), high)
+        models = pd.concat([panel.priors, panel.trained])
+        _draw_models(axes, models, looks, grey)
         draw_iso_lines(axes, int(models["examples"].min()), float(models["delta"].min()))
-        plot.title_panel(axes, panel_title(certificates, panel))
-    plot.label_first_column(places, "error on the certificate sample (%)")
+    inequalities = " or ".join(sorted(set(trained["inequality"]))).replace("_", " ")
     sentences = [
         notes.sample_note(trained),
         notes.lambda_note(panels),
-        f"Grey lines: equal certified error by kl inversion; the certificates are by {_inequalities(trained)}.",
+        f"Grey lines: equal certified error by kl inversion; the certificates are by {inequalities}.",
         "Numbers: d of models on a frontier, where there is room.",
         f"The bits axis is linear near 0 and logarithmic far above {linear:,.0f}.",
-        *(["One frontier per seed."] if trained["seed"].nunique() > 1 else []),
-        *notes.gaps_note(certificates, panels),
+        "One frontier per seed." if trained["seed"].nunique() > 1 else "",
+        notes.gaps_note(certificates, panels),
     ]
-    return plot.finish(figure, _handles(looks, not priors.empty, step.style), sentences, step.style)
+    legend = {f"{levels} levels": look.points for levels, look in looks.items()}
+    legend |= {} if priors.empty else {"prior (0 bits)": {"color": grey, **PRIOR_MARK}}
+    legend |= {
+        "Pareto frontier": {"color": grey, "ls": "-", "lw": 1.1},
+        "best trained certificate": {"color": grey, **plot.RING},
+        "equal certified error": {"ls": "-", **ISO_LINE},
+    }
+    return plot.finish(figure, legend, sentences, step.style)
 
 
-def _inequalities(trained: pd.DataFrame) -> str:
-    return " or ".join(sorted(set(trained["inequality"]))).replace("_", " ")
-
-
-def _draw_models(axes: Axes, models: pd.DataFrame, looks: dict[Any, plot.Look], style: FigureSettings) -> None:
+def _draw_models(axes: Axes, models: pd.DataFrame, looks: dict[Any, plot.Look], grey: str) -> None:
     """The points, the frontier of each seed with the dimensions on it, and a ring around the best certificate."""
-    trained, prior = models[models["kind"] == SUBSPACE], models[models["kind"] == PRIOR]
+    trained, prior = rows_with(models, kind=SUBSPACE), rows_with(models, kind=PRIOR)
     for levels, rows in trained.groupby("levels"):
-        look = looks[levels]
-        axes.plot(rows["code_bits"], rows["risk_percent"], ls="", marker=look.marker, ms=5, color=look.colour, zorder=4)
-    axes.plot(
-        prior["code_bits"], prior["risk_percent"], color=style.baseline_colour, zorder=5, clip_on=False, **PRIOR_MARK
-    )
-    best = best_per(trained, ["scheme", "architecture", "fusion", "seed"])
-    axes.plot(best["code_bits"], best["risk_percent"], color=style.baseline_colour, zorder=5, **plot.RING)
-    last = axes.get_xlim()[1]
-    frontiers = [unbeaten(of_seed, "code_bits", "risk_percent") for _, of_seed in models.groupby("seed")]
-    for rows in frontiers:
-        bits, risks = [*rows["code_bits"], last], [*rows["risk_percent"], rows["risk_percent"].iloc[-1]]
-        axes.plot(bits, risks, color=style.baseline_colour, lw=1.1, drawstyle="steps-post", zorder=3)
-    on_frontier = pd.concat(frontiers)
-    _write_dimensions(axes, on_frontier[on_frontier["kind"] == SUBSPACE])
+        axes.plot(rows[BITS], rows[RISK], ls="", zorder=4, **looks[levels].points)
+    axes.plot(prior[BITS], prior[RISK], color=grey, zorder=5, clip_on=False, **PRIOR_MARK)
+    best = best_per(trained, FAMILY)
+    axes.plot(best[BITS], best[RISK], color=grey, zorder=5, **plot.RING)
+    frontiers = [
+        draw_frontier(axes, of_seed, BITS, RISK, color=grey, lw=1.1, zorder=3) for _, of_seed in models.groupby("seed")
+    ]
+    _write_dimensions(axes, rows_with(pd.concat(frontiers), kind=SUBSPACE))
 
 
 def _write_dimensions(axes: Axes, rows: pd.DataFrame) -> None:
     """The dimension of each model below and left of it, the best certificate's first, as far as there is room."""
     written: list[NDArray[np.float64]] = []
-    for row in best_first(rows).to_dict("records"):
-        place = to_fractions(axes).transform((row["code_bits"], row["risk_percent"]))
+    for row in records(best_first(rows)):
+        place = to_fractions(axes).transform((row[BITS], row[RISK]))
         apart = [np.abs(place - other) > (LABEL_WIDTH, LABEL_HEIGHT) for other in written]
         if all(one.any() for one in apart):
             written.append(place)
             offset: dict[str, Any] = {"textcoords": "offset points", "ha": "right", "va": "top", "size": "x-small"}
-            axes.annotate(f"{row['d']:,}", (row["code_bits"], row["risk_percent"]), (-4, -2), **offset)
+            axes.annotate(f"{row['d']:,}", (row[BITS], row[RISK]), (-4, -2), **offset)
 
 
 def _bits_axis(axes: Axes, code_bits: pd.Series) -> float:
@@ -114,17 +104,3 @@ def _bits_axis(axes: Axes, code_bits: pd.Series) -> float:
     axes.set_xlim(-0.2 * first, last)
     axes.set_xlabel("code length K (bits)")
     return first
-
-
-def _handles(looks: dict[Any, plot.Look], with_prior: bool, style: FigureSettings) -> list[Line2D]:
-    grey = style.baseline_colour
-    return [
-        *(
-            plot.entry(f"{levels} levels", color=look.colour, marker=look.marker, ms=5)
-            for levels, look in looks.items()
-        ),
-        *([plot.entry("prior (0 bits)", color=grey, **PRIOR_MARK)] if with_prior else []),
-        plot.entry("Pareto frontier", color=grey, ls="-", lw=1.1),
-        plot.entry("best trained certificate", color=grey, **plot.RING),
-        plot.entry("equal certified error", ls="-", **ISO_LINE),
-    ]

@@ -2,21 +2,17 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
 from certifuse.reporting import plot
 from certifuse.reporting.certificates import notes
 from certifuse.reporting.certificates.choice import Crossing, crossings
-from certifuse.reporting.certificates.frames import PRIOR, SUBSPACE, panel_title, panels_of
-from certifuse.reporting.drawing import NothingToShowError
+from certifuse.reporting.certificates.frames import shown_panels
 from certifuse.reporting.frames import Frames
-from certifuse.study.settings.figures import FigureSettings
 from certifuse.study.steps.reporting import DrawFigure
 
 HEIGHT = 1.15
@@ -37,37 +33,37 @@ PRIOR_SERIES = (
 
 def draw(frames: Frames, step: DrawFigure) -> Figure:
     """One panel per architecture and fusion rule, one line per number of levels; where training begins to pay."""
-    certificates = frames.certificates
-    panels = panels_of(certificates)
-    if not panels:
-        raise NothingToShowError(notes.NOTHING_TRAINED)
-    trained = pd.concat([panel.rows(certificates, SUBSPACE) for panel in panels])
-    priors = pd.concat([panel.rows(certificates, PRIOR) for panel in panels])
+    certificates, grey = frames.certificates, step.style.baseline_colour
+    panels, trained, priors = shown_panels(certificates)
     looks = plot.looks_in_order(trained["levels"], step.style)
-    figure, places = plot.panel_grid(step.style, len(panels), HEIGHT)
-    found: list[Crossing] = []
-    for axes, panel in zip(places, panels, strict=True):
-        of_panel, of_prior = panel.rows(certificates, SUBSPACE), panel.rows(certificates, PRIOR)
-        _draw_prior(axes, of_prior, step.style)
-        for levels, rows in of_panel.groupby("levels"):
+    crossed = {panel: crossings(pd.concat([panel.priors, panel.trained])) for panel in panels}
+    titles = [f"{panel.title}\n{crossing_text(found)}" for panel, found in crossed.items()]
+    figure, places = plot.panel_grid(step.style, titles, "error (%)", HEIGHT)
+    view = plot.view_of(_shown(trained, SERIES) + _shown(priors, PRIOR_SERIES), 0.06, highest=100.0)
+    for axes, (panel, found) in zip(places, crossed.items(), strict=True):
+        _draw_prior(axes, panel.priors, grey)
+        for levels, rows in panel.trained.groupby("levels"):
             _draw_levels(axes, rows, looks[levels])
-        crossed = crossings(pd.concat([of_prior, of_panel]))
-        _mark_crossings(axes, crossed, step.style)
-        plot.title_panel(axes, panel_title(certificates, panel), crossing_text(crossed))
+        if rings := [crossing.row for crossing in found if crossing.crosses]:
+            x, y = [row["d"] for row in rings], [row["bound_percent"] for row in rings]
+            axes.plot(x, y, color=grey, zorder=5, **plot.RING)
         _dimension_axis(axes, trained["d"])
-        found += crossed
-    for axes in places:
-        axes.set_ylim(plot.view_of(_shown(trained, SERIES) + _shown(priors, PRIOR_SERIES), 0.06, highest=100.0))
-    plot.label_first_column(places, "error (%)")
+        axes.set_ylim(view)
     sentences = [
         notes.sample_note(trained),
         notes.lambda_note(panels),
-        *notes.seeds_note(trained),
-        *notes.held_out_note(trained),
-        *(["Bars and band: all seeds."] if trained["seed"].nunique() > 1 else []),
-        *notes.gaps_note(certificates, panels),
+        notes.seeds_note(trained),
+        notes.held_out_note(trained),
+        "Bars and band: all seeds." if trained["seed"].nunique() > 1 else "",
+        notes.gaps_note(certificates, panels),
     ]
-    return plot.finish(figure, _handles(looks, trained, priors, found, step.style), sentences, step.style)
+    measured = [one for one in SERIES if trained[one.column].notna().any()]
+    legend = {f"{levels} levels": look.points for levels, look in looks.items()}
+    legend |= {one.label: one.look(grey, "o") for one in measured}
+    legend |= {one.label: {"color": grey, "ls": one.line, "lw": 1.0} for one in PRIOR_SERIES if not priors.empty}
+    if any(crossing.crosses for found in crossed.values() for crossing in found):
+        legend["crosses the prior's 0-bit bound"] = {"color": grey, **plot.RING}
+    return plot.finish(figure, legend, sentences, step.style)
 
 
 def crossing_text(crossed: Sequence[Crossing]) -> str:
@@ -93,23 +89,13 @@ def _draw_levels(axes: Axes, rows: pd.DataFrame, look: plot.Look) -> None:
         axes.vlines(seeds.min().index, seeds.min(), seeds.max(), color=look.colour, lw=3.0, alpha=0.45, zorder=2)
 
 
-def _draw_prior(axes: Axes, rows: pd.DataFrame, style: FigureSettings) -> None:
+def _draw_prior(axes: Axes, rows: pd.DataFrame, grey: str) -> None:
     """Horizontal lines, means over seeds; the seeds' 0-bit bounds as a band."""
-    if rows.empty:
-        return
-    for series in PRIOR_SERIES:
-        axes.axhline(rows[series.column].mean(), color=style.baseline_colour, ls=series.line, lw=1.0, zorder=1)
+    for series in PRIOR_SERIES if len(rows) else ():
+        axes.axhline(rows[series.column].mean(), color=grey, ls=series.line, lw=1.0, zorder=1)
     if len(rows) > 1:
         low, high = rows["bound_percent"].min(), rows["bound_percent"].max()
-        axes.axhspan(low, high, color=style.baseline_colour, alpha=0.12, lw=0, zorder=0)
-
-
-def _mark_crossings(axes: Axes, crossed: Sequence[Crossing], style: FigureSettings) -> None:
-    """A ring around the certificate with which each seed passes below its 0-bit bound."""
-    rows = [found.row for found in crossed if found.crosses]
-    if rows:
-        x, y = [row["d"] for row in rows], [row["bound_percent"] for row in rows]
-        axes.plot(x, y, color=style.baseline_colour, zorder=5, **plot.RING)
+        axes.axhspan(low, high, color=grey, alpha=0.12, lw=0, zorder=0)
 
 
 def _dimension_axis(axes: Axes, dimensions: pd.Series) -> None:
@@ -126,24 +112,3 @@ def _dimension_axis(axes: Axes, dimensions: pd.Series) -> None:
 
 def _shown(rows: pd.DataFrame, series: Sequence[plot.Series]) -> list[float]:
     return [value for one in series for value in rows[one.column].dropna()]
-
-
-def _handles(
-    looks: dict[Any, plot.Look],
-    trained: pd.DataFrame,
-    priors: pd.DataFrame,
-    found: Sequence[Crossing],
-    style: FigureSettings,
-) -> list[Line2D]:
-    grey = style.baseline_colour
-    handles = [
-        plot.entry(f"{levels} levels", color=look.colour, marker=look.marker, ms=5) for levels, look in looks.items()
-    ]
-    for series in SERIES:
-        if trained[series.column].notna().any():
-            handles.append(plot.entry(series.label, **series.look(grey, "o")))
-    if not priors.empty:
-        handles += [plot.entry(one.label, color=grey, ls=one.line, lw=1.0) for one in PRIOR_SERIES]
-    if any(crossing.crosses for crossing in found):
-        handles.append(plot.entry("crosses the prior's 0-bit bound", color=grey, **plot.RING))
-    return handles

@@ -1,18 +1,16 @@
 """Reliability diagrams: accuracy against confidence, of the fused models and of the fine-tuned average."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from certifuse.reporting import plot
 from certifuse.reporting.cells import architectures_of, compared_cells, fusions_of
-from certifuse.reporting.frames import Frames
+from certifuse.reporting.frames import Frames, rows_with
 from certifuse.reporting.fusion.notes import compared_note, missing_note
-from certifuse.reporting.fusion.runs import pooled_bins, scores, shown_cells
+from certifuse.reporting.fusion.runs import pooled_bins, shown_cells
 from certifuse.reporting.predictors import FINETUNED, PREDICTORS
 from certifuse.study.cells import BASELINE
 from certifuse.study.steps.reporting import DrawFigure
@@ -31,31 +29,32 @@ def draw(frames: Frames, step: DrawFigure) -> Figure:
     architectures = architectures_of(cells)
     alone = len(architectures) == 1
     columns, pairs = (len(STAGES), 1) if alone else (len(architectures), len(STAGES))
+    control = PREDICTORS[FINETUNED]
+    look = plot.Look(step.style.baseline_colour, control.marker, control.line)
     figure, panels = plot.new_panels(step.style, [1.0] * columns, [1.0, 0.3] * pairs, sharex=True)
     for column, architecture in enumerate(architectures):
-        curves = list(_curves(cells, architecture, step))
-        of_architecture = frames.calibration[frames.calibration["architecture"] == architecture]
+        curves = [(FINETUNED, BASELINE, "", look)]
+        for fusion, lam in compared_cells(cells, architecture).items():
+            curves.append(("fused", fusion, lam, plot.fusion_look(fusion, step.style)))
         panels[0, column].set_title(architecture)
         for calibrated, (stage, metric) in STAGES.items():
             diagram, strip = panels[:, calibrated] if alone else panels[2 * calibrated : 2 * calibrated + 2, column]
-            _draw_stage(diagram, strip, of_architecture[of_architecture["calibrated"] == calibrated], curves)
-            _write_errors(diagram, frames.summary, architecture, curves, metric)
+            shown = rows_with(frames.calibration, architecture=architecture, calibrated=calibrated)
+            _draw_stage(diagram, strip, shown, curves)
+            _write_errors(diagram, rows_with(frames.summary, architecture=architecture, metric=metric), curves)
             diagram.text(0.03, 0.97, stage, transform=diagram.transAxes, va="top", fontsize="small")
             diagram.set_ylabel("accuracy")
             strip.set(xlabel="confidence", ylabel="share of\nimages")
-    return plot.finish(figure, _handles(frames, cells, step), _notes(frames, cells), step.style)
-
-
-def _control_look(step: DrawFigure) -> plot.Look:
-    return plot.Look(step.style.baseline_colour, PREDICTORS[FINETUNED].marker, PREDICTORS[FINETUNED].line)
-
-
-def _curves(cells: pd.DataFrame, architecture: str, step: DrawFigure) -> Iterator[Curve]:
-    yield FINETUNED, BASELINE, "", _control_look(step)
-    lams = compared_cells(cells, architecture)
-    for fusion in fusions_of(cells):
-        if fusion in lams:
-            yield "fused", fusion, lams[fusion], plot.fusion_look(fusion, step.style)
+    controlled = (frames.calibration["predictor"] == FINETUNED).any()
+    legend = {control.long: {"color": look.colour, "marker": look.marker, "ls": look.line}} if controlled else {}
+    sentences = [
+        compared_note(cells),
+        "Test images of all seeds pooled.",
+        missing_note(frames),
+        f"Bins with fewer than {FEWEST} predictions are not drawn in the diagrams; the strips have logarithmic scales.",
+        "ECE: mean over seeds. The temperature is fitted on validation images.",
+    ]
+    return plot.finish(figure, legend | plot.fusion_legend(fusions_of(cells), step.style), sentences, step.style)
 
 
 def _draw_stage(diagram: Axes, strip: Axes, calibration: pd.DataFrame, curves: list[Curve]) -> None:
@@ -65,8 +64,7 @@ def _draw_stage(diagram: Axes, strip: Axes, calibration: pd.DataFrame, curves: l
     if calibration.empty:
         plot.say_in(diagram, "no result")
     for predictor, fusion, lam, look in curves:
-        of_predictor = calibration[(calibration["predictor"] == predictor) & (calibration["fusion"] == fusion)]
-        bins = pooled_bins(of_predictor[of_predictor["lambda"] == lam])
+        bins = pooled_bins(rows_with(calibration, predictor=predictor, fusion=fusion, lam=lam))
         if bins.empty:
             continue
         shape: dict[str, Any] = {"color": look.colour, "ls": look.line, "lw": 1.0}
@@ -76,30 +74,12 @@ def _draw_stage(diagram: Axes, strip: Axes, calibration: pd.DataFrame, curves: l
         diagram.plot(shown["mean_confidence"], shown["accuracy"], **shape)
 
 
-def _write_errors(axes: Axes, summary: pd.DataFrame, architecture: str, curves: list[Curve], metric: str) -> None:
+def _write_errors(axes: Axes, errors: pd.DataFrame, curves: list[Curve]) -> None:
     """The expected calibration errors in percent, mean over seeds, in the colours and the order of the legend."""
     lines = [("ECE (%)", "black")]
     for predictor, fusion, lam, look in curves:
-        values = scores(summary, predictor, metric, architecture=architecture, fusion=fusion, lam=lam)["value"]
+        values = rows_with(errors, predictor=predictor, fusion=fusion, lam=lam)["value"]
         lines.append(("missing" if values.empty else f"{100 * values.mean():.1f}", look.colour))
     for place, (text, colour) in enumerate(reversed(lines)):
         where: dict[str, Any] = {"transform": axes.transAxes, "ha": "right", "va": "bottom", "fontsize": "small"}
         axes.text(0.97, 0.03 + 0.065 * place, text, color=colour, **where)
-
-
-def _handles(frames: Frames, cells: pd.DataFrame, step: DrawFigure) -> list[Line2D]:
-    handles = plot.fusion_handles(fusions_of(cells), step.style)
-    if (frames.calibration["predictor"] == FINETUNED).any():
-        look = _control_look(step)
-        handles.insert(0, plot.entry(PREDICTORS[FINETUNED].long, color=look.colour, marker=look.marker, ls=look.line))
-    return handles
-
-
-def _notes(frames: Frames, cells: pd.DataFrame) -> list[str]:
-    return [
-        compared_note(cells),
-        "Test images of all seeds pooled.",
-        *missing_note(frames),
-        f"Bins with fewer than {FEWEST} predictions are not drawn in the diagrams; the strips have logarithmic scales.",
-        "ECE: mean over seeds. The temperature is fitted on validation images.",
-    ]

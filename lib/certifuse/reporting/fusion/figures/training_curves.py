@@ -1,5 +1,7 @@
 """Training curves: validation accuracy and the losses against the epoch, per architecture and fusion rule."""
 
+from typing import Any
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -7,9 +9,9 @@ from matplotlib.ticker import MaxNLocator
 
 from certifuse.reporting import plot
 from certifuse.reporting.cells import architectures_of, compared_cells, fusions_of
-from certifuse.reporting.frames import Frames
+from certifuse.reporting.frames import Frames, rows_with
 from certifuse.reporting.fusion.notes import compared_note, missing_note
-from certifuse.reporting.fusion.runs import of_cell, shown_cells, with_cell_columns
+from certifuse.reporting.fusion.runs import shown_cells, with_cell_columns
 from certifuse.study.settings.figures import FigureSettings
 from certifuse.study.steps.reporting import DrawFigure
 
@@ -25,41 +27,36 @@ HEIGHT = 0.8
 def draw(frames: Frames, step: DrawFigure) -> Figure:
     """One column of panels per architecture; every seed a thin line, their mean a thick one."""
     cells = shown_cells(frames)
-    architectures, fusions = architectures_of(cells), fusions_of(cells)
+    widths = dict.fromkeys(architectures_of(cells), 1.0)
     runs = compared_runs(with_cell_columns(frames.logs), cells)
-    figure, panels = plot.architecture_columns(step.style, [1.0] * len(architectures), len(ROWS), HEIGHT)
-    for column, architecture in enumerate(architectures):
-        of_architecture = runs[runs["architecture"] == architecture]
-        panels[0, column].set_title(architecture)
+    figure, panels = plot.architecture_grid(step.style, widths, list(ROWS.values()), HEIGHT)
+    for column, architecture in zip(panels.T, widths, strict=True):
+        of_architecture = rows_with(runs, architecture=architecture)
         absent = compared_cells(cells, architecture).keys() - set(of_architecture["fusion"])
         if absent:
-            _say_absent(panels[0, column], sorted(absent))
-        for axes, measure in zip(panels[:, column], ROWS, strict=True):
+            where: dict[str, Any] = {"transform": column[0].transAxes, "ha": "right", "va": "bottom"}
+            column[0].text(0.98, 0.04, "\n".join(["no result:", *sorted(absent)]), fontsize="small", **where)
+        for axes, measure in zip(column, ROWS, strict=True):
+            label = axes.get_ylabel()
             _draw_curves(axes, of_architecture, measure, step.style)
-            axes.set(xlabel="epoch", ylabel="")
+            axes.set(xlabel="epoch", ylabel=label)
             axes.xaxis.set_major_locator(MaxNLocator(8, steps=plot.NICE_STEPS, integer=True))
-    plot.label_rows(figure, panels, list(ROWS.values()))
-    notes = [
+    sentences = [
         "Thin lines: seeds; thick lines: their mean, as far as all seeds went.",
         compared_note(cells),
-        *missing_note(frames),
+        missing_note(frames),
         "Training losses are those of the augmented images.",
     ]
-    return plot.finish(figure, plot.fusion_handles(fusions, step.style, marker="", lw=1.5), notes, step.style)
-
-
-def _say_absent(axes: Axes, fusions: list[str]) -> None:
-    """Name the rules without a result, in the corner that rising curves leave free."""
-    text = "\n".join(["no result:", *fusions])
-    axes.text(0.98, 0.04, text, transform=axes.transAxes, ha="right", va="bottom", fontsize="small")
+    legend = plot.fusion_legend(fusions_of(cells), step.style, marker="", lw=1.5)
+    return plot.finish(figure, legend, sentences, step.style)
 
 
 def compared_runs(runs: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
     """The log rows of the cells at which fusion rules are compared."""
     chosen = [
-        of_cell(runs, architecture, fusion, lam)
+        rows_with(runs, architecture=architecture, fusion=fusion, lam=lam)
         for architecture in architectures_of(cells)
-        for fusion, lam in compared_cells(cells, architecture).items()
+        for fusion, lam in sorted(compared_cells(cells, architecture).items())
     ]
     return pd.concat(chosen, ignore_index=True)
 
@@ -75,8 +72,7 @@ def _draw_curves(axes: Axes, runs: pd.DataFrame, measure: str, style: FigureSett
 
     if runs.empty:
         return
-    fusions = fusions_of(runs)
-    looks = {fusion: plot.fusion_look(fusion, style) for fusion in fusions}
+    looks = {fusion: plot.fusion_look(fusion, style) for fusion in fusions_of(runs)}
     encoding = {
         "x": "epoch",
         "y": measure,

@@ -1,20 +1,15 @@
 """The learned splits of one budget: a row per seed, a column per layer, the head and the mean over seeds apart."""
 
-from collections.abc import Sequence
-from typing import Any
-
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from certifuse.reporting import plot
-from certifuse.reporting.frames import Frames
+from certifuse.reporting.frames import Frames, rows_with
 from certifuse.reporting.sublora import notes
-from certifuse.reporting.sublora.frames import HEAD, SUBLORA, at_budget
+from certifuse.reporting.sublora.frames import HEAD, SUBLORA
 from certifuse.reporting.sublora.modes import LEARNED
 from certifuse.reporting.sublora.questions import learned_gates
 from certifuse.study.steps.reporting import DrawFigure
@@ -30,83 +25,56 @@ LAYERS_IN, MARGIN_IN, LABELS_IN = 5.0, 1.25, 1.5
 
 def draw(frames: Frames, step: DrawFigure) -> Figure:
     """gamma = k / d of every group as colour and number: 0 gives all directions to A, 1 gives all to B."""
-    budget = step.d
-    gates = learned_gates(frames.gates, budget)
+    gates, style = learned_gates(frames.gates, step.d), step.style
     if gates.empty:
-        raise notes.nothing_at(frames, budget, "learned split")
-    seeds = _seeds(frames, gates, budget)
+        raise notes.nothing_at(frames, step.d, "learned split")
+    missing = rows_with(frames.missing, model=SUBLORA, d=step.d, mode=LEARNED)
+    seeds = sorted(int(seed) for seed in {*gates["seed"], *missing["seed"].dropna()})
     head = gates["group"] == HEAD
     parts = [part for part in (gates[~head], gates[head]) if not part.empty]
     shares = [part.pivot(index="seed", columns="depth", values="gamma").reindex(seeds) for part in parts]
     cell = min(max(LAYERS_IN / sum(part.shape[1] for part in shares), CELL_IN[0]), CELL_IN[1])
-    style = step.style
     widths = [max(part.shape[1] * cell, CELL_IN[1] / 1.4) / style.panel_width_in for part in shares]
     total = ((len(seeds) + 1) * CELL_HEIGHT_IN + MARGIN_IN) / style.panel_height_in
     heights = [total * count / (len(seeds) + 1) for count in (len(seeds), 1)]
     figure, grid = plot.new_panels(style, widths, heights, LABELS_IN)
-    for column, (part, rows) in enumerate(zip(shares, parts, strict=True)):
-        _draw_cells(grid[0, column], part.to_numpy(float))
-        _draw_cells(grid[1, column], part.mean().to_numpy(float)[None])
-        _label(grid[:, column], rows, [str(seed) for seed in seeds] if column == 0 else None)
-    for axes, name in zip(grid[0], ("layers", "head") if len(parts) > 1 else ("groups",), strict=True):
-        axes.set_title(name)
-    lacking = [seed for seed in seeds if seed not in set(gates["seed"])]
-    for seed in lacking:
-        grid[0, 0].text(0.5, seeds.index(seed), notes.reason_of(frames, budget, LEARNED), **_reason(grid[0, 0]))
+    for (above, below), part, rows in zip(grid.T, shares, parts, strict=True):
+        _draw_cells(above, part)
+        _draw_cells(below, part.mean().to_frame("mean").T)
+        above.set(xticks=[], title=("head" if rows is parts[-1] else "layers") if len(parts) > 1 else "groups")
+        budgets = rows.drop_duplicates("depth").sort_values("depth")
+        names = budgets["group"].str.removeprefix("layer_") + "\n" + budgets["budget"].map("{:,}".format)
+        below.set_xticklabels(names)
+    for axes in grid[:, 1:].ravel():
+        axes.set_yticks([])
+    grid[0, 0].set_ylabel("seed")
+    grid[1, 0].set_xlabel("layer, and its number of directions $d_l$")
+    for place, seed in enumerate(seeds):
+        if seed not in set(gates["seed"]):
+            grid[0, 0].text(0.5, place + 0.5, notes.reason_of(frames, step.d, LEARNED), **plot.in_row(grid[0, 0]))
     bar = figure.colorbar(ScalarMappable(SHARES, COLOURS), ax=list(grid.ravel()), shrink=0.9, pad=0.02)
     bar.set_label("γ: share of B")
     bar.ax.axhline(0.5, color="white", lw=1.0)
-    figure.suptitle(f"learned splits, d = {budget:,}", fontsize=style.font_size_pt)
-    return plot.finish(figure, [], _notes(gates, len(seeds)), style, digits=True)
-
-
-def _seeds(frames: Frames, gates: pd.DataFrame, budget: int) -> list[int]:
-    """The seeds that the study asked for, in order."""
-    missing = at_budget(frames.missing[frames.missing["model"] == SUBLORA], budget)
-    asked = {*gates["seed"], *missing.loc[missing["mode"] == LEARNED, "seed"].dropna()}
-    return sorted(int(seed) for seed in asked)
-
-
-def _draw_cells(axes: Axes, shares: NDArray[np.float64]) -> None:
-    """A coloured cell with its number for every share that is known."""
-    axes.imshow(np.ma.masked_invalid(shares), cmap=COLOURS, norm=SHARES, aspect="auto")
-    for (row, column), share in np.ndenumerate(shares):
-        if np.isfinite(share):
-            colour = "black" if share > LIGHT_ABOVE else "white"
-            axes.text(column, row, f"{share:.2f}", ha="center", va="center", color=colour, fontsize="small")
-    axes.grid(visible=False)
-    for spine in axes.spines.values():
-        spine.set_visible(False)
-    axes.set_xticks(np.arange(shares.shape[1] + 1) - 0.5, minor=True)
-    axes.set_yticks(np.arange(shares.shape[0] + 1) - 0.5, minor=True)
-    axes.grid(which="minor", color="white", lw=1.5)
-    axes.tick_params(which="both", length=0)
-
-
-def _label(grid: Sequence[Axes], rows: pd.DataFrame, seeds: list[str] | None) -> None:
-    """Seeds and "mean" at the left; below, each group's name and the number of its directions."""
-    above, below = grid
-    budgets = rows.drop_duplicates("depth").sort_values("depth")
-    names = [str(group).removeprefix("layer_") for group in budgets["group"]]
-    ticks = [f"{name}\n{directions:,}" for name, directions in zip(names, budgets["budget"], strict=True)]
-    above.set_xticks([])
-    below.set_xticks(range(len(ticks)), ticks)
-    for axes, labels in ((above, seeds or []), (below, ["mean"] if seeds else [])):
-        axes.set_yticks(range(len(labels)), labels)
-    if seeds:
-        above.set_ylabel("seed")
-        below.set_xlabel("layer, and its number of directions $d_l$")
-
-
-def _reason(axes: Axes) -> dict[str, Any]:
-    return {"transform": axes.get_yaxis_transform(), "ha": "center", "va": "center", "fontsize": "small"}
-
-
-def _notes(gates: pd.DataFrame, seeds: int) -> list[str]:
+    figure.suptitle(f"learned splits, d = {step.d:,}", fontsize=style.font_size_pt)
     lowest, highest = gates["budget"].min(), gates["budget"].max()
-    steps = f"1/{highest:,} to 1/{lowest:,}" if lowest < highest else f"1/{lowest:,}"
-    return [
+    sentences = [
         "γ = 0: all directions of a group steer its A; γ = 1: all steer its B; training starts at γ = 0.5.",
-        f"γ moves in steps of one direction ({steps}).",
-        *(["Lower row: mean over seeds."] if seeds > 1 else []),
+        f"γ moves in steps of one direction ({f'1/{highest:,} to ' if lowest < highest else ''}1/{lowest:,}).",
+        "Lower row: mean over seeds." if len(seeds) > 1 else "",
     ]
+    return plot.finish(figure, {}, sentences, style, digits=True)
+
+
+def _draw_cells(axes: Axes, shares: pd.DataFrame) -> None:
+    """A coloured cell with its number for every share that is known."""
+    import seaborn
+
+    looks = {"cmap": COLOURS, "vmin": SHARES.vmin, "vmax": SHARES.vmax, "linewidths": 1.5, "cbar": False}
+    numbers = {"annot": True, "fmt": ".2f", "annot_kws": {"fontsize": "small"}}
+    seaborn.heatmap(shares, ax=axes, xticklabels=True, yticklabels=True, **looks, **numbers)
+    for text in axes.texts:
+        text.set_color("black" if float(text.get_text()) > LIGHT_ABOVE else "white")
+    axes.grid(visible=False)
+    axes.tick_params(which="both", length=0)
+    axes.tick_params(axis="y", rotation=0)
+    axes.set(xlabel="", ylabel="")
