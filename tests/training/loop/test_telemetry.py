@@ -6,7 +6,7 @@ import types
 
 import pytest
 
-from certifuse.reporting.order import ARCHITECTURES
+from certifuse.reporting.cells import ARCHITECTURES
 from certifuse.training.loop.telemetry import VARIABLE, WANDB_PROJECTS, WRITERS, Telemetry
 
 ROW = {"epoch": 1, "train_loss": 0.5, "lambda": "1.0", "val_accuracy": 50}
