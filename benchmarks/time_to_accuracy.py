@@ -199,7 +199,7 @@ def main() -> None:
     """Measure and print one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("images", help="CIFAR-100 as .npz")
-    parser.add_argument("--config", default=str(ROOT / "config" / "cifar100_fast.yaml"), help="holds the recipe")
+    parser.add_argument("--config", default=str(ROOT / "config" / "cifar100_evening.yaml"), help="holds the recipe")
     parser.add_argument("--widths", type=int, nargs="+", default=[64, 256, 512], help="of speednet (64 256 512)")
     parser.add_argument("--epochs", type=int, default=9, help="fixed for all seeds (9)")
     parser.add_argument("--seeds", type=int, default=5, help="how many trainings (5)")

@@ -52,7 +52,7 @@ def of_another_architecture(path):
 
 
 SWAPS = {
-    absent: r"found no file|expected a file, found none|expects 2 experts .* found 1 ",
+    absent: r"found no file|expected a file, found none|expects 2 experts .* found 1 |beside .* found another file",
     of_another_seed: r"expected a component of seed 0, found 5|expected SHA-256",
     of_another_study: r"expected a component of splits_sha256 \w{64}, found 0{64}|expected SHA-256",
     of_other_classes: r"expected a component of num_classes 4, found 3|expected SHA-256",
