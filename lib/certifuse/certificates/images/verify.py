@@ -18,6 +18,7 @@ from certifuse.certificates.images.written import check_written
 from certifuse.certificates.sealed_files import StoredFile, as_it_was, read_bitstream
 from certifuse.data.images.splits import load_splits
 from certifuse.evaluation.images.decisions import Decisions, most_near_ties
+from certifuse.study.steps.certificates import CertifyJoint, CertifySubspace
 
 
 def verify_certificate(directory: Path, threads: int = 1) -> Certificate:
@@ -37,7 +38,7 @@ def verify_certificate(directory: Path, threads: int = 1) -> Certificate:
     step = check_settings(certificate)
     check_written(directory, certificate, step)
     evidence, trained = _files(directory, certificate, threads)
-    coded = decode(bitstream)
+    coded = decode(bitstream, _most_numbers(step, evidence, trained))
     check_code(certificate, coded)
     check_claims(certificate)
     evidence.check_independence(step.cell.names())
@@ -65,6 +66,14 @@ def on_trust(certificate: Certificate) -> tuple[str, ...]:
     if certificate.kind == "joint":
         return trusted
     return (*trusted, f"that projector seed {certificate.model.projector.seed} was not chosen by what it leads to")
+
+
+def _most_numbers(step: CertifySubspace | CertifyJoint, evidence: Evidence, trained: JointModel | None) -> int:
+    """The greatest d that can be right: that of the settings, or the weights of the components, a byte or more each."""
+    if isinstance(step, CertifySubspace):
+        return step.cell.d
+    components = [*(component for component, _ in evidence.experts), *(trained.components if trained else ())]
+    return sum(path.stat().st_size for path in components)
 
 
 def _files(directory: Path, certificate: Certificate, threads: int) -> tuple[Evidence, JointModel | None]:
