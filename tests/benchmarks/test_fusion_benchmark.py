@@ -1,4 +1,4 @@
-"""The benchmark of fusion training runs, and what the README says of it is in the reports that are kept."""
+"""The benchmark of fusion training runs, and what docs/speed.md says of it is in the reports that are kept."""
 
 import json
 import subprocess
@@ -35,7 +35,7 @@ def check_ratios(report: dict[str, Any]) -> None:
     assert [report[name] for name in RATIOS] == pytest.approx(divided, abs=0.006)
 
 
-def test_the_readme_has_the_numbers_of_the_reports() -> None:
+def test_the_page_has_the_numbers_of_the_reports() -> None:
     kept = ROOT / "benchmarks" / "results"
     assert {folder.name for folder in kept.iterdir()} == set(MACHINES)
     columns = [(machine, name) for machine in MACHINES for name in NETWORKS]
@@ -43,13 +43,13 @@ def test_the_readme_has_the_numbers_of_the_reports() -> None:
         json.loads((kept / machine / f"fusion_training_{name}.json").read_text(encoding="utf-8"))
         for machine, name in columns
     ]
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "speed.md").read_text(encoding="utf-8")
     for kind in ("alone", "each"):
         rates = [", ".join(f"{rate:,.0f}" for rate in of_both(report)[kind]) for report in reports]
-        assert f"ours compiled | {' | '.join(rates)} |" in readme
+        assert f"ours compiled | {' | '.join(rates)} |" in page
     for names in (RATIOS[:2], RATIOS[2:]):
         ratios = [", ".join(f"{report[name]:.2f}" for name in names) for report in reports]
-        assert f"| `{names[0]}`, `{names[1]}` | {' | '.join(ratios)} |" in readme
+        assert f"| `{names[0]}`, `{names[1]}` | {' | '.join(ratios)} |" in page
     for report, (_, name) in zip(reports, columns, strict=True):
         assert (report["architecture"]["name"], report["steps"], report["batch_size"]) == (name, 20, 64)
         check_ratios(report)

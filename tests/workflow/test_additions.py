@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import yaml
-from readme_examples import LIBRARY, add_architecture, add_rule, insert_before, write
+from extending_examples import LIBRARY, add_architecture, add_rule, insert_before, write
 from table_jobs import GATHER, Jobs, after_experts, cell, jobs, pretrained
 from table_studies import BLOCK, EMBEDDED
 from tree_changes import edited

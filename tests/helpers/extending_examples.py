@@ -1,4 +1,4 @@
-"""The README's examples of a new fusion rule and a new architecture, done exactly as it says."""
+"""The examples in docs/extending.md of a new fusion rule and a new architecture, done exactly as it says."""
 
 import re
 from pathlib import Path
@@ -10,9 +10,9 @@ RULES, ARCHITECTURES = (LIBRARY / "study" / "settings" / f"{name}.py" for name i
 
 
 def examples() -> list[str]:
-    """The code of the section, block by block."""
-    section = (ROOT / "README.md").read_text(encoding="utf-8").split("## Adding a fusion rule", 1)[1]
-    return re.findall(r"```python\n(.*?)\n```", section.split("\n## ", 1)[0], flags=re.DOTALL)
+    """The code of the page, block by block."""
+    page = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
+    return re.findall(r"```python\n(.*?)\n```", page, flags=re.DOTALL)
 
 
 def add_rule(tree: Any) -> None:

@@ -1,4 +1,4 @@
-"""The README's examples of a new fusion rule and a new architecture: they train, and leave the repository in order."""
+"""The examples of docs/extending.md of a new fusion rule and a new architecture: they train, and leave the repository in order."""
 
 import re
 import shutil
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from readme_examples import add_architecture, add_rule
+from extending_examples import add_architecture, add_rule
 from tree_changes import edited
 
 pytestmark = pytest.mark.slow
