@@ -1,4 +1,4 @@
-"""The examples of docs/extending.md of a new fusion rule and a new architecture: they train, and leave the repository in order."""
+"""The examples of docs/extending.md, a fusion rule and an architecture: they train, and leave all in order."""
 
 import re
 import shutil
