@@ -5,7 +5,7 @@
 The matrix rate is that of `torch.mm` of two square matrices in the precision in which the library trains here (bf16
 where the device computes in it), on as many threads. Operations of a step are counted by PyTorch's `FlopCounterMode`:
 those of the convolutions and matrices of both passes, two for a multiplication and an addition; whatever else a step
-does (norms, activations, augmentation, the optimiser) counts as time only. A step is one of `EpochTrainer`: normalising,
+does (norms, activations, augmentation, optimiser) counts as time only. A step is one of `EpochTrainer`: normalising,
 flipping and cropping from uint8, both passes, and the update.
 
 For each network the rate is measured before and after the timed steps, and the share is that of the mean of both, since
