@@ -20,7 +20,7 @@ FLOORS = (
     ("data",),
     ("models", "evaluation"),
     ("training", "certificates", "reporting"),
-    ("steps", "cli"),
+    ("steps", "cli", "interface"),
 )
 """From the ground up. A room imports from itself and from lower floors, not from its neighbours."""
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

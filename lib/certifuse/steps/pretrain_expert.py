@@ -9,6 +9,7 @@ from torch import Tensor
 
 from certifuse.base.errors import UserError
 from certifuse.base.randomness import derive_seed, initialising
+from certifuse.data.images.facts import facts_of
 from certifuse.data.images.image_set import load_image_set
 from certifuse.data.images.splits import Splits, load_splits
 from certifuse.models.components.assembly import build_expert, expert_spec
@@ -62,7 +63,8 @@ def pretrain_expert(step: PretrainExpert, files: PretrainExpert.Files) -> None:
 
     about = {"member": cell.member, "seed": cell.seed, "epoch": outcome.best_epoch, "origin": "pre-trained"}
     data = {"images": files.images, "splits": files.splits}
-    save_component(files.output, spec, outcome.best_weights, **about, **run.sha256(**data))
+    shown = {"images": facts_of(images, splits).plain()}
+    save_component(files.output, spec, outcome.best_weights, **about, **shown, **run.sha256(**data))
     written = [files.output, files.log_file]
     run.write_manifest(written, runtime, network, outcome, data, training_images=len(trainer.indices))
     store.remove()

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from certifuse.base.errors import UserError
 from certifuse.base.randomness import derive_seed, initialising
+from certifuse.data.images.facts import facts_of
 from certifuse.data.images.image_set import load_image_set
 from certifuse.data.images.splits import load_splits
 from certifuse.models.components.assembly import (
@@ -84,9 +85,10 @@ def train_fusion(step: TrainFusion | FinetuneExperts, files: JointTrainingFiles)
     validation = splits.validation.to(runtime.device)
     trainee = JointNetwork(network, trainer, validation, labels, training.label_smoothing)
     origin = "jointly trained" if fused else "fine-tuned"
+    shown = {"images": facts_of(images, splits).plain()}
 
     def write(target: Path, states: dict[str, dict[str, Tensor]], epoch: int) -> list[Path]:
-        about = {**cell.names(), **digests, "epoch": epoch, "origin": origin}
+        about = {**cell.names(), **digests, **shown, "epoch": epoch, "origin": origin}
         return write_components(target, specs, states, cell, about)
 
     def keep_epoch(epoch: int) -> None:

@@ -84,7 +84,7 @@ class Assembly:
         abouts = {name: part.about for name, part in self.parts.items()}
         specs = {name: part.spec for name, part in self.parts.items()}
         states = {name: module.state_dict() for name, module in self.network.component_modules().items()}
-        common = {key: _agreed([about.get(key) for about in abouts.values()]) for key in (*LABELS, "epoch")}
+        common = {key: _agreed([about.get(key) for about in abouts.values()]) for key in (*LABELS, "epoch", "images")}
         save_complete(path, specs, states, **common, origin="reconstructed", parts=abouts)
 
 
