@@ -14,7 +14,7 @@ from certifuse.study.figures import FIGURES, Drawing
 from certifuse.study.reading.plain_values import dotted
 from certifuse.study.settings.architectures import ARCHITECTURE_SETTINGS
 from certifuse.study.settings.augmentation import AUGMENTATIONS
-from certifuse.study.settings.fusion import ATTENTION, ATTENTION_RULE, FUSION_ONLY, FUSIONS, GUIDE_DEFAULTS
+from certifuse.study.settings.fusion import ATTENTION, ATTENTION_RULES, FUSION_ONLY, FUSIONS, GUIDE_DEFAULTS
 from certifuse.study.settings.sublora import NULLS, PLAIN_MODES
 from certifuse.study.steps.certificates import CertifyJoint, CertifySubspace
 from certifuse.study.steps.data import PrepareCorpus, PrepareImages, SplitImages
@@ -102,7 +102,7 @@ def meaning(study: Study) -> dict[str, Any]:
     values = study.plain()
     values["pretraining"] = layered(study, "pretraining", "per_architecture", ARCHITECTURE_SETTINGS, {})
     values["fusion"] = layered(study, "fusion", "per_fusion", FUSIONS, GUIDE_DEFAULTS)
-    for rule in set(FUSIONS) - {ATTENTION_RULE}:
+    for rule in set(FUSIONS) - set(ATTENTION_RULES):
         values["fusion"][rule] = {key: value for key, value in values["fusion"][rule].items() if key not in ATTENTION}
     for training in (*values["pretraining"].values(), *values["fusion"].values()):
         if training.get("optimizer") != "muon":

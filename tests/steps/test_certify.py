@@ -14,6 +14,7 @@ from certifuse.base.manifest import read_manifest, write_manifest
 from certifuse.base.rows import read_rows
 from certifuse.certificates.coding.codec import decode
 from certifuse.certificates.images.certificate import read_certificate
+from certifuse.certificates.images.verify import verify_certificate
 from certifuse.data.images.image_set import load_image_set
 from certifuse.data.images.splits import load_splits, make_splits, save_splits
 from certifuse.models.components.assembly import load_network
@@ -384,3 +385,18 @@ def test_missing_certificates_are_listed(gathered):
     names = [tuple(row[key] for key in ("kind", "seed", "d", "levels")) for row in gathered["missing"]]
     assert names == [("joint", "1", "", ""), ("subspace", "1", "8", "3"), ("subspace", "1", "8", "5")]
     assert {row["reason"] for row in gathered["missing"]} == {"no certificate was written"}
+
+
+# ---- a start at the average ------------------------------------------------------------------------
+
+
+def test_a_model_that_corrects_the_average_is_certified_jointly_from_that_average(certified, tmp_path):
+    """Its prior is the average of the experts, whose head is zeros: none of its bits pay for a guess."""
+    study = certified.copy(tmp_path / "study")
+    run = study.tiny.train(tmp_path / "study" / "run", fusion="averagePlusConcatenation", epochs=2)
+    step = CertifyJoint(cell=run.cell, delta=0.1, levels=9, threads=1)
+    files = study.joint_files(run.directory, tmp_path / "study" / "joint_of_average")
+    certify_joint(step, files)
+    certificate = verify_certificate(files.output)
+    average = read_certificate(study.subspace)
+    assert certificate.counts.prior_errors == average.counts.prior_errors

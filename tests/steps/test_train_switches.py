@@ -217,6 +217,8 @@ def test_each_rule_has_rates_epochs_and_augmentation_of_its_own():
         "concatenation": 100,
         "simpleAddition": 100,
         "multiplicativeShifted": 80,
+        "averagePlusConcatenation": 100,
+        "averagePlusTransformerBase": 120,
     }
     assert (
         chosen["multiplicative"].augmentation.erasing_probability

@@ -16,12 +16,18 @@ GUIDES = {
     "TransformerBase": (120, 5e-5, 2e-4),
     "concatenation": (100, 1e-4, 1e-3),
 }
+LIKE = {
+    "simpleAddition": "concatenation",
+    "multiplicativeShifted": "multiplicative",
+    "averagePlusConcatenation": "concatenation",
+    "averagePlusTransformerBase": "TransformerBase",
+}
 
 
 @pytest.mark.parametrize("rule", FUSIONS)
 def test_a_null_takes_the_guides_value(rule: str) -> None:
-    """The two rules that the guides leave open take the numbers of the rule they resemble."""
-    like = {"simpleAddition": "concatenation", "multiplicativeShifted": "multiplicative"}.get(rule, rule)
+    """The rules that the guides leave open take the numbers of the rule they resemble or consist of."""
+    like = LIKE.get(rule, rule)
     resolved = FusionSettings().resolved(rule)
     assert (resolved.epochs, resolved.expert_lr, resolved.fusion_lr) == GUIDES[like]
     recipe = "balanced" if like == "multiplicative" else "strong"

@@ -12,7 +12,10 @@ from certifuse.study.settings.pretraining import ExpertTraining
 from certifuse.study.study import Study, read_study
 
 NAMES = "resnet, densenet, improved_wide_resnet, resnext, speednet"
-RULES = "multiplicative, multiplicativeAddition, TransformerBase, concatenation, simpleAddition, multiplicativeShifted"
+RULES = (
+    "multiplicative, multiplicativeAddition, TransformerBase, concatenation, simpleAddition, multiplicativeShifted, "
+    "averagePlusConcatenation, averagePlusTransformerBase"
+)
 SECTIONS = (
     "name, results_dir, data, splits, architectures, pretraining, fusion, grid, baselines, execution, evaluation, "
     "statistics, certificates, figures, certificate_figures, sublora, sublora_figures, jobs_per_gpu, only_finished"

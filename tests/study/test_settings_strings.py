@@ -10,7 +10,7 @@ from study_config import DEFAULT, changed
 from certifuse.study.cells import WIDER, Cell
 from certifuse.study.figures import figures_of
 from certifuse.study.settings.architectures import ARCHITECTURE_SETTINGS
-from certifuse.study.settings.fusion import FUSIONS
+from certifuse.study.settings.fusion import ATTENTION_RULES, FUSIONS
 from certifuse.study.settings.recipe import Recipe
 from certifuse.study.steps.certificates import CertifyJoint, CertifySubspace
 from certifuse.study.steps.data import PrepareImages, SplitImages
@@ -138,6 +138,7 @@ def of_rule(rule: str) -> set[str]:
     return {f"fusion {name} {rule}" for name in ARCHITECTURE_SETTINGS}
 
 
+ATTENTION = {what for rule in ATTENTION_RULES for what in (*of_rule(rule), f"subspace {rule}")}
 TOUCHES = [
     ("name", "other", PICTURES | {"tables", "certificate tables"}),
     ("results_dir", "elsewhere", set()),
@@ -162,8 +163,8 @@ TOUCHES = [
     # what concerns the fusion module alone does not train the unfused control again
     ("fusion.fusion_lr", 0.003, JOINT - of_rule("TransformerBase")),
     ("fusion.hidden_dim", 16, JOINT | SUBSPACE),
-    ("fusion.attention_heads", 2, of_rule("TransformerBase") | {"subspace TransformerBase"}),
-    ("fusion.cross_expert_attention", False, of_rule("TransformerBase") | {"subspace TransformerBase"}),
+    ("fusion.attention_heads", 2, ATTENTION),
+    ("fusion.cross_expert_attention", False, ATTENTION),
     ("fusion.label_smoothing", 0.2, JOINT | FINETUNING | SUBSPACE),
     ("fusion.fusion_schedule", "constant", JOINT),
     ("fusion.fusion_clip_norm", None, JOINT),

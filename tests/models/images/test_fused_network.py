@@ -22,10 +22,11 @@ def expert(width=4, num_classes=CLASSES):
     return build_architecture("resnet", ResNetSettings(width=width, blocks=(1, 1)), num_classes)
 
 
-def network_of(fusion="multiplicativeAddition", experts=3):
+def network_of(fusion="multiplicativeAddition", experts=3, input_dim=None):
     torch.manual_seed(0)
     members = [expert() for _ in range(experts)]
-    module = None if fusion is None else build_fusion(fusion, experts, members[0].feature_dim, FusionModuleSettings())
+    settings = FusionModuleSettings(input_dim=input_dim)
+    module = None if fusion is None else build_fusion(fusion, experts, members[0].feature_dim, settings)
     return FusedNetwork(members, module, CLASSES)
 
 
@@ -42,7 +43,25 @@ def test_fused_output_is_head_of_fusion_of_experts(fusion):
         assert torch.equal(output.features_ENd[index], features)
         assert torch.equal(output.expert_logits_ENK[index], logits)
     assert output.features_ENd.shape == (3, 4, network.feature_dim)
-    assert torch.equal(output.global_logits_NK, network.global_head(network.fusion(output.features_ENd)))
+    expected_NK = network.global_head(network.fusion(output.features_ENd))
+    if network.adds_to_average:
+        expected_NK = output.expert_logits_ENK.softmax(-1).mean(0).log() + expected_NK
+    torch.testing.assert_close(output.global_logits_NK, expected_NK)
+
+
+@pytest.mark.parametrize("input_dim", [None, 4])
+@pytest.mark.parametrize("fusion", FUSIONS)
+def test_rules_that_add_to_the_average_start_at_it_and_leave_it(fusion, input_dim):
+    network = network_of(fusion, input_dim=input_dim)
+    added = fusion.startswith("averagePlus")
+    average_NK = network.eval()(some_images()).expert_logits_ENK.softmax(-1).mean(0).log()
+    at_start = torch.allclose(network(some_images()).global_logits_NK, average_NK, atol=1e-6)
+    assert at_start == added
+    loss = torch.nn.functional.cross_entropy(network(some_images()).global_logits_NK, torch.arange(4))
+    loss.backward()
+    assert network.global_head.weight.grad.abs().sum() > 0
+    trained = [member.head.weight.grad is not None for member in network.experts]
+    assert trained == [added] * len(trained), "only through the average does the global loss reach the experts' heads"
 
 
 def test_average_by_value():
@@ -112,7 +131,7 @@ def test_fusion_module_that_does_not_fit_is_refused_with_both_shapes(experts, si
         FusedNetwork([expert(), expert()], fusion, CLASSES)
 
 
-@pytest.mark.parametrize("fusion", FUSIONS)
+@pytest.mark.parametrize("fusion", [fusion for fusion in FUSIONS if not fusion.startswith("averagePlus")])
 def test_global_loss_alone_trains_fusion_head_and_trunks_but_not_expert_heads(fusion):
     network = network_of(fusion)
     targets = torch.arange(4)

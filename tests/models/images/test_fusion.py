@@ -108,6 +108,8 @@ DEFINITIONS = {
     "concatenation": concatenation,
     "simpleAddition": simple_addition,
     "multiplicativeShifted": multiplicative_shifted,
+    "averagePlusConcatenation": concatenation,
+    "averagePlusTransformerBase": lambda x, w: transformer(x, w, heads=6, cross=True),
 }
 
 
@@ -127,7 +129,7 @@ def test_names_are_those_of_the_settings():
 
 @pytest.mark.parametrize("name", ["concatenate", "parts", "registry", "../fusion/concatenation", "", None])
 def test_what_is_no_rule_is_refused_with_the_nearest_that_is(name):
-    with pytest.raises(UserError, match=r"^fusion rule: expected one of TransformerBase, concatenation, ") as refused:
+    with pytest.raises(UserError, match=r"^fusion rule: expected one of TransformerBase, averagePlusConcat") as refused:
         build_fusion(name, EXPERTS, SIZE, PLAIN)
     assert ("did you mean 'concatenation'?" in str(refused.value)) == (name is not None and "concat" in name)
 
@@ -169,7 +171,7 @@ def test_learnt_weights_start_equal():
 
 @pytest.mark.parametrize(
     ("name", "symmetric"),
-    [(name, name != "concatenation") for name in FUSIONS],
+    [(name, not name.lower().endswith("concatenation")) for name in FUSIONS],
 )
 def test_fresh_rules_but_concatenation_do_not_depend_on_the_order_of_experts(name, symmetric):
     torch.manual_seed(0)
@@ -282,7 +284,7 @@ def test_gradient_of_a_product_with_zeros():
 def test_combination_stays_in_fp32_under_autocast(name):
     module, features = randomised(name), random_features().bfloat16()
     seen = []
-    first_layer = module.attention_norm if name == "TransformerBase" else module.mlp
+    first_layer = module.attention_norm if name.endswith("TransformerBase") else module.mlp
     first_layer.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     outside = module(features.float())
     with torch.autocast("cpu", torch.bfloat16):

@@ -34,7 +34,9 @@ class FusedNetwork(nn.Module):
     """Experts whose features are fused and classified by a global head; each expert keeps its own head.
 
     Without a fusion module it is the averaging baseline: it has no global head, and the global logits are the
-    logarithm of the experts' mean probability (a deep ensemble, Lakshminarayanan et al. 2017, arXiv 1612.01474).
+    logarithm of the experts' mean probability (a deep ensemble, Lakshminarayanan et al. 2017, arXiv 1612.01474). With a
+    module that `adds_to_average` they are `log mean_i p_i(y | x) + head(fusion(x_1, ..., x_E))`, with a head of zeros
+    until it is trained: fusion then begins as that average, not below it.
 
     Args:
         experts: networks with the same feature size and number of classes.
@@ -58,15 +60,25 @@ class FusedNetwork(nn.Module):
         self.run_experts = in_turn
         self.fusion = fusion
         self.global_head = None if fusion is None else nn.Linear(fusion.output_dim, num_classes)
+        self.adds_to_average = False
+        if fusion is not None and fusion.adds_to_average:
+            self.start_at_average()
+
+    def start_at_average(self) -> None:
+        """Let the fused feature correct the average of the experts, by nothing at first."""
+        self.adds_to_average = True
+        for parameter in self.component_modules()["global_head"].parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, images_NCHW: Tensor) -> FusedOutput:
         """Global logits (N, K), expert logits (E, N, K) and expert features (E, N, d)."""
         features, logits = zip(*self.run_experts(list(self.experts), images_NCHW), strict=True)
         features_ENd, expert_logits_ENK = torch.stack(features), torch.stack(logits)
         if self.fusion is None or self.global_head is None:
-            global_logits_NK = mean_log_probs(expert_logits_ENK)
-        else:
-            global_logits_NK = self.global_head(self.fusion(features_ENd))
+            return FusedOutput(mean_log_probs(expert_logits_ENK), expert_logits_ENK, features_ENd)
+        global_logits_NK = self.global_head(self.fusion(features_ENd))
+        if self.adds_to_average:
+            global_logits_NK = mean_log_probs(expert_logits_ENK) + global_logits_NK
         return FusedOutput(global_logits_NK, expert_logits_ENK, features_ENd)
 
     def component_modules(self) -> dict[str, nn.Module]:
@@ -100,7 +112,7 @@ def mean_log_probs(expert_logits_ENK: Tensor) -> Tensor:
 
 
 class AnchoredNetwork(FusedNetwork):
-    """`log mean_i p_i(y | x) + head(fusion(x_1, ..., x_E))` with a head of zeros: the average, until it is trained.
+    """A fused network that starts at the average of its experts, whatever its fusion module.
 
     A certificate pays for every bit that tells the trained network from its prior, so the prior has to be good: a
     fused network with a fresh head guesses, this one is the deep ensemble of its pre-trained experts.
@@ -108,11 +120,4 @@ class AnchoredNetwork(FusedNetwork):
 
     def __init__(self, experts: Sequence[ImageClassifier], fusion: Fusion, num_classes: int) -> None:
         super().__init__(experts, fusion, num_classes)
-        for parameter in self.component_modules()["global_head"].parameters():
-            nn.init.zeros_(parameter)
-
-    def forward(self, images_NCHW: Tensor) -> FusedOutput:
-        """Global logits (N, K), expert logits (E, N, K) and expert features (E, N, d)."""
-        output = super().forward(images_NCHW)
-        anchored_NK = mean_log_probs(output.expert_logits_ENK) + output.global_logits_NK
-        return output._replace(global_logits_NK=anchored_NK)
+        self.start_at_average()

@@ -27,8 +27,10 @@ GUIDE_DEFAULTS: dict[str, dict[str, Any]] = {
     "concatenation": {"epochs": 100, "expert_lr": 1e-4, "fusion_lr": 1e-3, "augmentation": "strong"},
     "simpleAddition": {"epochs": 100, "expert_lr": 1e-4, "fusion_lr": 1e-3, "augmentation": "strong"},
     "multiplicativeShifted": {"epochs": 80, "expert_lr": 1e-4, "fusion_lr": 5e-4, "augmentation": "balanced"},
+    "averagePlusConcatenation": {"epochs": 100, "expert_lr": 1e-4, "fusion_lr": 1e-3, "augmentation": "strong"},
+    "averagePlusTransformerBase": {"epochs": 120, "expert_lr": 5e-5, "fusion_lr": 2e-4, "augmentation": "strong"},
 }
-"""What the guides give for each rule; the value of a key that the configuration leaves at null."""
+"""What the guides give for each rule, or for the one it is made of: the value of a key that is left at null."""
 
 FUSIONS = free_names("fusion rule", GUIDE_DEFAULTS)
 """The fusion rules; their modules are in `certifuse.models.images.fusion`, under the same names."""
@@ -106,9 +108,9 @@ class FusionTraining(FusionModuleSettings, Recipe):
     )
 
 
-ATTENTION_RULE = "TransformerBase"
+ATTENTION_RULES = ("TransformerBase", "averagePlusTransformerBase")
 ATTENTION = ("attention_heads", "cross_expert_attention")
-"""Keys with a meaning for that rule alone."""
+"""Keys with a meaning for these rules alone."""
 
 FUSION_ONLY = (
     *FusionModuleSettings.model_fields,
@@ -142,7 +144,7 @@ class FusionSettings(FusionTraining):
         chosen = overridden(base, self.per_fusion.get(fusion))
         fixed = {key: value for key, value in GUIDE_DEFAULTS[fusion].items() if getattr(chosen, key) is None}
         fixed |= chosen.unread_keys(chosen.optimizer)
-        if fusion != ATTENTION_RULE:
+        if fusion not in ATTENTION_RULES:
             fixed |= {key: getattr(FusionModuleSettings(), key) for key in ATTENTION}
         return overridden(chosen, None, **fixed)
 

@@ -10,7 +10,12 @@ from certifuse.study.settings.fusion import FusionModuleSettings
 
 
 class Fusion(nn.Module):
-    """The base of every rule: `experts` and `feature_dim` are what it takes, `output_dim` is what it gives."""
+    """The base of every rule: `experts` and `feature_dim` are what it takes, `output_dim` is what it gives.
+
+    With `adds_to_average` the global head's output is a correction to the average of the experts (see `FusedNetwork`).
+    """
+
+    adds_to_average = False
 
     def __init__(self, experts: int, feature_dim: int, output_dim: int) -> None:
         super().__init__()
@@ -42,6 +47,7 @@ class ProjectedFusion(Fusion):
 
     def __init__(self, rule: Fusion, feature_dim: int) -> None:
         super().__init__(rule.experts, feature_dim, rule.output_dim)
+        self.adds_to_average = rule.adds_to_average
         self.projections = nn.ModuleList(nn.Linear(feature_dim, rule.feature_dim) for _ in range(rule.experts))
         self.rule = rule
 
