@@ -13,11 +13,12 @@ help:  ## This list
 results: $(VENV)/.workflow  ## Install, run the default study, write the report
 	@snakemake
 	@$(MAKE) --no-print-directory report
-	@printf '\nDone. Open:\n  results/report.html                 everything in one page\n'
+	@printf '\nDone. Open:\n  results/index.html                  the answers, with every figure and table\n'
+	@printf '  results/report.html                 how each of them was made: code, settings, times\n'
 	@printf '  results/figures/lambda_ablation.png accuracy against lambda\n'
 	@ls -d results/figures/*.png results/tables/tables.tex results/metrics/fusion_performance_summary.csv | sed 's/^/  /'
 
-report: $(VENV)/.workflow  ## The self-contained HTML report of the finished study
+report: $(VENV)/.workflow  ## Snakemake's report of the finished study: files, code, settings, times
 	@if [ ! -e results/report.html ] || [ -n "$$(find results/figures results/tables results/metrics -newer results/report.html -print -quit)" ]; \
 	then snakemake --report results/report.html --quiet; fi
 

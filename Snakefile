@@ -57,4 +57,5 @@ rule all:
         rules.write_tables.output if study.grid else [],
         rules.write_certificate_tables.output if study.certificates.blocks else [],
         rules.write_sublora_tables.output if study.sublora is not None else [],
+        rules.write_start_page.output,
     localrule: True

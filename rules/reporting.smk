@@ -1,4 +1,10 @@
-from certifuse.study.steps.reporting import DrawFigure, WriteCertificateTables, WriteSubloraTables, WriteTables
+from certifuse.study.steps.reporting import (
+    DrawFigure,
+    WriteCertificateTables,
+    WriteStartPage,
+    WriteSubloraTables,
+    WriteTables,
+)
 
 CATEGORIES = {"fusion": "Figures", "certificates": "Certificates", "sublora": "Language models"}
 
@@ -47,7 +53,7 @@ rule write_tables:
                 category="Tables",
                 labels={"table": name.replace("_", " "), "format": "CSV"},
             )
-            for name in TABLES
+            for name in [*TABLES, "answers"]
         ],
         tex=[f"{R}/tables/{name}.tex" for name in [*TABLES, "tables"]],
     log:
@@ -140,3 +146,45 @@ if study.sublora is not None:
             "{params.run} --settings {params.settings:q} --source {params.source} "
             "--metrics {input.metrics:q} --gates {input.gates:q} --missing {input.missing:q} --terms {input.terms:q} "
             "--ledgers {input.ledgers:q} --output-dir {params.directory:q} 2> {log:q}"
+
+
+def of_start_page():
+    """Everything that the start page shows or tells."""
+    yield expand(rules.draw_figure.output.png, figure=study.drawings)
+    if study.grid:
+        gathered = rules.gather.output
+        yield [rules.write_tables.output.csv, gathered.summary, gathered.missing, gathered.costs]
+        yield rules.compare_cells.output.comparison
+    if study.certificates.blocks:
+        gathered = rules.gather_certificates.output
+        yield [rules.write_certificate_tables.output.csv, gathered.certificates, gathered.missing]
+    if study.sublora is not None:
+        gathered = rules.gather_sublora.output
+        yield [rules.write_sublora_tables.output.csv, gathered.metrics, gathered.missing]
+        yield rules.gather_gates.output.gates
+
+
+rule write_start_page:
+    input:
+        shown=flatten(of_start_page()),
+        captions=of_the_user([part("workflow/report/figures.rst")]),
+    output:
+        page=report(
+            f"{R}/index.html",
+            caption="../workflow/report/start_page.rst",
+            category="Start here",
+            labels={"page": "the answers", "format": "HTML"},
+        ),
+    log:
+        f"{R}/logs/write_start_page.log",
+    localrule: True
+    conda:
+        "../envs/reporting.yaml"
+    params:
+        run=program("write_start_page"),
+        settings=settings_of(WriteStartPage),
+        source=source_of(WriteStartPage),
+        results=subpath(output.page, parent=True),
+    shell:
+        "{params.run} --settings {params.settings:q} --source {params.source} "
+        "--results-dir {params.results:q} --captions {input.captions:q} --page {output.page:q} 2> {log:q}"

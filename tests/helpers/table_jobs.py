@@ -22,13 +22,15 @@ FIGURES = ("lambda_ablation", "fusion_comparison", "reliability", "training_curv
 CERTIFICATE_FIGURES = ("certified_vs_dimension", "certified_vs_lambda", "certificate_frontier", "certified_vs_test")
 OF_BUDGETS = ("pareto_frontier", "compression_comparison", "learned_gating_heatmap")
 OF_LANGUAGE = ("allocation_comparison_grid", "learned_gating_trend", "sublora_frontier", "gating_nulls")
+LAST = ("write_start_page", "all")
+"""What shows everything."""
 DRAWN = {
-    **{f"figures.{name}": jobs(f"draw_figure {name}", "all") for name in FIGURES},
-    **{f"certificate_figures.{name}": jobs(f"draw_figure {name}", "all") for name in CERTIFICATE_FIGURES},
-    **{f"sublora_figures.{name}": jobs(f"draw_figure sublora/{name}_d8", "all") for name in OF_BUDGETS},
-    **{f"sublora_figures.{name}": jobs(f"draw_figure sublora/{name}", "all") for name in OF_LANGUAGE},
+    **{f"figures.{name}": jobs(f"draw_figure {name}", *LAST) for name in FIGURES},
+    **{f"certificate_figures.{name}": jobs(f"draw_figure {name}", *LAST) for name in CERTIFICATE_FIGURES},
+    **{f"sublora_figures.{name}": jobs(f"draw_figure sublora/{name}_d8", *LAST) for name in OF_BUDGETS},
+    **{f"sublora_figures.{name}": jobs(f"draw_figure sublora/{name}", *LAST) for name in OF_LANGUAGE},
 }
-"""What each section of a figure draws."""
+"""What each section of a figure brings."""
 
 
 def _drawn(section: str) -> Jobs:
@@ -41,9 +43,9 @@ CERTIFICATE_REPORT = _drawn("certificate_figures") | jobs("write_certificate_tab
 LANGUAGE_REPORT = _drawn("sublora_figures") | jobs("write_sublora_tables")
 GATHER = jobs("gather", "compare_cells") | REPORT
 GATHER_CERTIFICATES = jobs("gather_certificates") | CERTIFICATE_REPORT
-GATHER_LANGUAGE = (LANGUAGE_REPORT - GATE_FIGURES) | jobs("gather_sublora", "all")
+GATHER_LANGUAGE = (LANGUAGE_REPORT - GATE_FIGURES) | jobs("gather_sublora", *LAST)
 GATHER_GATES = GATE_FIGURES | jobs("gather_gates", "write_sublora_tables")
-COMPARED = jobs("compare_cells", "draw_figure lambda_ablation", "draw_figure fusion_comparison", "write_tables", "all")
+COMPARED = jobs("compare_cells", "draw_figure lambda_ablation", "draw_figure fusion_comparison", "write_tables", *LAST)
 WITH_INTERVALS = COMPARED | jobs(
     *("draw_figure diversity", "draw_figure certified_vs_test", "write_sublora_tables"),
     *("draw_figure sublora/pareto_frontier_d8", "draw_figure sublora/allocation_comparison_grid"),

@@ -142,7 +142,7 @@ ADDITIONS: dict[str, tuple[Change, Jobs]] = {
         pretrained("plain_convolutions") | after_experts("plain_convolutions"),
     ),
     "inequality": (add_inequality, jobs()),
-    "figure": (add_figure, jobs("draw_figure blank", "all")),
+    "figure": (add_figure, jobs("draw_figure blank", "write_start_page", "all")),
     "source of images": (add_images, jobs()),
     "source of documents": (add_documents, jobs()),
     "everything": (everything, jobs()),

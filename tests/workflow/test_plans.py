@@ -12,7 +12,7 @@ from tools import needs
 CELL = "results/fusion_checkpoints/resnet_fusions_lambda_1.0/concatenation/seed_0/manifest.json"
 CERTIFICATE = "results/certificates/resnet_concatenation_lambda_5.0/seed_0/d_16/levels_7/certificate.json"
 
-REPORTING = {"gather": 1, "compare_cells": 1, "write_tables": 1, "all": 1}
+REPORTING = {"gather": 1, "compare_cells": 1, "write_tables": 1, "write_start_page": 1, "all": 1}
 FIGURES = {"config.yaml": 5 + 4 + 2 * 3 + 4, "cifar100_certificates.yaml": 5 + 4}
 """How many each study draws; the others 5."""
 STUDIES = {

@@ -15,9 +15,16 @@ FINETUNE = {"finetune_experts resnet/0"}
 BASELINES = {"evaluate_baselines resnet/0"}
 NAMES = ("lambda_ablation", "fusion_comparison", "reliability", "training_curves", "diversity")
 FIGURES = {f"draw_figure {name}" for name in NAMES}
-REPORT = FIGURES | {"write_tables", "all"}
+REPORT = FIGURES | {"write_tables", "write_start_page", "all"}
 GATHER = {"gather", "compare_cells"} | REPORT
-COMPARED = {"compare_cells", "draw_figure lambda_ablation", "draw_figure fusion_comparison", "write_tables", "all"}
+COMPARED = {
+    "compare_cells",
+    "draw_figure lambda_ablation",
+    "draw_figure fusion_comparison",
+    "write_tables",
+    "write_start_page",
+    "all",
+}
 SCORES = SCORE | BASELINES | GATHER
 TRAINED = PRETRAIN | FINETUNE | TRAIN | SCORES
 EVERYTHING = {"prepare_images", "split_images"} | TRAINED
@@ -55,7 +62,7 @@ CHANGES: dict[str, tuple[Callable[[Any], None], set[str]]] = {
     "no single model": (setting("baselines.single_model_seeds", []), BASELINES | GATHER),
     "colour of a figure": (
         setting("figures.reliability.baseline_colour", "#111111"),
-        {"draw_figure reliability", "all"},
+        {"draw_figure reliability", "write_start_page", "all"},
     ),
     "calibration bins": (setting("evaluation.calibration_bins", 10), SCORES),
     "confidence": (setting("statistics.confidence", 0.9), COMPARED | {"draw_figure diversity"}),
@@ -69,7 +76,7 @@ CHANGES: dict[str, tuple[Callable[[Any], None], set[str]]] = {
             "    draw_figure(step, files)\n",
             "    print()\n    draw_figure(step, files)\n",
         ),
-        FIGURES | {"all"},
+        FIGURES | {"write_start_page", "all"},
     ),
 }
 
@@ -109,7 +116,7 @@ SUBSPACE = {"certify_subspace resnet/4/concatenation/1.0/0"}
 JOINT = {"certify_joint resnet/concatenation/1.0/0"}
 CERTIFICATE_NAMES = ("certified_vs_dimension", "certified_vs_lambda", "certificate_frontier", "certified_vs_test")
 CERTIFICATE_FIGURES = {f"draw_figure {name}" for name in CERTIFICATE_NAMES}
-CERTIFICATE_REPORT = CERTIFICATE_FIGURES | {"write_certificate_tables", "all"}
+CERTIFICATE_REPORT = CERTIFICATE_FIGURES | {"write_certificate_tables", "write_start_page", "all"}
 GATHER_CERTIFICATES = {"gather_certificates"} | CERTIFICATE_REPORT
 CERTIFIED = SUBSPACE | JOINT | GATHER_CERTIFICATES
 
@@ -140,7 +147,7 @@ CERTIFICATE_CHANGES: dict[str, tuple[Callable[[Any], None], set[str]]] = {
     "splits": (setting("splits.seed", 43), EVERYTHING - {"prepare_images"} | CERTIFIED),
     "colour of a figure": (
         setting("certificate_figures.certified_vs_test.baseline_colour", "#111111"),
-        {"draw_figure certified_vs_test", "all"},
+        {"draw_figure certified_vs_test", "write_start_page", "all"},
     ),
     "confidence": (
         setting("statistics.confidence", 0.9),

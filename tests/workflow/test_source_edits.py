@@ -15,6 +15,7 @@ from table_jobs import (
     JOINT,
     LANGUAGE,
     LANGUAGE_CERTIFICATES,
+    LAST,
     MODELS,
     MULTIPLICATIVE,
     NGRAMS,
@@ -85,7 +86,7 @@ EDITS = {
     "language model": Edit("training/language.py", "len(batch.inputs_BC)", "len(batch.targets_BC)", MODELS),
     "documents": Edit("data/text/corpus.py", 'f"document {index} of {len(self)}"', '"no such document"', LANGUAGE),
     "figure": Edit(
-        "reporting/fusion/figures/reliability.py", "FEWEST = 10", "FEWEST = 20", jobs("draw_figure reliability", "all")
+        "reporting/fusion/figures/reliability.py", "FEWEST = 10", "FEWEST = 20", jobs("draw_figure reliability", *LAST)
     ),
 }
 

@@ -15,7 +15,7 @@ SUBMITTED = {
     "evaluate_fusion": CELLS,
     "evaluate_baselines": FAMILIES,
 }
-REPORTING = {"gather": 1, "compare_cells": 1, "draw_figure": 5, "write_tables": 1, "all": 1}
+REPORTING = {"gather": 1, "compare_cells": 1, "draw_figure": 5, "write_tables": 1, "write_start_page": 1, "all": 1}
 HERE = {"prepare_images": 1, "split_images": 1} | REPORTING
 
 

@@ -24,7 +24,7 @@ class NothingToShowError(Exception):
 
 
 def drawn(frames: Frames, step: DrawFigure) -> Figure:
-    """The figure of a step; one that says why where there is nothing for it to show."""
+    """The figure of a step; one that says why where there is nothing for it to show, as its label does too."""
     draw = implementation(f"certifuse.reporting.{step.part}.figures", "draw", step.figure, "figure")
     with plot.styled(step.style):
         try:
@@ -32,6 +32,7 @@ def drawn(frames: Frames, step: DrawFigure) -> Figure:
         except NothingToShowError as nothing:
             figure, axes = plot.new_panels(step.style, [2], [1])
             axes[0, 0].set_axis_off()
+            figure.set_label(" ".join(nothing.lines))
             plot.say_in(axes[0, 0], f"{step.study}: " + "\n".join(nothing.lines))
     return figure
 

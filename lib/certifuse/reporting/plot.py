@@ -265,9 +265,16 @@ def say_in(axes: Axes, text: str) -> None:
 
 
 def save(figure: Figure, path: Path, style: FigureSettings) -> None:
-    """Write PNG or PDF by the suffix, atomically and without the hour or the version that made it."""
+    """Write PNG or PDF by the suffix, atomically and without the hour or the version that made it.
+
+    The label of the figure, where it has one, is the description that a PNG carries.
+    """
     kind = path.suffix.removeprefix(".")
-    metadata = {"png": {"Software": None}, "pdf": {"CreationDate": None, "Creator": None, "Producer": None}}[kind]
+    label = {"Description": str(figure.get_label())} if figure.get_label() else {}
+    metadata = {
+        "png": {"Software": None, **label},
+        "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+    }[kind]
     with styled(style):
         drawn = io.BytesIO()
         figure.savefig(drawn, format=kind, metadata=metadata)

@@ -162,7 +162,7 @@ def test_the_files_of_the_step(frames, spent, tmp_path, finished):
     write_tables(STEP, STEP.Files(source="0", **read, output_dir=tmp_path))
     assert {path.name for path in tmp_path.iterdir()} == {
         "write_tables_manifest.json",
-        *("results.csv", "baselines.csv", "comparison.csv", "costs.csv", "training_costs.csv"),
+        *("results.csv", "baselines.csv", "comparison.csv", "costs.csv", "training_costs.csv", "answers.csv"),
         *("results.tex", "baselines.tex", "comparison.tex", "costs.tex", "training_costs.tex"),
         "tables.tex",
     }

@@ -58,6 +58,7 @@ SCHEMAS = {
         identity=("kind", "d", "levels"),
         optional=HELD_OUT,
     ),
+    "missing": Schema(_IDENTITY | {"reason": "str"}),
     "ledgers": Schema(_IDENTITY | {"charge": "str", "bits": "float64"}),
 }
 

@@ -12,7 +12,7 @@ import pandas as pd
 from certifuse.evaluation.statistics import accuracy_standard_error, t_interval
 from certifuse.reporting.cells import architectures_of, fusions_of, grid, lambdas_of
 from certifuse.reporting.frames import Frames, records, rows_with
-from certifuse.reporting.fusion import costs, training_costs
+from certifuse.reporting.fusion import answers, costs, training_costs
 from certifuse.reporting.fusion.runs import count_test_images
 from certifuse.reporting.latex import TableRow, longtable
 from certifuse.reporting.predictors import FINETUNED, FUSED, OF_CELLS, PREDICTORS, PRETRAINED, predictor_name
@@ -43,6 +43,7 @@ COLUMNS = {
     "comparison": (*CELL_COLUMNS, "predictor", "baseline", *COMPARED, *GAPS),
     "costs": costs.COLUMNS,
     "training_costs": training_costs.COLUMNS,
+    "answers": answers.COLUMNS,
 }
 NO_BASELINE = "no baseline has a result"
 NO_COMPARISON = "not compared: an average of the experts is missing"
@@ -72,6 +73,7 @@ def fusion_tables(frames: Frames, step: WriteTables) -> list[Table]:
         "comparison": (compared, comparison_tex(compared, step)),
         "costs": (cost, costs.costs_tex(cost, step.study)),
         "training_costs": (training, training_costs.training_costs_tex(training, step.study)),
+        "answers": ([test for answer in answers.answers(frames, step.confidence) for test in answer.tests], None),
     }
     return [Table(name, COLUMNS[name], rows, tex) for name, (rows, tex) in made.items()]
 

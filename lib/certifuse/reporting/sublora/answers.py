@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from certifuse.reporting.sublora.questions import ASYMMETRY, CANNOT_TELL, DEPTH, GATES, LESS, MORE, NULL_GATES
+from certifuse.reporting.seed_tests import CANNOT_TELL, LESS, MORE
+from certifuse.reporting.sublora.questions import ASYMMETRY, DEPTH, GATES, NULL_GATES
 from certifuse.reporting.tables import Row
 from certifuse.reporting.text import interval, p_phrase, signed
 

@@ -7,10 +7,11 @@ from scipy import stats
 
 from certifuse.reporting.frames import Frames
 from certifuse.reporting.latex import TableRow, escape, longtable
+from certifuse.reporting.seed_tests import CANNOT_TELL
 from certifuse.reporting.sublora import findings
 from certifuse.reporting.sublora.answers import verdict
 from certifuse.reporting.sublora.frames import of_models
-from certifuse.reporting.sublora.questions import ADVISED_SEEDS, ASYMMETRY, CANNOT_TELL, GATES, QUESTIONS, answers
+from certifuse.reporting.sublora.questions import ADVISED_SEEDS, ASYMMETRY, GATES, QUESTIONS, answers
 from certifuse.reporting.tables import Row
 from certifuse.reporting.text import interval, p_value, signed
 

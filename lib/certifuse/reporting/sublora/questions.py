@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from certifuse.reporting.frames import Frames, rows_with
+from certifuse.reporting.seed_tests import CANNOT_TELL, LESS, MORE, mean_test, with_holm
 from certifuse.reporting.sublora.choice import HEADLINE
-from certifuse.reporting.sublora.contrasts import ALLOCATION, OF_NULLS, contrasts, mean_test, with_holm
+from certifuse.reporting.sublora.contrasts import ALLOCATION, OF_NULLS, contrasts
 from certifuse.reporting.sublora.frames import HEAD
 from certifuse.reporting.sublora.modes import EQUAL_SHARE, LEARNED, is_asymmetric, mode_label
 from certifuse.reporting.tables import Row
@@ -23,7 +24,6 @@ QUESTIONS = {
     NULL_GATES: "Are learned gates better than their nulls?",
     DEPTH: "Does gamma follow depth?",
 }
-LESS, MORE, CANNOT_TELL = "below zero", "above zero", "the data cannot tell"
 MEAN_OF_LAYERS = "mean of the layers"
 ADVISED_SEEDS = 5
 COLUMNS = (

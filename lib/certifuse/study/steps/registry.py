@@ -4,7 +4,13 @@ from certifuse.study.steps.certificates import CertifyJoint, CertifySubspace
 from certifuse.study.steps.data import PrepareCorpus, PrepareImages, SplitImages
 from certifuse.study.steps.gathering import CompareCells, Gather, GatherCertificates, GatherGates, GatherSublora
 from certifuse.study.steps.language import CertifyNgram, CertifySublora, TrainSublora
-from certifuse.study.steps.reporting import DrawFigure, WriteCertificateTables, WriteSubloraTables, WriteTables
+from certifuse.study.steps.reporting import (
+    DrawFigure,
+    WriteCertificateTables,
+    WriteStartPage,
+    WriteSubloraTables,
+    WriteTables,
+)
 from certifuse.study.steps.step import Step
 from certifuse.study.steps.training import (
     EvaluateBaselines,
@@ -21,6 +27,6 @@ STEPS: dict[str, type[Step]] = {
         *(PretrainExpert, FinetuneExperts, TrainFusion, EvaluateBaselines, EvaluateFusion),
         *(CertifySubspace, CertifyJoint, TrainSublora, CertifySublora, CertifyNgram),
         *(Gather, CompareCells, GatherCertificates, GatherSublora, GatherGates),
-        *(DrawFigure, WriteTables, WriteCertificateTables, WriteSubloraTables),
+        *(DrawFigure, WriteTables, WriteCertificateTables, WriteSubloraTables, WriteStartPage),
     )
 }

@@ -116,3 +116,43 @@ class WriteSubloraTables(Step):
         missing: Path
         terms: Path
         ledgers: Path
+
+
+class WriteStartPage(Step):
+    """Write the start page: what was studied, the answers, and every figure and table, in one HTML file.
+
+    `study` is its name and `parts` are those that it has. `images` and `corpus` are the sources of its data, where it
+    has that part; `finetuned_as` is the rule whose recipe the fine-tuned average uses, where there is that control;
+    `figures` are places below `figures/`.
+    """
+
+    study: Annotated[str, From("name")]
+    parts: Annotated[tuple[str, ...], From(lambda study, _: tuple(_parts(study)))]
+    confidence: Annotated[float, From("statistics.confidence")]
+    images: Annotated[str | None, From(lambda study, _: _images(study))]
+    experts: Annotated[int, From("splits.experts")]
+    scheme: Annotated[str, From("splits.scheme")]
+    finetuned_as: Annotated[str | None, From(lambda study, _: _finetuned_as(study))]
+    corpus: Annotated[str | None, From(lambda study, _: study.sublora.corpus.source if study.sublora else None)]
+    figures: Annotated[tuple[str, ...], From(lambda study, _: tuple(study.drawings))]
+
+    class Files(StepFiles):
+        """The results directory, the captions of the figures (a template of reStructuredText), and the page."""
+
+        results_dir: Path
+        captions: Path
+        page: Path
+
+
+def _parts(study: "Study") -> list[str]:
+    return list(dict.fromkeys(drawing.figure.part for drawing in study.drawings.values()))
+
+
+def _images(study: "Study") -> str | None:
+    if study.data is None or not study.grid:
+        return None
+    return Path(study.image_file).name if study.image_file else study.data.source
+
+
+def _finetuned_as(study: "Study") -> str | None:
+    return study.baselines.finetuned_as if study.grid and study.baselines.finetuned_average else None
