@@ -98,7 +98,7 @@ def of_lambda(summary: pd.DataFrame, confidence: float) -> Answer:
 
     The tests of the fused networks are corrected together, and so are those of the experts.
     """
-    subjects = {FUSED: _fused(summary), EXPERTS: _experts(summary)}
+    subjects = {FUSED: fused_scores(summary), EXPERTS: expert_scores(summary)}
     tests = [test for subject, scores in subjects.items() for test in _against_least(scores, subject, confidence)]
     if not tests:
         return Answer(LAMBDA, "not answered", "No rule has results at two values of λ of one seed.")
@@ -111,12 +111,12 @@ def of_lambda(summary: pd.DataFrame, confidence: float) -> Answer:
     return Answer(LAMBDA, short, sentence, tests)
 
 
-def _fused(summary: pd.DataFrame) -> pd.DataFrame:
+def fused_scores(summary: pd.DataFrame) -> pd.DataFrame:
     """Top-1 accuracy of every fused network, percent."""
     return rows_with(summary, predictor=FUSED, metric="top1_percent")
 
 
-def _experts(summary: pd.DataFrame) -> pd.DataFrame:
+def expert_scores(summary: pd.DataFrame) -> pd.DataFrame:
     """Mean top-1 accuracy of the experts of every cell after joint training, percent."""
     experts = summary["predictor"].str.fullmatch(r"expert_\d+_after") & (summary["metric"] == "top1_percent")
     return summary[experts].groupby(["architecture", "fusion", "lambda", "seed"], as_index=False)["value"].mean()
@@ -182,7 +182,7 @@ def of_rules(frames: Frames, confidence: float) -> Answer:
 
     All pairs are corrected together, so that looking for the best among them costs nothing more.
     """
-    fused, tests = _fused(frames.summary), []
+    fused, tests = fused_scores(frames.summary), []
     places = {one: compared_cells(finished_cells(frames.summary), one) for one in architectures_of(fused)}
     means: dict[str, pd.DataFrame] = {}
     for architecture, cells in places.items():
