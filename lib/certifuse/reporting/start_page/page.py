@@ -92,7 +92,7 @@ def sections(parts: dict[str, Frames], step: WriteStartPage, directory: Path, te
     main = [place for place in MAIN_FIGURES if place in by_place][:1]
     of_certificates = [place for place in CERTIFICATE_FIGURES if place in by_place and place not in main]
     tables = {name: _table(directory, name, file) for name, file in table_files(step).items()}
-    yield Section("studied", "What was studied", [*_studied(fusion, language, step), *_setting(told)])
+    yield Section("studied", "What was studied", [*_studied(fusion, language, step)])
     tests = [tables[name] for name in ("answers", "hypotheses") if name in tables]
     yield Section("answers", "The answer", answers=[*_answers(fusion, step), *_told(told)], grids=tests)
     yield Section("main", "Main figure and table", (), (), [by_place[one] for one in main], _main(fusion, tables, step))
@@ -106,6 +106,8 @@ def sections(parts: dict[str, Frames], step: WriteStartPage, directory: Path, te
     yield Section("cost", "Cost", [*_cost(fusion, language)])
     others = [shown for place, shown in by_place.items() if place not in (*main, *of_certificates)]
     yield Section("figures", "All other figures", pictures=others)
+    decided = [] if fusion is None else [captions.HOW_DECIDED]
+    yield Section("reading", "How the answers are reached", [*decided, *_setting(told)])
     yield Section("tables", "All tables", grids=[one for one in tables.values() if one not in tests])
     yield Section("missing", "What is missing", grids=[*_missing(parts)])
 
