@@ -9,6 +9,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from certifuse.reporting.frames import Frames
 from certifuse.steps.write_start_page import GATHERED, write_start_page
+from certifuse.study.settings.figures import FigureSettings
 from certifuse.study.steps.reporting import WriteStartPage
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -19,6 +20,7 @@ def page_step(*parts: str, figures: tuple[str, ...] = (), **changed: Any) -> Wri
     """The settings of a page of these parts."""
     settings = {"study": "digits", "parts": parts, "confidence": 0.95, "images": "digits", "experts": 4}
     settings |= {"scheme": "iid", "finetuned_as": "concatenation", "corpus": "python_docs", "figures": figures}
+    settings |= {"palette": FigureSettings().palette}
     return WriteStartPage(**(settings | changed))
 
 

@@ -186,6 +186,23 @@ def test_a_table_of_the_start_page_sorts_by_number_both_ways_and_can_be_searched
     assert console_errors(browser) == []
 
 
+@pytest.mark.parametrize("chart", ["accuracy", "certified"])
+def test_a_mark_of_a_chart_says_under_the_mouse_what_it_is(browser: Any, whole: Any, chart: str) -> None:
+    from selenium.webdriver.common.action_chains import ActionChains
+
+    browser.get((whole.results / "index.html").as_uri())
+    marks = f"#chart-{chart} .mark-symbol[aria-roledescription='symbol mark container'] path"
+    mark = wait_for(lambda: browser.find_elements("css selector", marks))[-1]
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", mark)
+    ActionChains(browser).move_to_element(mark).perform()
+    said = wait_for(lambda: browser.find_element("id", "vg-tooltip-element").text)
+    for told in ("rule concatenation", "lambda 1.0", "seed 0", "files "):
+        assert told in said
+    (files,) = (line.removeprefix("files ") for line in said.splitlines() if line.startswith("files "))
+    assert all((whole.results / path).is_dir() for path in files.split(", "))
+    assert console_errors(browser) == []
+
+
 def test_a_broken_page_is_noticed(browser: Any, tmp_path: Path) -> None:
     broken = tmp_path / "broken.html"
     broken.write_text("<html><body><script>undefinedFunction()</script></body></html>")

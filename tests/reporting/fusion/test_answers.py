@@ -92,12 +92,12 @@ def compared(difference, half, p_holm, over_seeds, seeds=3):
 @pytest.mark.parametrize(
     ("row", "verdict", "short"),
     [
-        (compared(2.0, 0.5, 0.001, (1.0, 3.0)), MORE, "yes"),
-        (compared(-2.0, 0.5, 0.001, (-3.0, -1.0)), LESS, "no, it costs accuracy"),
+        (compared(2.0, 0.5, 0.001, (1.0, 3.0)), MORE, "yes, in 1 of 1"),
+        (compared(-2.0, 0.5, 0.001, (-3.0, -1.0)), LESS, "no, it costs accuracy, in 1 of 1"),
         (compared(2.0, 0.5, 0.2, (1.0, 3.0)), CANNOT_TELL, CANNOT_TELL),
         (compared(2.0, 2.5, 0.001, (1.0, 3.0)), CANNOT_TELL, CANNOT_TELL),
         (compared(2.0, 0.5, 0.001, (-1.0, 5.0)), CANNOT_TELL, CANNOT_TELL),
-        (compared(2.0, 0.5, 0.001, (None, None), seeds=1), MORE, "yes"),
+        (compared(2.0, 0.5, 0.001, (None, None), seeds=1), MORE, "yes, in 1 of 1"),
     ],
     ids=["better", "worse", "not after the correction", "interval holds zero", "seeds hold zero", "one seed"],
 )

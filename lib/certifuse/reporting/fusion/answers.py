@@ -67,17 +67,24 @@ def worth(comparison: pd.DataFrame, confidence: float) -> Answer:
         return Answer(WORTH, "not answered", "No cell is compared with a fine-tuned average: none has been evaluated.")
     better, worse = _counts(tests)
     undecided, total = len(tests) - better - worse, len(tests)
-    short = CANNOT_TELL if undecided == total else _leaning(better, worse, "yes", "no, it costs accuracy")
+    short = CANNOT_TELL if undecided == total else _worth_in_words(better, worse, total)
     ordered = sorted(tests, key=lambda test: float(test["estimate_points"]))
     ends = [_in_cell(ordered[0])] if total == 1 else [f"from {_in_cell(ordered[0])}", f"to {_in_cell(ordered[-1])}"]
     alone = sum(test["seeds"] < 2 for test in tests)
-    single = f" {alone} of the cells have one seed and say nothing of other seeds." if alone else ""
+    single = f" {alone} of them have one seed and say nothing of other seeds." if alone else ""
     sentence = (
         f"On the same test images the fused network is more accurate than the average of the same experts, fine-tuned "
-        f"on the same images without fusion, in {better} of {total} cells, less accurate in {worse}, and in "
-        f"{undecided} the data cannot tell; the differences of top-1 accuracy go {' '.join(ends)}.{single}"
+        f"on the same images without fusion, in {better} of {total} combinations of architecture, rule and λ, less "
+        f"accurate in {worse}, and in {undecided} the data cannot tell; the differences of top-1 accuracy go "
+        f"{' '.join(ends)}.{single}"
     )
     return Answer(WORTH, short, sentence, tests)
+
+
+def _worth_in_words(better: int, worse: int, total: int) -> str:
+    if better and worse:
+        return f"it depends: yes in {better}, no in {worse} of {total}"
+    return f"yes, in {better} of {total}" if better else f"no, it costs accuracy, in {worse} of {total}"
 
 
 def _compared(row: Row, confidence: float) -> Row:
@@ -98,7 +105,7 @@ def of_lambda(summary: pd.DataFrame, confidence: float) -> Answer:
 
     The tests of the fused networks are corrected together, and so are those of the experts.
     """
-    subjects = {FUSED: _fused(summary), EXPERTS: _experts(summary)}
+    subjects = {FUSED: fused_scores(summary), EXPERTS: expert_scores(summary)}
     tests = [test for subject, scores in subjects.items() for test in _against_least(scores, subject, confidence)]
     if not tests:
         return Answer(LAMBDA, "not answered", "No rule has results at two values of λ of one seed.")
@@ -111,12 +118,12 @@ def of_lambda(summary: pd.DataFrame, confidence: float) -> Answer:
     return Answer(LAMBDA, short, sentence, tests)
 
 
-def _fused(summary: pd.DataFrame) -> pd.DataFrame:
+def fused_scores(summary: pd.DataFrame) -> pd.DataFrame:
     """Top-1 accuracy of every fused network, percent."""
     return rows_with(summary, predictor=FUSED, metric="top1_percent")
 
 
-def _experts(summary: pd.DataFrame) -> pd.DataFrame:
+def expert_scores(summary: pd.DataFrame) -> pd.DataFrame:
     """Mean top-1 accuracy of the experts of every cell after joint training, percent."""
     experts = summary["predictor"].str.fullmatch(r"expert_\d+_after") & (summary["metric"] == "top1_percent")
     return summary[experts].groupby(["architecture", "fusion", "lambda", "seed"], as_index=False)["value"].mean()
@@ -182,7 +189,7 @@ def of_rules(frames: Frames, confidence: float) -> Answer:
 
     All pairs are corrected together, so that looking for the best among them costs nothing more.
     """
-    fused, tests = _fused(frames.summary), []
+    fused, tests = fused_scores(frames.summary), []
     places = {one: compared_cells(finished_cells(frames.summary), one) for one in architectures_of(fused)}
     means: dict[str, pd.DataFrame] = {}
     for architecture, cells in places.items():

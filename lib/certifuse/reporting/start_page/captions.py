@@ -1,5 +1,6 @@
 """What each table of the start page shows, in the order of the page."""
 
+TITLES = {"answers": "tests behind these answers", "hypotheses": "tests behind the answers on language models"}
 MEANS = (
     "Means over the seeds; low and high are the ends of Student's t interval, empty for one seed. A row without "
     "numbers says why."
@@ -42,5 +43,11 @@ MAIN = (
     "Every rule where rules are compared, beside what was never fused. Top-1 accuracy on the test images: mean over "
     "the seeds with Student's t interval. Minus the fine-tuned average: paired difference with its bootstrap interval "
     "over the test images. Times are those of this run."
+)
+HOW_DECIDED = (
+    "Whether fusing is worth it is decided where the paired bootstrap over the test images is after Holm's correction "
+    "and, with several seeds, the t interval over the seeds leaves out zero too. λ and rules are compared on the same "
+    "test images by Student's test over the seeds, two-sided, after Holm's correction for all tests of a question; of "
+    "one seed nothing is decided. Otherwise the data cannot tell, which is no evidence that there is no effect."
 )
 MISSING = "What the study asked for and has no result, with the reason."

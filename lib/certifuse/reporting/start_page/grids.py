@@ -11,6 +11,7 @@ import pandas as pd
 from certifuse.base.manifest import check_as_written
 from certifuse.evaluation.bounds.rounding import lower, upper
 from certifuse.reporting.frames import records
+from certifuse.reporting.start_page.captions import TITLES
 from certifuse.reporting.tables import Row
 from certifuse.reporting.text import p_value
 
@@ -46,7 +47,7 @@ class Grid:
     @property
     def title(self) -> str:
         """The name in words."""
-        return self.name.replace("_", " ")
+        return TITLES.get(self.name, self.name.replace("_", " "))
 
 
 def grid(name: str, caption: str, columns: Sequence[str], rows: Sequence[Row], files: Sequence[str] = ()) -> Grid:

@@ -1,7 +1,8 @@
 """The form of the start page: its template, its style, and the script that sorts and searches its tables.
 
 The page is one file without a link to another host. Every number can be read without the script, which is why no
-library of tables is embedded: theirs build the rows in the browser, from a bundle a hundred times as long.
+library of tables is embedded: theirs build the rows in the browser, from a bundle a hundred times as long. Charts are
+Vega-Lite's, whose bundle is embedded where there is one.
 """
 
 TEMPLATE = """<!doctype html>
@@ -62,6 +63,13 @@ TEMPLATE = """<!doctype html>
 {%- for sentence in answer.sentences %} {{ sentence }}{% endfor %}</p></div>
 {%- endfor %}
 {%- for picture in section.pictures %}{{ figure(picture) }}{% endfor %}
+{%- for chart in section.charts %}
+<figure class="chart" id="chart-{{ chart.name }}">
+<div class="scroll drawing">Drawn by a script, which this reader does not run; the tables have the numbers.</div>
+<figcaption>{{ chart.caption }}</figcaption>
+<script type="application/json">{{ chart.specification | safe }}</script>
+</figure>
+{%- endfor %}
 {%- for grid in section.grids %}
 {%- if grid.folded %}
 <details><summary>{{ grid.title }} ({{ grid.rows | length }} rows)</summary>{{ table(grid) }}</details>
@@ -70,7 +78,10 @@ TEMPLATE = """<!doctype html>
 </section>
 {%- endfor %}
 </main>
-<script>{{ script | safe }}</script>
+{%- if bundle %}
+<script type="module">{{ bundle | safe }}</script>
+{%- endif %}
+<script type="module">{{ script | safe }}</script>
 </body>
 </html>
 """
@@ -86,8 +97,11 @@ nav { position: sticky; top: 0; background: white; padding: 0.4rem 0; }
 .answer { background: var(--soft); border-left: 4px solid var(--link); padding: 0.6rem 1rem; margin: 0.8rem 0; }
 .answer p { margin: 0.2rem 0 0; }
 figure { margin: 1.5rem 0; } figcaption { max-width: 60rem; color: #4b535c; font-size: 0.9rem; }
-img { max-width: 100%; height: auto; }
-details { border-top: 1px solid var(--line); padding: 0.5rem 0; } summary { cursor: pointer; font-weight: 600; }
+img { max-width: 100%; height: auto; } .scroll.drawing { max-height: none; border: 0; }
+section > details { border-top: 1px solid var(--line); padding: 0.5rem 0; }
+summary { cursor: pointer; font-weight: 600; }
+#vg-tooltip-element table tr td.value { white-space: normal; overflow-wrap: anywhere; max-width: 30rem;
+  max-height: none; }
 input[type=search] { margin: 0.5rem 0; padding: 0.3rem 0.5rem; width: 18rem; max-width: 100%; font: inherit; }
 .scroll { overflow: auto; max-height: 36rem; border: 1px solid var(--line); }
 table { border-collapse: collapse; font-size: 0.85rem; white-space: nowrap; font-variant-numeric: tabular-nums; }
@@ -101,7 +115,6 @@ tbody tr:hover { background: var(--soft); }
 """
 
 SCRIPT = """
-"use strict";
 for (const figure of document.querySelectorAll("figure.table")) {
   const body = figure.querySelector("tbody");
   const headers = [...figure.querySelectorAll("th")];
@@ -124,5 +137,11 @@ for (const figure of document.querySelectorAll("figure.table")) {
       ? (one === "") - (other === "") : (down ? -1 : 1) * compare(one, other));
     body.append(...keyed.map(([, row]) => row));
   }));
+}
+for (const figure of document.querySelectorAll("figure.chart")) {
+  const specification = JSON.parse(figure.querySelector("script").textContent);
+  const options = {mode: "vega-lite", renderer: "svg", ast: true, actions: {export: true, source: false,
+    compiled: false, editor: false}};
+  window.vegaEmbed(figure.querySelector(".drawing"), specification, options);
 }
 """

@@ -11,6 +11,7 @@ from certifuse.reporting.fusion import answers as fusion_answers
 from certifuse.reporting.start_page import captions
 from certifuse.reporting.start_page.about import about_fusion, about_language
 from certifuse.reporting.start_page.certified import certified
+from certifuse.reporting.start_page.charts import Chart, accuracy_chart, certified_chart, script_bundle
 from certifuse.reporting.start_page.cost import cost_of_fusion, cost_of_language
 from certifuse.reporting.start_page.grids import Grid, grid, read_grid
 from certifuse.reporting.start_page.look import SCRIPT, STYLE, TEMPLATE
@@ -54,10 +55,11 @@ class Section:
     answers: Sequence[Question] = ()
     pictures: Sequence[Picture] = ()
     grids: Sequence[Grid] = ()
+    charts: Sequence[Chart] = ()
 
     def __bool__(self) -> bool:
         """False where there is nothing in it."""
-        return any((self.paragraphs, self.answers, self.pictures, self.grids))
+        return any((self.paragraphs, self.answers, self.pictures, self.grids, self.charts))
 
 
 def table_files(step: WriteStartPage) -> dict[str, str]:
@@ -77,7 +79,8 @@ def start_page(parts: dict[str, Frames], step: WriteStartPage, directory: Path, 
     """
     environment = Environment(autoescape=True, undefined=StrictUndefined)
     shown = [section for section in sections(parts, step, directory, template) if section]
-    content = {"title": f"Study {step.study}", "sections": shown, "style": STYLE, "script": SCRIPT}
+    bundle = script_bundle([chart for section in shown for chart in section.charts])
+    content = {"title": f"Study {step.study}", "sections": shown, "style": STYLE, "script": SCRIPT, "bundle": bundle}
     return environment.from_string(TEMPLATE).render(**content)
 
 
@@ -89,10 +92,11 @@ def sections(parts: dict[str, Frames], step: WriteStartPage, directory: Path, te
     main = [place for place in MAIN_FIGURES if place in by_place][:1]
     of_certificates = [place for place in CERTIFICATE_FIGURES if place in by_place and place not in main]
     tables = {name: _table(directory, name, file) for name, file in table_files(step).items()}
-    yield Section("studied", "What was studied", [*_studied(fusion, language, step), *_setting(told)])
+    yield Section("studied", "What was studied", [*_studied(fusion, language, step)])
     tests = [tables[name] for name in ("answers", "hypotheses") if name in tables]
     yield Section("answers", "The answer", answers=[*_answers(fusion, step), *_told(told)], grids=tests)
     yield Section("main", "Main figure and table", (), (), [by_place[one] for one in main], _main(fusion, tables, step))
+    yield Section("explore", "Accuracy and certified error against λ", charts=[*_charts(fusion, certificates, step)])
     yield Section(
         "certificates",
         "Certificates",
@@ -102,6 +106,8 @@ def sections(parts: dict[str, Frames], step: WriteStartPage, directory: Path, te
     yield Section("cost", "Cost", [*_cost(fusion, language)])
     others = [shown for place, shown in by_place.items() if place not in (*main, *of_certificates)]
     yield Section("figures", "All other figures", pictures=others)
+    decided = [] if fusion is None else [captions.HOW_DECIDED]
+    yield Section("reading", "How the answers are reached", [*decided, *_setting(told)])
     yield Section("tables", "All tables", grids=[one for one in tables.values() if one not in tests])
     yield Section("missing", "What is missing", grids=[*_missing(parts)])
 
@@ -137,6 +143,13 @@ def _main(fusion: Frames | None, tables: dict[str, Grid], step: WriteStartPage) 
     if fusion is not None:
         return [main_table(fusion, step.confidence)]
     return [replace(tables["summary_table"], folded=False)] if "summary_table" in tables else []
+
+
+def _charts(fusion: Frames | None, certificates: Frames | None, step: WriteStartPage) -> Iterator[Chart]:
+    if fusion is not None:
+        yield from accuracy_chart(fusion.summary, step.palette, step.confidence)
+    if certificates is not None:
+        yield from certified_chart(certificates.certificates, step.palette)
 
 
 def _certified(certificates: Frames | None) -> list[str]:

@@ -123,7 +123,7 @@ class WriteStartPage(Step):
 
     `study` is its name and `parts` are those that it has. `images` and `corpus` are the sources of its data, where it
     has that part; `finetuned_as` is the rule whose recipe the fine-tuned average uses, where there is that control;
-    `figures` are places below `figures/`.
+    `figures` are places below `figures/`, and `palette` has the colours of the main figure, which charts share.
     """
 
     study: Annotated[str, From("name")]
@@ -135,6 +135,7 @@ class WriteStartPage(Step):
     finetuned_as: Annotated[str | None, From(lambda study, _: _finetuned_as(study))]
     corpus: Annotated[str | None, From(lambda study, _: study.sublora.corpus.source if study.sublora else None)]
     figures: Annotated[tuple[str, ...], From(lambda study, _: tuple(study.drawings))]
+    palette: Annotated[tuple[str, ...], From(lambda study, _: _palette(study))]
 
     class Files(StepFiles):
         """The results directory, the captions of the figures (a template of reStructuredText), and the page."""
@@ -152,6 +153,11 @@ def _images(study: "Study") -> str | None:
     if study.data is None or not study.grid:
         return None
     return Path(study.image_file).name if study.image_file else study.data.source
+
+
+def _palette(study: "Study") -> tuple[str, ...]:
+    main = next(iter(study.drawings.values()))
+    return study.style_of(study.drawings.get("fusion_comparison", main)).palette
 
 
 def _finetuned_as(study: "Study") -> str | None:

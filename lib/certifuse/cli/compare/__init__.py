@@ -1,0 +1,1 @@
+"""`certifuse compare`: two studies side by side."""
