@@ -124,7 +124,7 @@ def test_three_levels_beat_seven_everywhere(page: Any) -> None:
 
 def test_what_the_readme_quotes_is_in_the_tables(page: Any, check_page: Any) -> None:
     readme = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
-    section = readme.split("### Certificates", 1)[1].split("### ", 1)[0]
+    section = readme.split("## Certificates", 1)[1].split("## ", 1)[0]
     prior, trained = page.row("certificates.csv", kind="prior"), subspace(page, 16)
     claims = [
         f"certified at {upper(trained.bound_percent, 1)} % error ({trained.code_bits:.0f} bits), its prior, the "

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -345,21 +344,3 @@ def test_accuracy_falls_from_the_smallest_to_the_largest_lambda(page: Any, table
     rows = page.rows(f"{tables}/results.csv", predictor="fused", **ON_RESNET).set_index("lambda")["top1_percent_mean"]
     assert rows["0.1"] == rows.max()
     assert rows["5.0"] < rows["1.0"] < rows["0.1"]
-
-
-def test_what_the_readme_of_the_project_quotes(baseline: Any, fused: Any) -> None:
-    readme = " ".join((Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8").split())
-    assert (
-        f"concatenation reach {fused['resnet']['concatenation']:.1f} %, the same experts fine-tuned and averaged "
-        f"{baseline('resnet', FINETUNED):.1f} %, a linear stacking of their logits "
-        f"{baseline('resnet', 'stacking_before'):.1f} %; one such ResNet trained on all images "
-        f"{baseline('resnet', 'single'):.1f} %, and one with about the parameters of all four "
-        f"{baseline('resnet', 'single_wider'):.1f} %"
-    ) in readme
-
-
-def test_the_commit_that_the_page_names_is_that_of_the_manifest(page: Any) -> None:
-    manifest = page.json("manifest.json")
-    ((trained,), (scored,)) = manifest["training_commits"], manifest["evaluation_commits"]
-    assert trained == scored
-    assert f"trained and scored at commit `{trained[:7]}`" in page.text
