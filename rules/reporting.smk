@@ -1,3 +1,5 @@
+from certifuse.base.digests import digest_file
+from certifuse.base.program import WorkflowFile
 from certifuse.study.steps.reporting import (
     DrawFigure,
     WriteCertificateTables,
@@ -164,10 +166,12 @@ def of_start_page():
         yield rules.gather_gates.output.gates
 
 
+CAPTIONS = part("workflow/report/figures.rst")
+
+
 rule write_start_page:
     input:
-        shown=flatten(of_start_page()),
-        captions=of_the_user([part("workflow/report/figures.rst")]),
+        flatten(of_start_page()),
     output:
         page=report(
             f"{R}/index.html",
@@ -185,6 +189,8 @@ rule write_start_page:
         settings=settings_of(WriteStartPage),
         source=source_of(WriteStartPage),
         results=subpath(output.page, parent=True),
+        captions=WorkflowFile(CAPTIONS),
+        captions_sha256=digest_file(CAPTIONS),
     shell:
         "{params.run} --settings {params.settings:q} --source {params.source} "
-        "--results-dir {params.results:q} --captions {input.captions:q} --page {output.page:q} 2> {log:q}"
+        "--results-dir {params.results:q} --captions {params.captions} --page {output.page:q} 2> {log:q}"

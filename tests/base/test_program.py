@@ -3,7 +3,7 @@
 import subprocess
 from pathlib import Path
 
-from certifuse.base.program import Program, directory_of_package
+from certifuse.base.program import Program, WorkflowFile, directory_of_package
 
 
 def test_a_command_sets_variables_for_itself_alone(tmp_path: Path) -> None:
@@ -12,6 +12,13 @@ def test_a_command_sets_variables_for_itself_alone(tmp_path: Path) -> None:
     command = str(Program(script, {"ONE": "a 'b' $c"}, "sh"))
     done = subprocess.run(f'{command}; echo "${{ONE-unset}}"', shell=True, capture_output=True, text=True, env={})
     assert done.stdout == "a 'b' $c\nunset\n"
+
+
+def test_a_file_of_the_workflow_is_one_word_of_a_command_and_no_text(tmp_path: Path) -> None:
+    file = WorkflowFile(tmp_path / "it's a file.rst")
+    done = subprocess.run(f"printf '%s\n' {file}", shell=True, capture_output=True, text=True)
+    assert done.stdout == f"{file.path}\n"
+    assert not isinstance(file, str)
 
 
 def package(root: Path, *neighbours: str) -> Path:

@@ -31,6 +31,20 @@ class Program:
         return f"{variables}{self.launcher} {quote(str(self.script))}"
 
 
+@dataclass(frozen=True)
+class WorkflowFile:
+    """A file of the workflow that a command names and no job makes.
+
+    Like `Program` it is no text, so that a moved checkout is no reason to run a job again; what it holds is one where
+    the job has its digest as a parameter too.
+    """
+
+    path: Path
+
+    def __str__(self) -> str:
+        return quote(str(self.path))
+
+
 def directory_of_package(package: Path, links: Path = Path(".snakemake", "certifuse")) -> Path:
     """The directory for `PYTHONPATH`, so that an interpreter finds this package.
 
