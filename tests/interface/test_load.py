@@ -58,6 +58,13 @@ def test_other_images_are_refused(moved, change, message):
         certifuse.load(moved.directory).probabilities(change(moved.images))
 
 
+def test_a_shape_that_does_not_tell_channels_from_rows_is_refused(moved):
+    network = certifuse.load(moved.directory)
+    network.facts = network.facts.model_copy(update={"shape": (3, 3, 3)})
+    with pytest.raises(UserError, match=r"^images: expected a shape that tells channels from rows, found 3 x 3 x 3$"):
+        network.probabilities(np.zeros((2, 3, 3, 3), np.uint8))
+
+
 def changed(source, target, **about):
     """A component that says something else of itself."""
     component = load_component(source)
