@@ -20,7 +20,8 @@ FLOORS = (
     ("data",),
     ("models", "evaluation"),
     ("training", "certificates", "reporting"),
-    ("steps", "cli", "interface"),
+    ("interface",),
+    ("steps", "cli"),
 )
 """From the ground up. A room imports from itself and from lower floors, not from its neighbours."""
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

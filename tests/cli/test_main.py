@@ -10,7 +10,7 @@ from certifuse import __version__
 from certifuse.cli.main import main
 
 COMMANDS = [
-    *(["status"], ["components"], ["bound"]),
+    *(["status"], ["components"], ["bound"], ["export"]),
     *(["components", action] for action in ("list", "reconstruct", "load-complete", "evaluate")),
 ]
 

@@ -1,8 +1,6 @@
 """`certifuse.load`: a network that is asked about images as they are gives the stored predictions."""
 
 import shutil
-from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -10,38 +8,9 @@ import torch
 
 import certifuse
 from certifuse.base.errors import UserError
-from certifuse.data.images.image_set import load_image_set, normalise
-from certifuse.data.images.splits import load_splits
-from certifuse.evaluation.images.predictions import load_predictions
 from certifuse.models.components.assembly import find_components, load_network
 from certifuse.models.components.files import load_component, read_header, save_component
-from certifuse.steps.evaluate_fusion import evaluate_fusion
 from certifuse.study import paths
-from certifuse.study.settings.evaluation import EvaluationSettings
-from certifuse.study.steps.training import EvaluateFusion
-
-
-@pytest.fixture(scope="module")
-def moved(tiny, tmp_path_factory):
-    """A trained and scored cell whose directory was moved: its components, stored predictions, and the test images."""
-    root = tmp_path_factory.mktemp("interface")
-    run = tiny.train(root / "run", epochs=1)
-    step = EvaluateFusion(cell=run.cell, evaluation=EvaluationSettings(), execution=run.step.execution)
-    files = {"images": tiny.images, "splits": tiny.splits, "source": "test"}
-    evaluate_fusion(step, EvaluateFusion.Files(components=run.directory, output=root / "scores", **files))
-    shutil.move(run.directory, root / "elsewhere")
-    images = load_image_set(tiny.images)
-    return SimpleNamespace(
-        directory=root / "elsewhere",
-        stored=load_predictions(root / "scores" / paths.PREDICTIONS_FILE),
-        images=images.test_images.numpy(),
-        normalised=normalise(images.test_images, *map(torch.tensor, statistics(tiny))),
-    )
-
-
-def statistics(tiny: Any) -> tuple[Any, Any]:
-    splits = load_splits(tiny.splits)
-    return splits.mean, splits.std
 
 
 @pytest.mark.parametrize("file", ["", paths.COMPLETE_FILE])
@@ -87,6 +56,13 @@ def test_without_its_normalisation_the_network_says_something_else(moved):
 def test_other_images_are_refused(moved, change, message):
     with pytest.raises(UserError, match=message):
         certifuse.load(moved.directory).probabilities(change(moved.images))
+
+
+def test_a_shape_that_does_not_tell_channels_from_rows_is_refused(moved):
+    network = certifuse.load(moved.directory)
+    network.facts = network.facts.model_copy(update={"shape": (3, 3, 3)})
+    with pytest.raises(UserError, match=r"^images: expected a shape that tells channels from rows, found 3 x 3 x 3$"):
+        network.probabilities(np.zeros((2, 3, 3, 3), np.uint8))
 
 
 def changed(source, target, **about):

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 from certifuse import __version__
 from certifuse.base.errors import USER_ERROR_STATUS, UserError, printable
-from certifuse.cli import bound, verify
+from certifuse.cli import bound, export, verify
 from certifuse.cli.compare import command as compare
 from certifuse.cli.components import command as components
 from certifuse.cli.crate import command as crate
@@ -18,7 +18,7 @@ from certifuse.cli.render import Screen
 from certifuse.cli.status import command as status
 
 INTERRUPTED_STATUS = 130
-COMMANDS = (status, components, bound, verify, provenance, crate, compare)
+COMMANDS = (status, components, bound, verify, provenance, crate, compare, export)
 
 EXAMPLES = """examples:
   certifuse status --configfile config/cifar100_small.yaml

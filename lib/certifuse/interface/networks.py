@@ -115,14 +115,21 @@ def load(path: str | Path) -> Classifier:
     """
     path = Path(path)
     if path.is_dir():
-        found = find_components(path)
-        parts = [part for part in (*found.experts, found.fusion, found.global_head) if part is not None]
-        return Classifier(load_network(*found), _facts(parts))
-    kind = read_header(path)["spec"]["kind"]
-    if kind not in (EXPERT, COMPLETE):
-        raise UserError(f"{path}: expected an expert or a complete network, found {kind}: name a run's directory")
-    network = load_network([path], None, None) if kind == EXPERT else load_complete(path)
-    return Classifier(network, _facts([path]))
+        network = load_network(*find_components(path))
+    else:
+        kind = read_header(path)["spec"]["kind"]
+        if kind not in (EXPERT, COMPLETE):
+            raise UserError(f"{path}: expected an expert or a complete network, found {kind}: name a run's directory")
+        network = load_network([path], None, None) if kind == EXPERT else load_complete(path)
+    return Classifier(network, _facts(parts_of(path)))
+
+
+def parts_of(path: Path) -> list[Path]:
+    """The files that a network is made of: those in a directory of components, or the file itself."""
+    if not path.is_dir():
+        return [path]
+    found = find_components(path)
+    return [part for part in (*found.experts, found.fusion, found.global_head) if part is not None]
 
 
 def _facts(parts: list[Path]) -> ImageFacts:
