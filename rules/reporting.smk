@@ -150,28 +150,32 @@ if study.sublora is not None:
             "--ledgers {input.ledgers:q} --output-dir {params.directory:q} 2> {log:q}"
 
 
-def of_start_page():
-    """Everything that the start page shows or tells."""
-    yield expand(rules.draw_figure.output.png, figure=study.drawings)
-    if study.grid:
-        gathered = rules.gather.output
-        yield [rules.write_tables.output.csv, gathered.summary, gathered.missing, gathered.costs]
-        yield rules.compare_cells.output.comparison
-    if study.certificates.blocks:
-        gathered = rules.gather_certificates.output
-        yield [rules.write_certificate_tables.output.csv, gathered.certificates, gathered.missing]
-    if study.sublora is not None:
-        gathered = rules.gather_sublora.output
-        yield [rules.write_sublora_tables.output.csv, gathered.metrics, gathered.missing]
-        yield rules.gather_gates.output.gates
-
-
 CAPTIONS = part("workflow/report/figures.rst")
 
 
 rule write_start_page:
     input:
-        flatten(of_start_page()),
+        expand(rules.draw_figure.output.png, figure=study.drawings),
+        [
+            *rules.write_tables.output.csv,
+            *(rules.gather.output.summary, rules.gather.output.missing, rules.gather.output.costs),
+            rules.compare_cells.output.comparison,
+        ]
+        if study.grid
+        else [],
+        [
+            *rules.write_certificate_tables.output.csv,
+            *(rules.gather_certificates.output.certificates, rules.gather_certificates.output.missing),
+        ]
+        if study.certificates.blocks
+        else [],
+        [
+            *rules.write_sublora_tables.output.csv,
+            *(rules.gather_sublora.output.metrics, rules.gather_sublora.output.missing),
+            rules.gather_gates.output.gates,
+        ]
+        if study.sublora is not None
+        else [],
     output:
         page=report(
             f"{R}/index.html",

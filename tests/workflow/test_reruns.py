@@ -124,7 +124,7 @@ CERTIFICATE_CHANGES: dict[str, tuple[Callable[[Any], None], set[str]]] = {
     "nothing": (lambda tree: None, set()),
     "keys reordered": (reordered, set()),
     "default written out": (setting("certificates.training.projector", "kronecker"), set()),
-    "no more certificates": (setting("certificates.blocks", []), set()),
+    "no more certificates": (setting("certificates.blocks", []), {"write_start_page", "all"}),
     "delta": (setting("certificates.delta", 0.01), CERTIFIED),
     "levels": (setting("certificates.levels", [5]), SUBSPACE | GATHER_CERTIFICATES),
     "joint levels": (setting("certificates.joint_levels", 5), JOINT | GATHER_CERTIFICATES),
