@@ -176,7 +176,7 @@ def test_names_and_settings_of_another_version_are_refused(store, tmp_path, refu
         assert expected in refused("components", "reconstruct", "--experts", other)
     save_file(load_file(run.fusion), other, {"certifuse": read_metadata(run.fusion).replace("concatenation", "sum")})
     error = refused("components", "reconstruct", run.directory, "--fusion", other)
-    assert "fusion rule: expected one of TransformerBase, concatenation, multiplicative" in error
+    assert "fusion rule: expected one of TransformerBase, averagePlusConcatenation, " in error
 
 
 @pytest.mark.parametrize("keep", [0, 5, 200, -1])

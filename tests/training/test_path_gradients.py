@@ -46,6 +46,8 @@ def test_it_is_the_cosine_of_the_two_gradients(make_joint: Any, batch: Any) -> N
 class FirstExpert(nn.Module):
     """Fuses by handing on the features of the first expert."""
 
+    adds_to_average = False
+
     def __init__(self, experts: int, feature_dim: int) -> None:
         super().__init__()
         self.experts, self.feature_dim, self.output_dim = experts, feature_dim, feature_dim
